@@ -1,0 +1,116 @@
+// The journal's end: takes finished rounds in order, seals them into blocks,
+// commits them in groups and says what is durable.
+
+#ifndef REENACT_JOURNAL_WRITER_H_
+#define REENACT_JOURNAL_WRITER_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "reenact/journal/block.h"
+#include "reenact/journal/head.h"
+#include "reenact/journal/store.h"
+#include "reenact/kernel/bytes.h"
+#include "reenact/kernel/ids.h"
+#include "reenact/kernel/status.h"
+
+namespace reenact {
+
+// When what was committed is made to survive a crash. Leaves no trace in the
+// journal.
+struct SyncPolicy {
+  enum class Kind {
+    kEveryBlock,  // before anybody is told that it is durable
+    kInterval,    // every `interval_ms`; durable means: handed to the system
+    kNone,        // at close only
+  };
+  Kind kind = Kind::kEveryBlock;
+  std::uint64_t interval_ms = 100;
+
+  // "every-block", "interval", "interval:250" (milliseconds) or "none".
+  static absl::StatusOr<SyncPolicy> Parse(std::string_view text);
+  std::string ToString() const;
+};
+
+// A round whose tickets have all been committed.
+struct FinishedRound {
+  Round round;
+  EventId first;
+  std::uint64_t ticket_count = 0;
+  std::uint64_t entry_count = 0;
+  Bytes entries;    // a CBOR sequence
+  CellBatch cells;  // the cells it changed, as they are after it
+  // Run on the writer's thread once this round and all before it are in the
+  // store; an error of it is final. For snapshots. May be empty.
+  std::function<absl::Status(const BlockHeader& header, const Digest& hash)>
+      then;
+};
+
+// Takes rounds from one thread and writes them, in order, on a thread of its own
+// (or inside Append(), for worlds in memory). While a group is written and
+// synced, the rounds that arrive form the next one.
+//
+// Invariant: durable() <= written() <= what was appended, and none of them ever
+// goes back. After an error none of them moves again.
+//
+// Thread safety: Append() and Flush() from one thread at a time; the rest from
+// any thread.
+class JournalWriter {
+ public:
+  struct Options {
+    SyncPolicy sync;
+    bool own_thread = true;
+    std::size_t queued_rounds_max = 8;  // Append() waits beyond that
+    // Where the chain goes on.
+    std::uint64_t next_index = 0;
+    Digest prev_hash;
+    EventId last_event;
+    // Identity for head records; no head record is written without `head`.
+    Bytes world_id;
+    std::uint64_t epoch = 0;
+  };
+
+  // `head` may be null. `store` outlives the writer. `progress` is called on
+  // the writer's thread whenever durable() or status() has changed; it must not
+  // call back into the writer except for the const functions.
+  static std::unique_ptr<JournalWriter> Start(Store* store,
+                                              std::unique_ptr<HeadFile> head,
+                                              Options options,
+                                              std::function<void()> progress);
+  // Stops without flushing; call Close() first.
+  virtual ~JournalWriter() = default;
+
+  // Hands a round over. Waits while queued_rounds_max are waiting. After an
+  // error it drops the round: status() says so.
+  virtual void Append(std::unique_ptr<FinishedRound> round) = 0;
+  // Returns a round's memory for the next one, or a new one.
+  virtual std::unique_ptr<FinishedRound> Recycle() = 0;
+
+  // Waits until all that was appended is written, and synced whatever the
+  // policy, and the head record too.
+  virtual absl::Status Flush() = 0;
+  // Flush(), then a head record that says so; stops the thread. Idempotent.
+  virtual absl::Status Close() = 0;
+
+  // The last ticket in the store, so that its cells can be read from there.
+  virtual EventId written() const = 0;
+  // The last ticket that callers may be told is durable.
+  virtual EventId durable() const = 0;
+  // The chain's end among what is durable: block count and hash.
+  virtual std::uint64_t block_count() const = 0;
+  virtual Digest head_hash() const = 0;
+  // OK, or the error that ended it, for good.
+  virtual absl::Status status() const = 0;
+  // Waits until durable() >= `event_id` or an error; false after `timeout_ms`.
+  virtual absl::StatusOr<bool> WaitDurable(EventId event_id,
+                                           std::uint64_t timeout_ms) const = 0;
+  // Groups and syncs so far, for metrics.
+  virtual std::uint64_t group_count() const = 0;
+  virtual std::uint64_t sync_count() const = 0;
+};
+
+}  // namespace reenact
+
+#endif  // REENACT_JOURNAL_WRITER_H_

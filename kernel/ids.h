@@ -1,0 +1,59 @@
+// The numbers of a world's history, each a type of its own so that a round does
+// not become a ticket by accident.
+
+#ifndef REENACT_KERNEL_IDS_H_
+#define REENACT_KERNEL_IDS_H_
+
+#include <compare>
+#include <cstdint>
+
+namespace reenact {
+
+// The number on a ticket. The sequencer hands them out from 1 upwards, leaving
+// no gap; 0 stands for the state before the first ticket.
+struct EventId {
+  std::uint64_t value = 0;
+
+  constexpr EventId Next() const { return EventId{value + 1}; }
+
+  friend constexpr auto operator<=>(EventId, EventId) = default;
+};
+
+// The partition of history a ticket belongs to. There is one so far: 0.
+struct LaneId {
+  std::uint32_t value = 0;
+
+  friend constexpr auto operator<=>(LaneId, LaneId) = default;
+};
+
+// The number of a round, from 1 upwards; numbers may jump.
+struct Round {
+  std::uint64_t value = 0;
+
+  friend constexpr auto operator<=>(Round, Round) = default;
+};
+
+// The number of an input in order of admission, from 1 upwards without a gap.
+struct InputId {
+  std::uint64_t value = 0;
+
+  friend constexpr auto operator<=>(InputId, InputId) = default;
+};
+
+// A moment in a world's own time. Its unit is the clock's: microseconds since
+// 1970-01-01T00:00:00Z for `wall` and `input`, rounds for `rounds`.
+struct LogicalTime {
+  std::int64_t value = 0;
+
+  friend constexpr auto operator<=>(LogicalTime, LogicalTime) = default;
+};
+
+// A reducer's index in the world's reducer table; see WorldConfig::reducers.
+using ReducerId = std::uint32_t;
+
+// The reducer of units that belong to no cell: control commands.
+inline constexpr ReducerId kNoReducer = 0xffffffffU;
+
+}  // namespace reenact
+
+#endif  // REENACT_KERNEL_IDS_H_

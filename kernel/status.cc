@@ -1,0 +1,27 @@
+#include "reenact/kernel/status.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "reenact/kernel/check.h"
+
+namespace reenact {
+
+absl::Status Annotate(const absl::Status& status, std::string_view place) {
+  if (status.ok()) return status;
+  std::string message(place);
+  message += ": ";
+  message += ToStd(status.message());
+  return absl::Status(status.code(), message);
+}
+
+namespace internal {
+
+void CheckFailed(const char* file, int line, const char* condition) {
+  std::fprintf(stderr, "%s:%d: check failed: %s\n", file, line, condition);
+  std::abort();
+}
+
+}  // namespace internal
+}  // namespace reenact

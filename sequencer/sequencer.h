@@ -1,0 +1,135 @@
+// Who is next: composes rounds from what is waiting.
+//
+// spec/scheduling.md gives the rules exactly, with a worked example. In short:
+//   - a unit waits in the queue of its entity (its cell; control commands are
+//     one entity of their own), first in, first out;
+//   - entities belong to a class by the origin of their units: 0 receipts, due
+//     timers and control; 1 derived events; 2.. external events by priority. The
+//     same cell is a separate entity in each class it has units in;
+//   - a round is filled by deficit round robin over the classes, and within a
+//     class by deficit round robin over its entities, up to round_limit units
+//     and entity_round_limit units of one entity;
+//   - units that have waited for aging_tickets tickets go first.
+
+#ifndef REENACT_SEQUENCER_SEQUENCER_H_
+#define REENACT_SEQUENCER_SEQUENCER_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "reenact/kernel/bytes.h"
+#include "reenact/kernel/config.h"
+#include "reenact/kernel/event.h"
+#include "reenact/kernel/ids.h"
+#include "reenact/kernel/outcome.h"
+#include "reenact/kernel/status.h"
+
+namespace reenact {
+
+// Something ready to run, or that will be.
+struct Unit {
+  UnitKind kind = UnitKind::kEvent;
+  std::uint8_t priority = kPriorityDefault;  // kEvent only
+  ReducerId reducer = kNoReducer;            // kNoReducer: kControl
+  std::string key;
+  std::string schema;
+  Bytes payload;  // kControl: the entry of the control input
+  Cause cause;
+  LogicalTime due;  // kTimer only
+
+  friend bool operator==(const Unit&, const Unit&) = default;
+};
+
+// The queues of one world, and the rules that empty them.
+//
+// A pure value: what it composes depends on the calls made so far and on nothing
+// else, so two sequencers that were told the same things compose the same
+// rounds, and Encode() of both gives the same bytes.
+//
+// Thread safety: none.
+class Sequencer {
+ public:
+  // Both the start of history and the place that Restore() overwrites.
+  explicit Sequencer(const Scheduling& scheduling);
+  ~Sequencer();
+  Sequencer(Sequencer&&) noexcept;
+  Sequencer& operator=(Sequencer&&) noexcept;
+
+  // Changes the rules for rounds composed from now on.
+  void SetScheduling(const Scheduling& scheduling);
+  const Scheduling& scheduling() const;
+
+  // --- what comes from outside ---
+
+  // Whether the next round would have room for more external units: fewer than
+  // round_limit of them could be ticketed in it, and fewer than backlog_limit
+  // wait. Whoever feeds a world pulls input while this holds, so that rounds
+  // are as full as they can be whatever the speed of the input.
+  bool WantsInput() const;
+
+  // Whether an input with this submission id was admitted within the horizon;
+  // then the number it was admitted under. Nullopt for the empty id.
+  std::optional<InputId> FindSubmission(std::string_view submission_id) const;
+
+  // Puts an external unit or a control command in its queue; the age of its
+  // wait counts from `next`, the first ticket not handed out yet.
+  // `submission_id` may be empty.
+  void Admit(Unit unit, std::string_view submission_id, EventId next);
+
+  // --- what comes from steps ---
+
+  // Hands over the events that the tickets of `round` raised, in order of
+  // parent and index: kDerived ones become eligible in round + pipeline_depth,
+  // kTimer ones once logical time has reached them. Called once per round, in
+  // order, also when there are none.
+  void HandOver(Round round, std::vector<Unit> raised);
+
+  // --- composing ---
+
+  // The next round's number: the first one after the last composed for which
+  // something is eligible, given that its logical time is `now`. Nullopt: nothing
+  // waits but timers later than `now`, or nothing at all. The caller has handed
+  // over every round up to the returned one less pipeline_depth; see
+  // NeedsHandedOver().
+  std::optional<Round> NextRound(LogicalTime now) const;
+
+  // The round number that comes next if something external is eligible; the last
+  // composed, plus one.
+  Round next_number() const;
+
+  // The earliest timer, if there is any.
+  std::optional<LogicalTime> NextTimer() const;
+
+  // Composes round `round`, whose logical time is `now` and whose first ticket
+  // is `first`: appends its units to `units` in ticket order and removes them
+  // from the queues. REQUIRES: round >= next_number(). May compose nothing.
+  void Compose(Round round, LogicalTime now, EventId first,
+               std::vector<Unit>* units);
+
+  // --- sizes ---
+
+  std::size_t external_count() const;  // external units and control commands
+  std::size_t derived_count() const;   // derived, eligible or not yet
+  std::size_t timer_count() const;     // timers that are not yet due
+  bool empty() const;                  // all three are 0
+
+  // --- snapshots ---
+
+  // Appends the whole of it as one canonical CBOR item: equal sequencers, equal
+  // bytes. REQUIRES: every composed round has been handed over.
+  void Encode(Bytes* out) const;
+  // InvalidArgument: not such an item.
+  static absl::StatusOr<Sequencer> Decode(const Scheduling& scheduling,
+                                          BytesView item);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace reenact
+
+#endif  // REENACT_SEQUENCER_SEQUENCER_H_
