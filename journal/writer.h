@@ -15,24 +15,9 @@
 #include "reenact/kernel/bytes.h"
 #include "reenact/kernel/ids.h"
 #include "reenact/kernel/status.h"
+#include "reenact/kernel/sync_policy.h"
 
 namespace reenact {
-
-// When what was committed is made to survive a crash. Leaves no trace in the
-// journal.
-struct SyncPolicy {
-  enum class Kind {
-    kEveryBlock,  // before anybody is told that it is durable
-    kInterval,    // every `interval_ms`; durable means: handed to the system
-    kNone,        // at close only
-  };
-  Kind kind = Kind::kEveryBlock;
-  std::uint64_t interval_ms = 100;
-
-  // "every-block", "interval", "interval:250" (milliseconds) or "none".
-  static absl::StatusOr<SyncPolicy> Parse(std::string_view text);
-  std::string ToString() const;
-};
 
 // A round whose tickets have all been committed.
 struct FinishedRound {

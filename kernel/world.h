@@ -1,0 +1,257 @@
+// A world: what a program embeds.
+//
+//   reenact::WorldOptions options;
+//   options.path = "counters";
+//   options.modules.push_back(*reenact::MakeModule("demo", "1", {counter}));
+//   auto world = reenact::World::Open(std::move(options));
+//
+//   (*world)->Submit({.event = {"counter", "clicks", "", payload}});
+//   absl::Status done = (*world)->Run();  // all committed, all durable
+//   auto clicks = (*world)->Read("counter", "clicks");
+
+#ifndef REENACT_KERNEL_WORLD_H_
+#define REENACT_KERNEL_WORLD_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "reenact/kernel/bytes.h"
+#include "reenact/kernel/config.h"
+#include "reenact/kernel/event.h"
+#include "reenact/kernel/ids.h"
+#include "reenact/kernel/module.h"
+#include "reenact/kernel/reducer.h"
+#include "reenact/kernel/status.h"
+#include "reenact/kernel/sync_policy.h"
+
+namespace reenact {
+
+struct WorldOptions {
+  // The world's directory, made if there is none. Empty: a world in memory,
+  // which ends with the object.
+  std::string path;
+
+  // Refuses with NotFound instead of making a new world.
+  bool must_exist = false;
+
+  // What a new world is made with; `modules` and `reducers` in it are filled in
+  // from `modules` below. For a world that exists only `scheduling` and
+  // `snapshot_every` are looked at, and only with `accept_config_change`.
+  WorldConfig config;
+
+  // What brings the reducers, in the order of the reducer table.
+  std::vector<Module> modules;
+
+  // A world that exists was made with other modules (another digest), or another
+  // scheduling: record the change, with a ticket of its own, instead of
+  // refusing.
+  bool accept_module_change = false;
+  bool accept_config_change = false;
+
+  // Threads that run steps, the one that calls Run() or Feed() among them. 0
+  // runs every step on that thread in ticket order: the reference that every
+  // other number must match byte for byte.
+  std::size_t workers = 0;
+
+  // Tickets in flight at once, at most: a power of two.
+  std::size_t window = 256;
+
+  SyncPolicy sync;
+
+  // Memory for cells. What is in use or not yet written stays in memory
+  // whatever this says.
+  std::uint64_t cache_bytes = 64ULL << 20;
+
+  // Inputs that Submit() holds before they are admitted.
+  std::size_t ingress_capacity = 16384;
+
+  // The clock of worlds with ClockKind::kWall; nullptr: the machine's.
+  std::function<LogicalTime()> wall_clock;
+
+  // Snapshot files kept; older ones are removed. 0 keeps all.
+  std::size_t snapshots_kept = 0;
+};
+
+// What Open() found and did.
+struct OpenReport {
+  bool created = false;
+  std::uint64_t blocks = 0;
+  EventId head;
+  std::uint64_t blocks_extended = 0;  // beyond what was acknowledged, kept
+  std::uint64_t blocks_cut = 0;       // beyond what was acknowledged, not whole
+  bool cells_rebuilt = false;
+  EventId snapshot_used;              // history was read from here on
+  std::uint64_t tickets_replayed = 0;
+  std::uint64_t position = 0;  // of the last input admitted; see Input
+  std::vector<std::string> warnings;  // damaged snapshots passed over ...
+};
+
+// Counts since the world was opened. Never recorded.
+struct WorldStats {
+  std::uint64_t rounds = 0;
+  std::uint64_t inputs = 0;
+  std::uint64_t duplicates = 0;  // inputs whose submission id was known
+  std::uint64_t tickets = 0;
+  std::uint64_t committed = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t raised = 0;
+  std::uint64_t conflicts = 0;  // steps whose reads were stale at commit
+  std::uint64_t reruns = 0;     // of them; one each
+  std::uint64_t waits = 0;      // steps that waited for a declared predecessor
+  std::uint64_t inline_steps = 0;  // run by the ordering thread itself
+  std::uint64_t cells_cached = 0;
+  std::uint64_t cache_bytes = 0;
+  std::uint64_t cell_loads = 0;  // reads that went to the store
+  std::uint64_t groups = 0;      // atomic writes
+  std::uint64_t syncs = 0;
+  std::uint64_t snapshots = 0;
+  std::uint64_t journal_bytes = 0;
+  std::uint64_t external_waiting = 0;
+  std::uint64_t derived_waiting = 0;
+  std::uint64_t timers_waiting = 0;
+  std::vector<std::pair<FailureCode, std::uint64_t>> failures;  // by code
+};
+
+// What became of one submission.
+//
+// Thread safety: any thread may wait; copies share the state. May outlive the
+// world: a world that closes first resolves it with FailedPrecondition, or with
+// the error that ended it.
+class Submission {
+ public:
+  struct Outcome {
+    EventId event_id;
+    std::optional<FailureCode> failure;  // set: the step failed
+  };
+
+  // Each waits for its moment. AlreadyExists: the submission id was admitted
+  // before, so this one was not. Other errors: the world's, see World.
+  absl::StatusOr<EventId> WaitTicketed() const;
+  absl::StatusOr<Outcome> WaitCommitted() const;
+  absl::StatusOr<Outcome> WaitDurable() const;
+
+  struct State;
+  explicit Submission(std::shared_ptr<State> state)
+      : state_(std::move(state)) {}
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+// Input that a world pulls as it has room for it, so that what a round admits
+// depends on how much came before and never on how fast it came.
+class InputSource {
+ public:
+  virtual ~InputSource() = default;
+
+  // Appends the inputs of the next row to `row` (none is fine) and returns true;
+  // false at the end. The inputs of one row are admitted in one round. An error
+  // ends the feeding: what came before is committed, then Feed() returns it.
+  virtual absl::StatusOr<bool> Next(std::vector<Input>* row) = 0;
+};
+
+// One event-sourced world: its cells, its journal, and the order of its events.
+//
+// Driving: Run() and Feed() on the caller's own thread, or Start() for a thread
+// of the world's own; not both at once.
+//
+// Errors: the first I/O error closes the world for good. From then on every
+// call returns that error; what is on disk is unknown until the next Open()
+// decides. What was durable before it stays so.
+//
+// Thread safety: Submit(), Read(), Scan(), head(), durable(), stats(), Stop()
+// and Interrupt() from any thread. Everything else from one thread at a time.
+class World {
+ public:
+  // Opens the world at `options.path`, or makes it.
+  //
+  // InvalidArgument: the options contradict themselves or have no modules.
+  // FailedPrecondition: it is open already, here or in another process; its
+  //   modules or scheduling differ and the options do not accept that; or the
+  //   directory is not a world's.
+  // DataLoss: it is damaged, or acknowledged entries are gone.
+  // Unimplemented: it has a format that this version does not know.
+  // PermissionDenied, ResourceExhausted, Unavailable: what the system said.
+  static absl::StatusOr<std::unique_ptr<World>> Open(WorldOptions options);
+
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+  // Closes, if that has not been done, and loses an error: prefer Close().
+  virtual ~World() = default;
+
+  virtual const OpenReport& open_report() const = 0;
+  // As it is now, with the changes that were recorded since genesis.
+  virtual WorldConfig config() const = 0;
+
+  // Puts an input in line. Its submission id makes a second submission after a
+  // crash harmless.
+  //
+  // InvalidArgument: malformed; the message names the field. NotFound: no such
+  // reducer. ResourceExhausted: the ingress is full, nothing was recorded, try
+  // again later.
+  virtual absl::StatusOr<Submission> Submit(Input input) = 0;
+
+  // Runs until nothing is left to do: every input submitted and everything
+  // raised is committed and durable, and only timers that are not due remain.
+  virtual absl::Status Run() = 0;
+
+  // Pulls `source` to its end, then does what Run() does. The same source in a
+  // new world of the same configuration gives the same journal.
+  //
+  // Cancelled: Interrupt() was called; everything admitted so far is durable
+  // and Feed() can go on with a source that starts after
+  // open_report().position, or after position().
+  virtual absl::Status Feed(InputSource& source) = 0;
+
+  // Makes Run() and Feed() return Cancelled at the end of a round. Stays in
+  // force until the next call of either. Async-signal-safe.
+  virtual void Interrupt() = 0;
+
+  // Starts a thread that runs whatever is submitted until Stop().
+  virtual absl::Status Start() = 0;
+  // Ends that thread at the end of a round; what was admitted is durable.
+  // Idempotent.
+  virtual absl::Status Stop() = 0;
+
+  // Control commands: inputs, with a ticket each, in order with the others.
+  virtual absl::StatusOr<Submission> RequestSnapshot() = 0;
+  virtual absl::StatusOr<Submission> ChangeConfig(
+      const Scheduling& scheduling, std::uint64_t snapshot_every) = 0;
+
+  // The state of a cell as of head(), or nullopt if it does not exist.
+  // NotFound: no such reducer.
+  virtual absl::StatusOr<std::optional<Bytes>> Read(
+      std::string_view reducer, std::string_view key) const = 0;
+  // The cells of `reducer` with from <= key < to (empty: no upper end), in
+  // ascending order of keys, at most `limit`.
+  virtual absl::StatusOr<std::vector<std::pair<std::string, Bytes>>> Scan(
+      std::string_view reducer, std::string_view from, std::string_view to,
+      std::size_t limit) const = 0;
+
+  // The last ticket that was committed, and the last that is durable.
+  virtual EventId head() const = 0;
+  virtual EventId durable() const = 0;
+  // The position of the last input admitted; 0 before the first.
+  virtual std::uint64_t position() const = 0;
+  // The chain's end: the digest of the durable journal.
+  virtual Digest journal_digest() const = 0;
+  virtual WorldStats stats() const = 0;
+
+  // Stops, makes everything committed durable and lets go of the directory.
+  // Idempotent: later calls return what the first one did. What was submitted
+  // and not admitted is refused through its Submission.
+  virtual absl::Status Close() = 0;
+
+ protected:
+  World() = default;
+};
+
+}  // namespace reenact
+
+#endif  // REENACT_KERNEL_WORLD_H_
