@@ -3,14 +3,13 @@
 #ifndef REENACT_SEQUENCER_INGRESS_H_
 #define REENACT_SEQUENCER_INGRESS_H_
 
-#include <cstdint>
+#include <cstddef>
 #include <deque>
 #include <optional>
+#include <utility>
 
-#include "reenact/kernel/event.h"
-#include "reenact/kernel/ids.h"
-#include "reenact/kernel/status.h"
 #include "reenact/kernel/mutex.h"
+#include "reenact/kernel/status.h"
 
 namespace reenact {
 
@@ -36,6 +35,7 @@ class Ingress {
     return absl::OkStatus();
   }
 
+  // The oldest item; nullopt if there is none. Never waits.
   std::optional<Item> Take() {
     MutexLock lock(&mutex_);
     if (items_.empty()) return std::nullopt;

@@ -3,9 +3,9 @@
 // spec/scheduling.md gives the rules exactly, with a worked example. In short:
 //   - a unit waits in the queue of its entity (its cell; control commands are
 //     one entity of their own), first in, first out;
-//   - entities belong to a class by the origin of their units: 0 receipts, due
-//     timers and control; 1 derived events; 2.. external events by priority. The
-//     same cell is a separate entity in each class it has units in;
+//   - entities belong to a class by the origin of their units: 0 due timers and
+//     control; 1 derived events; 2.. external events by priority. The same cell
+//     is a separate entity in each class it has units in;
 //   - a round is filled by deficit round robin over the classes, and within a
 //     class by deficit round robin over its entities, up to round_limit units
 //     and entity_round_limit units of one entity;
@@ -14,10 +14,12 @@
 #ifndef REENACT_SEQUENCER_SEQUENCER_H_
 #define REENACT_SEQUENCER_SEQUENCER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "reenact/kernel/bytes.h"
@@ -45,20 +47,29 @@ struct Unit {
 
 // The queues of one world, and the rules that empty them.
 //
-// A pure value: what it composes depends on the calls made so far and on nothing
-// else, so two sequencers that were told the same things compose the same
-// rounds, and Encode() of both gives the same bytes.
+// A pure value: what it composes depends on the calls made so far and on
+// nothing else, so two sequencers that were told the same things compose the
+// same rounds, and Encode() of both gives the same bytes.
+//
+// HandOver() of a round and Compose() of a later one may come in either order
+// as long as the earlier round's units are not eligible in the later one; the
+// rounds are the same. So may HandOver() and Admit().
 //
 // Thread safety: none.
 class Sequencer {
  public:
-  // Both the start of history and the place that Restore() overwrites.
+  // The start of history. A rule that is 0 where that would stop the world
+  // counts as 1; CheckConfig() refuses such rules long before.
   explicit Sequencer(const Scheduling& scheduling);
   ~Sequencer();
   Sequencer(Sequencer&&) noexcept;
   Sequencer& operator=(Sequencer&&) noexcept;
 
-  // Changes the rules for rounds composed from now on.
+  // Changes the rules for rounds composed from now on. A change that step of
+  // round r asked for has to be made at one place among the calls of Compose(),
+  // such as right before the first round >= r + pipeline_depth, or history
+  // would depend on how fast r was committed. REQUIRES: pipeline_depth, a
+  // constant of the world, stays as it is.
   void SetScheduling(const Scheduling& scheduling);
   const Scheduling& scheduling() const;
 
@@ -67,40 +78,47 @@ class Sequencer {
   // Whether the next round would have room for more external units: fewer than
   // round_limit of them could be ticketed in it, and fewer than backlog_limit
   // wait. Whoever feeds a world pulls input while this holds, so that rounds
-  // are as full as they can be whatever the speed of the input.
+  // are as full as they can be whatever the speed of the input. Depends on
+  // Admit() and Compose() alone. O(1).
   bool WantsInput() const;
 
-  // Whether an input with this submission id was admitted within the horizon;
-  // then the number it was admitted under. Nullopt for the empty id.
+  // The number under which the latest input with this submission id was
+  // admitted; nullopt if none was within the horizon, and for the empty id.
   std::optional<InputId> FindSubmission(std::string_view submission_id) const;
 
   // Puts an external unit or a control command in its queue; the age of its
   // wait counts from `next`, the first ticket not handed out yet.
-  // `submission_id` may be empty.
+  // `submission_id` may be empty. Takes what it is given: whether the backlog
+  // has room or the id is known is for the caller to ask before.
+  // REQUIRES: kind is kEvent or kControl; the cause is an input; priority <
+  // kPriorities; an event has a reducer.
   void Admit(Unit unit, std::string_view submission_id, EventId next);
 
   // --- what comes from steps ---
 
   // Hands over the events that the tickets of `round` raised, in order of
-  // parent and index: kDerived ones become eligible in round + pipeline_depth,
-  // kTimer ones once logical time has reached them. Called once per round, in
-  // order, also when there are none.
+  // parent and index: they become eligible in round + pipeline_depth, timers
+  // not before logical time has reached them. Called at most once per round,
+  // in order of rounds; a round that raised nothing may be left out.
+  // REQUIRES: kind is kDerived or kTimer; the cause is a parent; there is a
+  // reducer; no round >= round + pipeline_depth has been composed.
   void HandOver(Round round, std::vector<Unit> raised);
 
   // --- composing ---
 
   // The next round's number: the first one after the last composed for which
-  // something is eligible, given that its logical time is `now`. Nullopt: nothing
-  // waits but timers later than `now`, or nothing at all. The caller has handed
-  // over every round up to the returned one less pipeline_depth; see
-  // NeedsHandedOver().
+  // something is eligible, given that its logical time is `now`. Nullopt:
+  // nothing waits but timers later than `now`, or nothing at all.
+  //
+  // Answers from what has been handed over. The answer r is final once every
+  // composed round up to r - pipeline_depth has been; Nullopt, once all have.
   std::optional<Round> NextRound(LogicalTime now) const;
 
-  // The round number that comes next if something external is eligible; the last
-  // composed, plus one.
+  // The round number that comes next if something external is eligible; the
+  // last composed, plus one.
   Round next_number() const;
 
-  // The earliest timer, if there is any.
+  // The earliest timer that is not in a queue yet, if there is any.
   std::optional<LogicalTime> NextTimer() const;
 
   // Composes round `round`, whose logical time is `now` and whose first ticket
@@ -113,15 +131,18 @@ class Sequencer {
 
   std::size_t external_count() const;  // external units and control commands
   std::size_t derived_count() const;   // derived, eligible or not yet
-  std::size_t timer_count() const;     // timers that are not yet due
+  std::size_t timer_count() const;     // timers, due or not yet
   bool empty() const;                  // all three are 0
 
   // --- snapshots ---
 
   // Appends the whole of it as one canonical CBOR item: equal sequencers, equal
-  // bytes. REQUIRES: every composed round has been handed over.
+  // bytes. The rules are not part of it. spec/scheduling.md has the grammar.
+  // REQUIRES: keys and schemas are valid UTF-8.
   void Encode(Bytes* out) const;
-  // InvalidArgument: not such an item.
+  // `scheduling`: the rules in force when it was encoded.
+  // InvalidArgument: not such an item, or one that no sequencer with these
+  // rules would have encoded.
   static absl::StatusOr<Sequencer> Decode(const Scheduling& scheduling,
                                           BytesView item);
 
