@@ -21,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "reenact/kernel/bytes.h"
 #include "reenact/kernel/status.h"
@@ -77,7 +78,7 @@ enum class Type {
   kBool,
   kNull,
   kDouble,
-  kEnd,  // no byte is left, or an earlier read failed
+  kEnd,  // no byte is left, it starts no item, or an earlier read failed
 };
 
 // Pulls items from bytes, strictly, without recursion and without allocation.
@@ -99,7 +100,7 @@ class Reader {
   Type Peek() const;
 
   std::uint64_t Unsigned();
-  // Fails with OutOfRange for integers that int64_t cannot hold.
+  // Fails for integers that int64_t cannot hold.
   std::int64_t Integer();
   // n of the negative integer -1 - n.
   std::uint64_t Negative();
@@ -130,12 +131,14 @@ class Reader {
   absl::Status status() const;
   // The offset of the next byte to be read, or of the item that failed.
   std::size_t offset() const { return offset_; }
-  bool AtEnd() const { return offset_ == bytes_.size(); }
+  // Whether nothing is left to read, so that a loop until then ends: also true
+  // once a read has failed.
+  bool AtEnd() const { return !ok() || offset_ == bytes_.size(); }
 
  private:
-  std::uint64_t Head(unsigned major, const char* name);
-  std::uint64_t AnyHead(unsigned* major, unsigned* info);
-  BytesView String(unsigned major, const char* name);
+  std::uint64_t Head(unsigned major);
+  BytesView String(unsigned major);
+  unsigned Simple(std::uint64_t* bits);
 
   BytesView bytes_;
   std::size_t offset_ = 0;

@@ -27,9 +27,6 @@ namespace reenact::cbor {
 // Thread safety: as for an int: const calls may run together.
 class Value {
  public:
-  using ArrayType = std::vector<Value>;
-  struct MapType;
-
   Value();  // null
   Value(bool value);
   Value(std::int64_t value);
@@ -74,24 +71,27 @@ class Value {
   absl::StatusOr<std::string_view> AsText() const;
   absl::StatusOr<BytesView> AsBytes() const;
 
-  // Arrays. REQUIRES: IsArray(); operator[] also: index < size().
-  std::size_t size() const;  // of an array or a map
+  // REQUIRES: IsArray() or IsMap().
+  std::size_t size() const;
+  // Arrays. REQUIRES: IsArray().
   const std::vector<Value>& items() const;
   void Append(Value item);
 
   // Maps. Find: null if this is no map or has no such key.
   const Value* Find(std::string_view key) const;
   Value* Find(std::string_view key);
-  // REQUIRES: IsMap(). Adds or replaces.
-  void Set(std::string_view key, Value value);
+  // REQUIRES: IsMap(). Adds or replaces; Erase: nothing if there is no such
+  // key.
   void Set(Value key, Value value);
   void Erase(std::string_view key);
   const std::vector<std::pair<Value, Value>>& pairs() const;
 
-  // NotFound: no such key. InvalidArgument: another type. Both name the key.
+  // NotFound: no such key. InvalidArgument: another type, or this is no map.
+  // Both name the key.
   absl::StatusOr<std::int64_t> GetInteger(std::string_view key) const;
   absl::StatusOr<std::string_view> GetText(std::string_view key) const;
 
+  // Whether the encodings are equal: NaN equals NaN, 0.0 differs from -0.0.
   friend bool operator==(const Value& a, const Value& b);
 
  private:
@@ -107,6 +107,7 @@ class Value {
 
   friend class Parser;
   friend class Writer;
+  friend class KeyOrder;
 
   std::variant<std::monostate, bool, Integer, double, std::string, ByteData,
                std::vector<Value>, std::vector<std::pair<Value, Value>>>

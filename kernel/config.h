@@ -93,6 +93,15 @@ void EncodeConfig(const WorldConfig& config, cbor::Encoder& encoder);
 // kFormatVersion.
 absl::StatusOr<WorldConfig> DecodeConfig(cbor::Reader& reader);
 
+// Parts of it, as journal entries that change them hold them: the same items
+// that stand in the whole configuration. A decoder that fails makes the reader
+// fail.
+void EncodeScheduling(const Scheduling& scheduling, cbor::Encoder& encoder);
+Scheduling DecodeScheduling(cbor::Reader& reader);
+void EncodeModules(const std::vector<ModuleRecord>& modules,
+                   cbor::Encoder& encoder);
+std::vector<ModuleRecord> DecodeModules(cbor::Reader& reader);
+
 // OK, or InvalidArgument with the field that makes no sense.
 absl::Status CheckConfig(const WorldConfig& config);
 

@@ -16,6 +16,7 @@
 #ifndef REENACT_KERNEL_MODULE_H_
 #define REENACT_KERNEL_MODULE_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>

@@ -191,6 +191,9 @@ std::shared_ptr<const Reducer> MakeReducer(
     std::string name, std::function<absl::Status(StepContext&)> step,
     std::function<void(const EventView&, TouchSet&)> touch = nullptr);
 
+// Whether `name` is what Reducer::name() may return.
+bool IsReducerName(std::string_view name);
+
 // Why a step failed: part of the journal, so numbers never change meaning.
 // 1 to 16 are the codes of absl::Status that a reducer returned.
 enum class FailureCode : std::uint32_t {
