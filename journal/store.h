@@ -59,6 +59,8 @@ struct StoredCell {
 // the cells as they are after the last of them.
 struct CommitGroup {
   std::vector<Bytes> blocks;  // stored form; see block.h
+  // Of the first block: block_count(). Without blocks, when cells are rebuilt:
+  // the cells are then as of the block before this one.
   std::uint64_t first_index = 0;
   // Later batches win over earlier ones.
   std::vector<const CellBatch*> cells;
@@ -71,9 +73,9 @@ class CellView {
  public:
   virtual ~CellView() = default;
 
-  using Visit = std::function<absl::Status(ReducerId reducer,
-                                           std::string_view key,
-                                           EventId version, BytesView state)>;
+  using Visit =
+      std::function<absl::Status(ReducerId reducer, std::string_view key,
+                                 EventId version, BytesView state)>;
 
   // Visits the cells of `reducer` with from <= key < to (empty `to`: no upper
   // end) in ascending order of keys; stops at the first error that `visit`
@@ -84,8 +86,8 @@ class CellView {
   virtual absl::Status ScanAll(const Visit& visit) const = 0;
 };
 
-// The blocks and cells of one world. Implementations: MemoryStore, for tests and
-// tools, and RocksDbStore.
+// The blocks and cells of one world. Implementations: MemoryStore, for tests
+// and tools, and RocksDbStore.
 //
 // Thread safety: one thread writes (Commit, Sync); any thread may read at the
 // same time and sees each commit whole or not at all.

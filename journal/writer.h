@@ -33,8 +33,8 @@ struct FinishedRound {
       then;
 };
 
-// Takes rounds from one thread and writes them, in order, on a thread of its own
-// (or inside Append(), for worlds in memory). While a group is written and
+// Takes rounds from one thread and writes them, in order, on a thread of its
+// own (or inside Append(), for worlds in memory). While a group is written and
 // synced, the rounds that arrive form the next one.
 //
 // Invariant: durable() <= written() <= what was appended, and none of them ever
@@ -55,6 +55,9 @@ class JournalWriter {
     // Identity for head records; no head record is written without `head`.
     Bytes world_id;
     std::uint64_t epoch = 0;
+    // What `interval` is measured with; empty: the system's steady clock. A
+    // test may have its own.
+    std::function<std::uint64_t()> now_ms;
   };
 
   // `head` may be null. `store` outlives the writer. `progress` is called on
@@ -76,7 +79,8 @@ class JournalWriter {
   // Waits until all that was appended is written, and synced whatever the
   // policy, and the head record too.
   virtual absl::Status Flush() = 0;
-  // Flush(), then a head record that says so; stops the thread. Idempotent.
+  // Flush(), then a head record that says so; stops the thread. Idempotent: a
+  // later call gives the same result. Append() must not be called again.
   virtual absl::Status Close() = 0;
 
   // The last ticket in the store, so that its cells can be read from there.
@@ -88,7 +92,8 @@ class JournalWriter {
   virtual Digest head_hash() const = 0;
   // OK, or the error that ended it, for good.
   virtual absl::Status status() const = 0;
-  // Waits until durable() >= `event_id` or an error; false after `timeout_ms`.
+  // Waits until durable() >= `event_id` or an error; false after `timeout_ms`,
+  // or once the writer is closed.
   virtual absl::StatusOr<bool> WaitDurable(EventId event_id,
                                            std::uint64_t timeout_ms) const = 0;
   // Groups and syncs so far, for metrics.
