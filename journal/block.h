@@ -7,7 +7,8 @@
 //
 //   hash = BLAKE2b-256(domain "reenact.block.v1", the map's bytes)
 //
-// Block 0 holds the Genesis entry only; its `prev` is all zeros.
+// Block 0 holds the Genesis entry only; its `prev` is all zeros, its round 0,
+// its first ticket 1, and it has no tickets.
 
 #ifndef REENACT_JOURNAL_BLOCK_H_
 #define REENACT_JOURNAL_BLOCK_H_
@@ -25,7 +26,7 @@ struct BlockHeader {
   std::uint64_t index = 0;
   Digest prev;
   Round round;
-  EventId first;                  // the first ticket, even if it has none
+  EventId first;  // the first ticket, even if it has none
   std::uint64_t ticket_count = 0;
   std::uint64_t entry_count = 0;
 
@@ -43,14 +44,15 @@ struct BlockView {
 };
 
 // The stored bytes of a block, and its hash in `hash`.
+// REQUIRES: header.first is at least 1.
 Bytes EncodeBlock(const BlockHeader& header, BytesView entries, Digest* hash);
 
 // DataLoss: `stored` is not a block, or its hash is not the hash of its bytes.
 // Entries are not looked into.
 absl::StatusOr<BlockView> DecodeBlock(BytesView stored);
 
-// DataLoss unless `next` is the block that follows `prev`: index, hash, round and
-// first ticket. Messages name both blocks.
+// DataLoss unless `next` is the block that follows `prev`: index, hash, round
+// and first ticket. Messages name both blocks.
 absl::Status CheckFollows(const BlockHeader& prev, const Digest& prev_hash,
                           const BlockHeader& next);
 

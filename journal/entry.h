@@ -1,8 +1,8 @@
 // What happened, as bytes: the closed set of journal entries.
 //
 // Each entry is one CBOR map with small integer keys, kind first (key 0).
-// spec/journal.md is the format's promise, spec/journal.cddl its grammar. What is
-// empty or has its default is left out, and a decoder refuses an entry that
+// spec/journal.md is the format's promise, spec/journal.cddl its grammar. What
+// is empty or has its default is left out, and a decoder refuses an entry that
 // spells a default out, so that an entry has one encoding.
 
 #ifndef REENACT_JOURNAL_ENTRY_H_

@@ -22,13 +22,13 @@
 namespace reenact {
 
 struct HeadRecord {
-  std::uint64_t generation = 0;  // rises with every write
-  Bytes world_id;                // 16 bytes
-  std::uint64_t epoch = 0;       // rises with every open for writing
-  std::uint64_t block_count = 0; // blocks that were acknowledged
-  EventId event_id;              // the last ticket in them
-  Digest hash;                   // of the last of them
-  bool clean = false;            // closed in order, nothing written since
+  std::uint64_t generation = 0;   // rises with every write
+  Bytes world_id;                 // 16 bytes
+  std::uint64_t epoch = 0;        // rises with every open for writing
+  std::uint64_t block_count = 0;  // blocks that were acknowledged
+  EventId event_id;               // the last ticket in them
+  Digest hash;                    // of the last of them
+  bool clean = false;             // closed in order, nothing written since
 
   friend bool operator==(const HeadRecord&, const HeadRecord&) = default;
 };

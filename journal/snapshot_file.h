@@ -64,6 +64,8 @@ class SnapshotEncoder {
   absl::StatusOr<SnapshotDigests> Finish();
 
  private:
+  void Flush();
+
   Sink sink_;
   Bytes buffer_;
   absl::Status status_;
@@ -77,9 +79,10 @@ absl::StatusOr<SnapshotDigests> StateDigestOf(const CellView& cells);
 
 // Writes `path` through a temporary file: written, synced, renamed, directory
 // synced; after a crash it is there whole or not at all.
-absl::StatusOr<SnapshotDigests> WriteSnapshotFile(
-    const std::string& path, const SnapshotHeader& header, BytesView sequencer,
-    const CellView& cells);
+absl::StatusOr<SnapshotDigests> WriteSnapshotFile(const std::string& path,
+                                                  const SnapshotHeader& header,
+                                                  BytesView sequencer,
+                                                  const CellView& cells);
 
 struct SnapshotContents {
   SnapshotHeader header;
@@ -88,8 +91,10 @@ struct SnapshotContents {
 };
 
 // Reads a snapshot, calling `visit` for each cell in order if given; verifies
-// format, order and both digests. A visitor's error ends it. Cells are visited
-// before the digest at the end is known: discard them on error.
+// format, order and both digests. The file's digest is compared before anything
+// is decoded, so damage costs no memory; order, count and state digest are
+// checked on the way: discard what was visited on error. A visitor's error ends
+// it and is returned as it is. Holds one chunk and one cell at a time.
 //
 // DataLoss: damaged; names file and byte. Unimplemented: of a newer format.
 absl::StatusOr<SnapshotContents> ReadSnapshotFile(
@@ -99,7 +104,8 @@ absl::StatusOr<SnapshotContents> ReadSnapshotFile(
 
 // Event ids of the files in `directory` that are named like snapshots,
 // ascending. Removes nothing.
-absl::StatusOr<std::vector<EventId>> ListSnapshots(const std::string& directory);
+absl::StatusOr<std::vector<EventId>> ListSnapshots(
+    const std::string& directory);
 
 // Removes leftovers of snapshots that a crash interrupted.
 absl::Status RemoveTemporarySnapshots(const std::string& directory);

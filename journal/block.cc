@@ -1,0 +1,131 @@
+#include "reenact/journal/block.h"
+
+#include <limits>
+#include <string>
+
+#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/check.h"
+
+namespace reenact {
+namespace {
+
+constexpr std::string_view kDomain = "reenact.block.v1";
+
+Digest HashOf(BytesView map) { return Hasher(kDomain).Add(map).Finish(); }
+
+absl::Status Damaged(const std::string& what) {
+  return absl::DataLossError(ToAbsl("block: " + what));
+}
+
+Digest ReadDigest(cbor::Reader& reader) {
+  absl::StatusOr<Digest> digest = Digest::FromBytes(reader.ByteString());
+  if (digest.ok()) return *digest;
+  if (reader.ok()) reader.Fail("a hash is not 32 bytes long");
+  return Digest();
+}
+
+BlockView ReadMap(cbor::Reader& reader) {
+  BlockView block;
+  reader.ExpectMap(7);
+  reader.ExpectKey(0);
+  block.header.index = reader.Unsigned();
+  reader.ExpectKey(1);
+  block.header.prev = ReadDigest(reader);
+  reader.ExpectKey(2);
+  block.header.round = Round{reader.Unsigned()};
+  reader.ExpectKey(3);
+  block.header.first = EventId{reader.Unsigned()};
+  reader.ExpectKey(4);
+  block.header.ticket_count = reader.Unsigned();
+  reader.ExpectKey(5);
+  block.header.entry_count = reader.Unsigned();
+  reader.ExpectKey(6);
+  block.entries = reader.ByteString();
+  reader.ExpectEnd();
+  return block;
+}
+
+bool TicketsMakeSense(const BlockHeader& header) {
+  return header.first.value != 0 &&
+         header.ticket_count <=
+             std::numeric_limits<std::uint64_t>::max() - header.first.value;
+}
+
+absl::Status DoesNotFollow(const BlockHeader& prev, const BlockHeader& next,
+                           const std::string& why) {
+  return absl::DataLossError(ToAbsl("block " + std::to_string(next.index) +
+                                    " does not follow block " +
+                                    std::to_string(prev.index) + ": " + why));
+}
+
+}  // namespace
+
+Bytes EncodeBlock(const BlockHeader& header, BytesView entries, Digest* hash) {
+  REENACT_CHECK(TicketsMakeSense(header));
+  Bytes out;
+  out.reserve(entries.size() + 128);  // header and hash need less than 100
+  cbor::Encoder encoder(&out);
+  encoder.Map(7);
+  encoder.Unsigned(0);
+  encoder.Unsigned(header.index);
+  encoder.Unsigned(1);
+  encoder.ByteString(header.prev.view());
+  encoder.Unsigned(2);
+  encoder.Unsigned(header.round.value);
+  encoder.Unsigned(3);
+  encoder.Unsigned(header.first.value);
+  encoder.Unsigned(4);
+  encoder.Unsigned(header.ticket_count);
+  encoder.Unsigned(5);
+  encoder.Unsigned(header.entry_count);
+  encoder.Unsigned(6);
+  encoder.ByteString(entries);
+  *hash = HashOf(out);
+  out.append(hash->view());
+  return out;
+}
+
+absl::StatusOr<BlockView> DecodeBlock(BytesView stored) {
+  if (stored.size() <= kDigestSize) {
+    return Damaged(std::to_string(stored.size()) + " bytes are none");
+  }
+  const BytesView map = stored.substr(0, stored.size() - kDigestSize);
+  const Digest hash = HashOf(map);
+  if (hash.view() != stored.substr(map.size())) {
+    return Damaged("its hash is not the hash of its bytes");
+  }
+
+  cbor::Reader reader(map);
+  BlockView block = ReadMap(reader);
+  if (!reader.ok()) return Damaged(std::string(reader.status().message()));
+  if (!TicketsMakeSense(block.header)) return Damaged("no such tickets");
+  block.hash = hash;
+  return block;
+}
+
+absl::Status CheckFollows(const BlockHeader& prev, const Digest& prev_hash,
+                          const BlockHeader& next) {
+  if (next.index != prev.index + 1) {
+    return DoesNotFollow(prev, next, "its index is not the next one");
+  }
+  if (next.prev != prev_hash) {
+    return DoesNotFollow(prev, next,
+                         "it names the hash " + next.prev.ToHex() + ", not " +
+                             prev_hash.ToHex());
+  }
+  if (next.round <= prev.round) {
+    return DoesNotFollow(prev, next,
+                         "round " + std::to_string(next.round.value) +
+                             " comes after round " +
+                             std::to_string(prev.round.value));
+  }
+  if (next.first != prev.last().Next()) {
+    return DoesNotFollow(prev, next,
+                         "ticket " + std::to_string(next.first.value) +
+                             " comes after ticket " +
+                             std::to_string(prev.last().value));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace reenact

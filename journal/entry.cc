@@ -1,0 +1,784 @@
+#include "reenact/journal/entry.h"
+
+#include <cstring>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "reenact/kernel/check.h"
+
+namespace reenact {
+namespace {
+
+constexpr std::uint64_t kKindLast =
+    static_cast<std::uint64_t>(EntryKind::kSnapshotRequested);
+
+constexpr unsigned kMajorUnsigned = 0;
+constexpr unsigned kMajorNegative = 1;
+constexpr unsigned kMajorBytes = 2;
+constexpr unsigned kMajorText = 3;
+constexpr unsigned kMajorArray = 4;
+constexpr unsigned kMajorMap = 5;
+
+// --- writing ---
+
+// Heads gathered on the stack and appended at once: entries are mostly short
+// heads, and growing a string byte by byte is what would cost.
+class Heads {
+ public:
+  Heads& Add(unsigned major, std::uint64_t argument) {
+    if (argument < 24) {
+      bytes_[size_++] = static_cast<char>(major << 5 | argument);
+    } else {
+      AddLong(major, argument);
+    }
+    return *this;
+  }
+  Heads& Unsigned(std::uint64_t value) { return Add(kMajorUnsigned, value); }
+  Heads& Integer(std::int64_t value) {
+    return value >= 0 ? Unsigned(static_cast<std::uint64_t>(value))
+                      : Add(kMajorNegative, ~static_cast<std::uint64_t>(value));
+  }
+  Heads& Array(std::uint64_t size) { return Add(kMajorArray, size); }
+  Heads& Map(std::uint64_t size) { return Add(kMajorMap, size); }
+  Heads& Null() {
+    bytes_[size_++] = '\xf6';
+    return *this;
+  }
+  // A string's bytes do not fit here; the caller appends them.
+  Heads& TextHead(std::string_view text) {
+    return Add(kMajorText, text.size());
+  }
+  Heads& BytesHead(BytesView bytes) { return Add(kMajorBytes, bytes.size()); }
+
+  void AppendTo(Bytes* out) const { out->append(bytes_, size_); }
+
+ private:
+  void AddLong(unsigned major, std::uint64_t argument) {
+    const unsigned log = argument <= 0xff         ? 0
+                         : argument <= 0xffff     ? 1
+                         : argument <= 0xffffffff ? 2
+                                                  : 3;
+    bytes_[size_++] = static_cast<char>(major << 5 | (24 + log));
+    for (unsigned shift = 8U << log; shift != 0; shift -= 8) {
+      bytes_[size_++] = static_cast<char>(argument >> (shift - 8) & 0xff);
+    }
+  }
+
+  char bytes_[96];  // no caller adds more than ten heads
+  std::size_t size_ = 0;
+};
+
+void AppendText(std::string_view text, Bytes* out) {
+  Heads().TextHead(text).AppendTo(out);
+  out->append(text);
+}
+
+void AppendByteString(BytesView bytes, Bytes* out) {
+  Heads().BytesHead(bytes).AppendTo(out);
+  out->append(bytes);
+}
+
+// The head of an array [op, cell, ...], and the cell.
+void AppendDiffHead(Diff::Op op, std::uint64_t size, bool own,
+                    ReducerId reducer, std::string_view key, Bytes* out) {
+  Heads heads;
+  heads.Array(size).Unsigned(static_cast<std::uint64_t>(op));
+  if (own) {
+    heads.Null().AppendTo(out);
+    return;
+  }
+  heads.Array(2).Unsigned(reducer).TextHead(key).AppendTo(out);
+  out->append(key);
+}
+
+bool HasNumber(Update::Op op) {
+  return op == Update::Op::kAdd || op == Update::Op::kMax ||
+         op == Update::Op::kMin;
+}
+
+constexpr std::int64_t kLowest = std::numeric_limits<std::int64_t>::min();
+constexpr std::int64_t kHighest = std::numeric_limits<std::int64_t>::max();
+
+bool HasBounds(const Update& update) {
+  return update.op == Update::Op::kAdd &&
+         (update.low != kLowest || update.high != kHighest);
+}
+
+void AppendUpdate(const Update& update, Bytes* out) {
+  const bool bounds = HasBounds(update);
+  Heads()
+      .Array(bounds ? 5 : 3)
+      .Unsigned(static_cast<std::uint64_t>(update.op))
+      .TextHead(update.field)
+      .AppendTo(out);
+  out->append(update.field);
+  if (!HasNumber(update.op)) {
+    out->append(update.item);
+    return;
+  }
+  Heads heads;
+  heads.Integer(update.number);
+  if (bounds) heads.Integer(update.low).Integer(update.high);
+  heads.AppendTo(out);
+}
+
+void AppendDiff(const Diff& diff, Bytes* out) {
+  const bool own = !diff.cell.has_value();
+  const ReducerId reducer = own ? kNoReducer : diff.cell->reducer;
+  const std::string_view key =
+      own ? std::string_view() : std::string_view(diff.cell->key);
+  switch (diff.op) {
+    case Diff::Op::kPut:
+      return EncodePut(own, reducer, key, diff.state, out);
+    case Diff::Op::kDelete:
+      return EncodeDelete(own, reducer, key, out);
+    case Diff::Op::kUpdate:
+      return EncodeUpdate(own, reducer, key, diff.update, out);
+  }
+  REENACT_CHECK(false);
+}
+
+void AppendNames(const std::vector<std::string>& names, Bytes* out) {
+  Heads().Array(names.size()).AppendTo(out);
+  for (const std::string& name : names) AppendText(name, out);
+}
+
+// A map's head and its kind; `size` counts the kind.
+Heads EntryHead(EntryKind kind, std::uint64_t size) {
+  Heads heads;
+  heads.Map(size).Unsigned(0).Unsigned(static_cast<std::uint64_t>(kind));
+  return heads;
+}
+
+void Append(const entry::Genesis& genesis, Bytes* out) {
+  EntryHead(EntryKind::kGenesis, 2).Unsigned(1).AppendTo(out);
+  cbor::Encoder encoder(out);
+  EncodeConfig(genesis.config, encoder);
+}
+
+void Append(const entry::RoundOpened& round, Bytes* out) {
+  EntryHead(EntryKind::kRoundOpened, 5)
+      .Unsigned(1)
+      .Unsigned(round.round.value)
+      .Unsigned(2)
+      .Integer(round.time.value)
+      .Unsigned(3)
+      .Unsigned(round.first.value)
+      .Unsigned(4)
+      .Unsigned(round.count)
+      .AppendTo(out);
+}
+
+void Append(const entry::InputAdmitted& input, Bytes* out) {
+  const std::uint64_t size = 5U + (input.schema.empty() ? 0U : 1U) +
+                             (input.submission_id.empty() ? 0U : 1U) +
+                             (input.priority == kPriorityDefault ? 0U : 1U) +
+                             (input.time.value == 0 ? 0U : 1U) +
+                             (input.position == 0 ? 0U : 1U);
+  EntryHead(EntryKind::kInputAdmitted, size)
+      .Unsigned(1)
+      .Unsigned(input.input.value)
+      .Unsigned(2)
+      .Unsigned(input.reducer)
+      .Unsigned(3)
+      .TextHead(input.key)
+      .AppendTo(out);
+  out->append(input.key);
+  if (!input.schema.empty()) {
+    Heads().Unsigned(4).AppendTo(out);
+    AppendText(input.schema, out);
+  }
+  Heads().Unsigned(5).AppendTo(out);
+  out->append(input.payload);
+  if (!input.submission_id.empty()) {
+    Heads().Unsigned(6).AppendTo(out);
+    AppendByteString(input.submission_id, out);
+  }
+  Heads tail;
+  if (input.priority != kPriorityDefault) {
+    tail.Unsigned(7).Unsigned(input.priority);
+  }
+  if (input.time.value != 0) tail.Unsigned(8).Integer(input.time.value);
+  if (input.position != 0) tail.Unsigned(9).Unsigned(input.position);
+  tail.AppendTo(out);
+}
+
+void Append(const entry::StepScheduled& step, Bytes* out) {
+  const bool control = !step.subject.has_value();
+  EncodeStepScheduled(
+      step.event_id, step.lane_id, step.kind,
+      control ? kNoReducer : step.subject->reducer,
+      control ? std::string_view() : std::string_view(step.subject->key),
+      step.cause, out);
+}
+
+void Append(const entry::StepCommitted& step, Bytes* out) {
+  EncodeStepCommittedHead(step.event_id, step.lane_id, step.diffs.size(),
+                          step.events.size(), step.effects.size(), out);
+  BeginGroup(StepGroup::kDiffs, step.diffs.size(), out);
+  for (const Diff& diff : step.diffs) AppendDiff(diff, out);
+  BeginGroup(StepGroup::kEvents, step.events.size(), out);
+  for (const RaisedEvent& event : step.events) EncodeRaised(event, out);
+  BeginGroup(StepGroup::kEffects, step.effects.size(), out);
+  for (const EffectIntent& effect : step.effects) EncodeEffect(effect, out);
+}
+
+void Append(const entry::StepFailed& step, Bytes* out) {
+  EncodeStepFailed(step.event_id, step.lane_id, step.code, out);
+}
+
+void Append(const entry::SnapshotTaken& snapshot, Bytes* out) {
+  EntryHead(EntryKind::kSnapshotTaken, 3)
+      .Unsigned(1)
+      .Unsigned(snapshot.round.value)
+      .Unsigned(2)
+      .Unsigned(snapshot.event_id.value)
+      .AppendTo(out);
+}
+
+void Append(const entry::ModuleChanged& change, Bytes* out) {
+  EntryHead(EntryKind::kModuleChanged, 4)
+      .Unsigned(1)
+      .Unsigned(change.input.value)
+      .Unsigned(2)
+      .AppendTo(out);
+  cbor::Encoder encoder(out);
+  EncodeModules(change.modules, encoder);
+  Heads().Unsigned(3).AppendTo(out);
+  AppendNames(change.reducers, out);
+}
+
+void Append(const entry::ConfigChanged& change, Bytes* out) {
+  EntryHead(EntryKind::kConfigChanged, change.snapshot_every == 0 ? 3 : 4)
+      .Unsigned(1)
+      .Unsigned(change.input.value)
+      .Unsigned(2)
+      .AppendTo(out);
+  cbor::Encoder encoder(out);
+  EncodeScheduling(change.scheduling, encoder);
+  if (change.snapshot_every == 0) return;
+  Heads().Unsigned(3).Unsigned(change.snapshot_every).AppendTo(out);
+}
+
+void Append(const entry::SnapshotRequested& request, Bytes* out) {
+  EntryHead(EntryKind::kSnapshotRequested, 2)
+      .Unsigned(1)
+      .Unsigned(request.input.value)
+      .AppendTo(out);
+}
+
+// --- reading ---
+
+// The members of a map, asked for in ascending order of their keys.
+class Fields {
+ public:
+  Fields(cbor::Reader& reader, std::uint64_t size)
+      : reader_(reader), left_(size) {}
+
+  // Whether `key` comes next; then its value is what the reader reads next.
+  bool Has(std::uint64_t key) {
+    if (!peeked_ && left_ != 0) {
+      next_ = reader_.Unsigned();
+      peeked_ = true;
+      --left_;
+    }
+    if (!peeked_ || next_ != key || !reader_.ok()) return false;
+    peeked_ = false;
+    return true;
+  }
+
+  void Need(std::uint64_t key) {
+    if (!Has(key)) Fail("key " + std::to_string(key) + " is missing");
+  }
+
+  // Everything has been asked for.
+  void End() {
+    if (!peeked_ && left_ != 0) {
+      next_ = reader_.Unsigned();
+      peeked_ = true;
+    }
+    if (peeked_) Fail("key " + std::to_string(next_) + " is not expected here");
+  }
+
+ private:
+  void Fail(const std::string& what) {
+    if (reader_.ok()) reader_.Fail(what);
+  }
+
+  cbor::Reader& reader_;
+  std::uint64_t left_;
+  std::uint64_t next_ = 0;
+  bool peeked_ = false;
+};
+
+void FailIf(cbor::Reader& reader, bool wrong, std::string_view what) {
+  if (wrong && reader.ok()) reader.Fail(what);
+}
+
+std::uint64_t UnsignedUpTo(cbor::Reader& reader, std::uint64_t max,
+                           std::string_view what) {
+  const std::uint64_t value = reader.Unsigned();
+  FailIf(reader, value > max, what);
+  return reader.ok() ? value : 0;
+}
+
+// A number that counts from 1.
+std::uint64_t Ordinal(cbor::Reader& reader, std::string_view what) {
+  const std::uint64_t value = reader.Unsigned();
+  FailIf(reader, value == 0, what);
+  return value;
+}
+
+EventId ReadEventId(cbor::Reader& reader) {
+  return EventId{Ordinal(reader, "event_id is 0")};
+}
+
+InputId ReadInputId(cbor::Reader& reader) {
+  return InputId{Ordinal(reader, "input id is 0")};
+}
+
+LaneId ReadLane(cbor::Reader& reader) {
+  return LaneId{static_cast<std::uint32_t>(
+      UnsignedUpTo(reader, std::numeric_limits<std::uint32_t>::max(),
+                   "lane_id is above 2^32 - 1"))};
+}
+
+ReducerId ReadReducer(cbor::Reader& reader) {
+  return static_cast<ReducerId>(
+      UnsignedUpTo(reader, kNoReducer - 1, "reducer id is above 2^32 - 2"));
+}
+
+std::string ReadText(cbor::Reader& reader) {
+  return std::string(reader.Text());
+}
+
+// [reducer id, key] or null.
+std::optional<CellRef> ReadCell(cbor::Reader& reader) {
+  if (reader.Peek() == cbor::Type::kNull) {
+    reader.Null();
+    return std::nullopt;
+  }
+  CellRef cell;
+  reader.ExpectArray(2);
+  cell.reducer = ReadReducer(reader);
+  cell.key = ReadText(reader);
+  return cell;
+}
+
+Cause ReadCause(cbor::Reader& reader) {
+  Cause cause;
+  if (reader.Peek() != cbor::Type::kArray) {
+    cause.input = ReadInputId(reader);
+    return cause;
+  }
+  reader.ExpectArray(2);
+  cause.parent = ReadEventId(reader);
+  cause.index = static_cast<std::uint32_t>(
+      UnsignedUpTo(reader, std::numeric_limits<std::uint32_t>::max(),
+                   "index of a cause is above 2^32 - 1"));
+  return cause;
+}
+
+Update ReadUpdate(cbor::Reader& reader) {
+  Update update;
+  const std::uint64_t size = reader.Array();
+  update.op = static_cast<Update::Op>(
+      UnsignedUpTo(reader, static_cast<std::uint64_t>(Update::Op::kAppend),
+                   "update's operation is not known"));
+  update.field = ReadText(reader);
+  if (HasNumber(update.op)) {
+    update.number = reader.Integer();
+  } else {
+    update.item = Bytes(reader.Item());
+  }
+  if (size == 3 || !reader.ok()) return update;
+  FailIf(reader, size != 5 || update.op != Update::Op::kAdd,
+         "update has a wrong number of items");
+  update.low = reader.Integer();
+  update.high = reader.Integer();
+  FailIf(reader, !HasBounds(update), "bounds that bound nothing are left out");
+  return update;
+}
+
+Diff ReadDiff(cbor::Reader& reader) {
+  Diff diff;
+  const std::uint64_t size = reader.Array();
+  diff.op = static_cast<Diff::Op>(
+      UnsignedUpTo(reader, static_cast<std::uint64_t>(Diff::Op::kUpdate),
+                   "diff's operation is not known"));
+  FailIf(reader, size != (diff.op == Diff::Op::kDelete ? 2U : 3U),
+         "diff has a wrong number of items");
+  diff.cell = ReadCell(reader);
+  if (diff.op == Diff::Op::kPut) diff.state = Bytes(reader.Item());
+  if (diff.op == Diff::Op::kUpdate) diff.update = ReadUpdate(reader);
+  return diff;
+}
+
+RaisedEvent ReadRaised(cbor::Reader& reader) {
+  RaisedEvent event;
+  const std::uint64_t size = reader.Array();
+  FailIf(reader, size != 4 && size != 5, "event has a wrong number of items");
+  event.reducer = ReadReducer(reader);
+  event.key = ReadText(reader);
+  event.schema = ReadText(reader);
+  event.payload = Bytes(reader.Item());
+  if (size == 5) event.due = LogicalTime{reader.Integer()};
+  return event;
+}
+
+EffectIntent ReadEffect(cbor::Reader& reader) {
+  EffectIntent effect;
+  reader.ExpectArray(4);
+  effect.kind = ReadText(reader);
+  effect.capability = ReadText(reader);
+  effect.params = Bytes(reader.Item());
+  effect.idempotency = Bytes(reader.ByteString());
+  return effect;
+}
+
+// An array of whatever `read` reads. Nothing is reserved: a declared size is
+// only a claim.
+template <typename Read>
+auto ReadArray(cbor::Reader& reader, Read read) {
+  std::vector<std::invoke_result_t<Read, cbor::Reader&>> items;
+  const std::uint64_t size = reader.Array();
+  for (std::uint64_t i = 0; i < size && reader.ok(); ++i) {
+    items.push_back(read(reader));
+  }
+  return items;
+}
+
+template <typename Read>
+auto ReadGroup(cbor::Reader& reader, Read read) {
+  auto items = ReadArray(reader, read);
+  FailIf(reader, items.empty(), "an empty group is left out");
+  return items;
+}
+
+Entry ReadRoundOpened(cbor::Reader& reader, Fields& fields) {
+  entry::RoundOpened round;
+  fields.Need(1);
+  round.round = Round{Ordinal(reader, "round is 0")};
+  fields.Need(2);
+  round.time = LogicalTime{reader.Integer()};
+  fields.Need(3);
+  round.first = ReadEventId(reader);
+  fields.Need(4);
+  round.count = reader.Unsigned();
+  return round;
+}
+
+Entry ReadInputAdmitted(cbor::Reader& reader, Fields& fields) {
+  entry::InputAdmitted input;
+  fields.Need(1);
+  input.input = ReadInputId(reader);
+  fields.Need(2);
+  input.reducer = ReadReducer(reader);
+  fields.Need(3);
+  input.key = ReadText(reader);
+  if (fields.Has(4)) {
+    input.schema = ReadText(reader);
+    FailIf(reader, input.schema.empty(), "an empty schema is left out");
+  }
+  fields.Need(5);
+  input.payload = Bytes(reader.Item());
+  if (fields.Has(6)) {
+    input.submission_id = std::string(reader.ByteString());
+    FailIf(reader, input.submission_id.empty(),
+           "an empty submission id is left out");
+  }
+  if (fields.Has(7)) {
+    input.priority = static_cast<std::uint8_t>(
+        UnsignedUpTo(reader, kPriorities - 1, "priority is above 3"));
+    FailIf(reader, input.priority == kPriorityDefault,
+           "the default priority is left out");
+  }
+  if (fields.Has(8)) {
+    input.time = LogicalTime{reader.Integer()};
+    FailIf(reader, input.time.value == 0, "time 0 is left out");
+  }
+  if (fields.Has(9)) {
+    input.position = Ordinal(reader, "position 0 is left out");
+  }
+  return input;
+}
+
+Entry ReadStepScheduled(cbor::Reader& reader, Fields& fields) {
+  entry::StepScheduled step;
+  fields.Need(1);
+  step.event_id = ReadEventId(reader);
+  fields.Need(2);
+  step.lane_id = ReadLane(reader);
+  fields.Need(3);
+  step.kind = static_cast<UnitKind>(
+      UnsignedUpTo(reader, static_cast<std::uint64_t>(UnitKind::kControl),
+                   "kind of unit is not known"));
+  fields.Need(4);
+  step.subject = ReadCell(reader);
+  FailIf(reader, step.subject.has_value() == (step.kind == UnitKind::kControl),
+         "a control command has no cell, and every other unit has one");
+  fields.Need(5);
+  step.cause = ReadCause(reader);
+  return step;
+}
+
+Entry ReadStepCommitted(cbor::Reader& reader, Fields& fields) {
+  entry::StepCommitted step;
+  fields.Need(1);
+  step.event_id = ReadEventId(reader);
+  fields.Need(2);
+  step.lane_id = ReadLane(reader);
+  if (fields.Has(3)) step.diffs = ReadGroup(reader, ReadDiff);
+  if (fields.Has(4)) step.events = ReadGroup(reader, ReadRaised);
+  if (fields.Has(5)) step.effects = ReadGroup(reader, ReadEffect);
+  return step;
+}
+
+Entry ReadStepFailed(cbor::Reader& reader, Fields& fields) {
+  entry::StepFailed step;
+  fields.Need(1);
+  step.event_id = ReadEventId(reader);
+  fields.Need(2);
+  step.lane_id = ReadLane(reader);
+  fields.Need(3);
+  // Any number: codes are added without a new format.
+  step.code = static_cast<FailureCode>(
+      UnsignedUpTo(reader, std::numeric_limits<std::uint32_t>::max(),
+                   "failure code is above 2^32 - 1"));
+  return step;
+}
+
+Entry ReadSnapshotTaken(cbor::Reader& reader, Fields& fields) {
+  entry::SnapshotTaken snapshot;
+  fields.Need(1);
+  snapshot.round = Round{reader.Unsigned()};
+  fields.Need(2);
+  snapshot.event_id = EventId{reader.Unsigned()};
+  return snapshot;
+}
+
+Entry ReadModuleChanged(cbor::Reader& reader, Fields& fields) {
+  entry::ModuleChanged change;
+  fields.Need(1);
+  change.input = ReadInputId(reader);
+  fields.Need(2);
+  change.modules = DecodeModules(reader);
+  fields.Need(3);
+  change.reducers = ReadArray(reader, ReadText);
+  return change;
+}
+
+Entry ReadConfigChanged(cbor::Reader& reader, Fields& fields) {
+  entry::ConfigChanged change;
+  fields.Need(1);
+  change.input = ReadInputId(reader);
+  fields.Need(2);
+  change.scheduling = DecodeScheduling(reader);
+  if (fields.Has(3)) {
+    change.snapshot_every = Ordinal(reader, "snapshot_every 0 is left out");
+  }
+  return change;
+}
+
+Entry ReadSnapshotRequested(cbor::Reader& reader, Fields& fields) {
+  entry::SnapshotRequested request;
+  fields.Need(1);
+  request.input = ReadInputId(reader);
+  return request;
+}
+
+absl::StatusOr<Entry> ReadGenesis(cbor::Reader& reader, Fields& fields) {
+  fields.Need(1);
+  REENACT_RETURN_IF_ERROR(reader.status());
+  REENACT_ASSIGN_OR_RETURN(WorldConfig config, DecodeConfig(reader));
+  return Entry(entry::Genesis{std::move(config)});
+}
+
+absl::StatusOr<Entry> ReadFields(EntryKind kind, cbor::Reader& reader,
+                                 Fields& fields) {
+  switch (kind) {
+    case EntryKind::kGenesis:
+      return ReadGenesis(reader, fields);
+    case EntryKind::kRoundOpened:
+      return ReadRoundOpened(reader, fields);
+    case EntryKind::kInputAdmitted:
+      return ReadInputAdmitted(reader, fields);
+    case EntryKind::kStepScheduled:
+      return ReadStepScheduled(reader, fields);
+    case EntryKind::kStepCommitted:
+      return ReadStepCommitted(reader, fields);
+    case EntryKind::kStepFailed:
+      return ReadStepFailed(reader, fields);
+    case EntryKind::kSnapshotTaken:
+      return ReadSnapshotTaken(reader, fields);
+    case EntryKind::kModuleChanged:
+      return ReadModuleChanged(reader, fields);
+    case EntryKind::kConfigChanged:
+      return ReadConfigChanged(reader, fields);
+    case EntryKind::kSnapshotRequested:
+      return ReadSnapshotRequested(reader, fields);
+  }
+  return absl::InternalError("not a kind of entry");
+}
+
+// The map's head, key 0 and the kind, with the map's size in `size`.
+absl::StatusOr<EntryKind> ReadKind(cbor::Reader& reader, std::uint64_t* size) {
+  *size = reader.Map();
+  FailIf(reader, *size == 0, "an entry without a kind");
+  reader.ExpectKey(0);
+  const std::uint64_t kind = reader.Unsigned();
+  REENACT_RETURN_IF_ERROR(reader.status());
+  if (kind > kKindLast) {
+    const std::string what =
+        "entry kind " + std::to_string(kind) + " is not known to this version";
+    reader.Fail(what);
+    return absl::UnimplementedError(ToAbsl(what));
+  }
+  return static_cast<EntryKind>(kind);
+}
+
+}  // namespace
+
+std::string_view EntryKindName(EntryKind kind) {
+  static constexpr std::string_view kNames[] = {
+      "Genesis",       "RoundOpened",      "InputAdmitted", "StepScheduled",
+      "StepCommitted", "StepFailed",       "SnapshotTaken", "ModuleChanged",
+      "ConfigChanged", "SnapshotRequested"};
+  const auto index = static_cast<std::size_t>(kind);
+  return index < std::size(kNames) ? kNames[index] : "unknown";
+}
+
+EntryKind KindOf(const Entry& entry) {
+  return static_cast<EntryKind>(entry.index());
+}
+
+void EncodeEntry(const Entry& entry, Bytes* out) {
+  std::visit([out](const auto& alternative) { Append(alternative, out); },
+             entry);
+}
+
+void EncodeStepScheduled(EventId event_id, LaneId lane_id, UnitKind kind,
+                         ReducerId reducer, std::string_view key,
+                         const Cause& cause, Bytes* out) {
+  Heads heads = EntryHead(EntryKind::kStepScheduled, 6);
+  heads.Unsigned(1)
+      .Unsigned(event_id.value)
+      .Unsigned(2)
+      .Unsigned(lane_id.value);
+  heads.Unsigned(3).Unsigned(static_cast<std::uint64_t>(kind)).Unsigned(4);
+  if (reducer == kNoReducer) {
+    heads.Null().AppendTo(out);
+  } else {
+    heads.Array(2).Unsigned(reducer).TextHead(key).AppendTo(out);
+    out->append(key);
+  }
+  Heads tail;
+  tail.Unsigned(5);
+  if (cause.is_input()) {
+    tail.Unsigned(cause.input.value);
+  } else {
+    tail.Array(2).Unsigned(cause.parent.value).Unsigned(cause.index);
+  }
+  tail.AppendTo(out);
+}
+
+void EncodeStepFailed(EventId event_id, LaneId lane_id, FailureCode code,
+                      Bytes* out) {
+  EntryHead(EntryKind::kStepFailed, 4)
+      .Unsigned(1)
+      .Unsigned(event_id.value)
+      .Unsigned(2)
+      .Unsigned(lane_id.value)
+      .Unsigned(3)
+      .Unsigned(static_cast<std::uint64_t>(code))
+      .AppendTo(out);
+}
+
+void EncodeStepCommittedHead(EventId event_id, LaneId lane_id,
+                             std::size_t diff_count, std::size_t event_count,
+                             std::size_t effect_count, Bytes* out) {
+  const std::uint64_t size = 3U + (diff_count == 0 ? 0U : 1U) +
+                             (event_count == 0 ? 0U : 1U) +
+                             (effect_count == 0 ? 0U : 1U);
+  EntryHead(EntryKind::kStepCommitted, size)
+      .Unsigned(1)
+      .Unsigned(event_id.value)
+      .Unsigned(2)
+      .Unsigned(lane_id.value)
+      .AppendTo(out);
+}
+
+void BeginGroup(StepGroup group, std::size_t count, Bytes* out) {
+  if (count == 0) return;
+  Heads()
+      .Unsigned(static_cast<std::uint64_t>(group))
+      .Array(count)
+      .AppendTo(out);
+}
+
+void EncodePut(bool own, ReducerId reducer, std::string_view key,
+               BytesView state, Bytes* out) {
+  AppendDiffHead(Diff::Op::kPut, 3, own, reducer, key, out);
+  out->append(state);
+}
+
+void EncodeDelete(bool own, ReducerId reducer, std::string_view key,
+                  Bytes* out) {
+  AppendDiffHead(Diff::Op::kDelete, 2, own, reducer, key, out);
+}
+
+void EncodeUpdate(bool own, ReducerId reducer, std::string_view key,
+                  const Update& update, Bytes* out) {
+  AppendDiffHead(Diff::Op::kUpdate, 3, own, reducer, key, out);
+  AppendUpdate(update, out);
+}
+
+void EncodeRaised(const RaisedEvent& event, Bytes* out) {
+  Heads()
+      .Array(event.due ? 5 : 4)
+      .Unsigned(event.reducer)
+      .TextHead(event.key)
+      .AppendTo(out);
+  out->append(event.key);
+  AppendText(event.schema, out);
+  out->append(event.payload);
+  if (event.due) Heads().Integer(event.due->value).AppendTo(out);
+}
+
+void EncodeEffect(const EffectIntent& effect, Bytes* out) {
+  Heads().Array(4).TextHead(effect.kind).AppendTo(out);
+  out->append(effect.kind);
+  AppendText(effect.capability, out);
+  out->append(effect.params);
+  AppendByteString(effect.idempotency, out);
+}
+
+absl::StatusOr<Entry> DecodeEntry(cbor::Reader& reader) {
+  std::uint64_t size = 0;
+  REENACT_ASSIGN_OR_RETURN(const EntryKind kind, ReadKind(reader, &size));
+  Fields fields(reader, size - 1);
+  absl::StatusOr<Entry> entry = ReadFields(kind, reader, fields);
+  if (!entry.ok()) return Annotate(entry.status(), EntryKindName(kind));
+  fields.End();
+  if (!reader.ok()) return Annotate(reader.status(), EntryKindName(kind));
+  return entry;
+}
+
+absl::StatusOr<Entry> DecodeEntry(BytesView bytes) {
+  cbor::Reader reader(bytes);
+  REENACT_ASSIGN_OR_RETURN(Entry entry, DecodeEntry(reader));
+  reader.ExpectEnd();
+  REENACT_RETURN_IF_ERROR(reader.status());
+  return entry;
+}
+
+absl::StatusOr<EntryKind> PeekEntryKind(BytesView bytes) {
+  cbor::Reader reader(bytes);
+  std::uint64_t size = 0;
+  return ReadKind(reader, &size);
+}
+
+}  // namespace reenact

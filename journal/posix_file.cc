@@ -1,0 +1,204 @@
+#include "reenact/journal/posix_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <system_error>
+
+namespace reenact::posix {
+namespace {
+
+absl::StatusCode CodeOf(int error) {
+  switch (error) {
+    case ENOENT:
+      return absl::StatusCode::kNotFound;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return absl::StatusCode::kPermissionDenied;
+    case ENOSPC:
+    case EDQUOT:
+    case EMFILE:
+    case ENFILE:
+      return absl::StatusCode::kResourceExhausted;
+    case ELOOP:
+    case ENOTDIR:
+    case EISDIR:
+      return absl::StatusCode::kFailedPrecondition;
+    default:
+      return absl::StatusCode::kUnavailable;
+  }
+}
+
+// Calls `call` again for as long as signals interrupt it.
+template <typename Call>
+auto Uninterrupted(Call call) {
+  auto result = call();
+  while (result == -1 && errno == EINTR) result = call();
+  return result;
+}
+
+}  // namespace
+
+absl::Status ErrnoStatus(int error, const std::string& path,
+                         std::string_view what) {
+  std::string message = "'" + path + "': ";
+  message += what;
+  message += ": ";
+  message += error == ELOOP
+                 ? std::string("it is a symbolic link, which is not followed")
+                 : std::generic_category().message(error);
+  return absl::Status(CodeOf(error), ToAbsl(message));
+}
+
+absl::StatusOr<File> File::Open(const std::string& path, int flags) {
+  const int fd = Uninterrupted([&] {
+    return ::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW, kFileMode);
+  });
+  if (fd == -1) return ErrnoStatus(errno, path, "cannot open it");
+  File file(fd, path);
+  // The umask may have taken bits from the mode of a new file.
+  if ((flags & O_CREAT) != 0 && ::fchmod(fd, kFileMode) != 0) {
+    return ErrnoStatus(errno, path, "cannot set its mode");
+  }
+  return file;
+}
+
+File::~File() {
+  if (fd_ != -1) ::close(fd_);
+}
+
+absl::Status File::Append(BytesView bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written =
+        Uninterrupted([&] { return ::write(fd_, bytes.data(), bytes.size()); });
+    if (written <= 0) return ErrnoStatus(errno, path_, "cannot write");
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status File::WriteAt(std::uint64_t offset, BytesView bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = Uninterrupted([&] {
+      return ::pwrite(fd_, bytes.data(), bytes.size(),
+                      static_cast<off_t>(offset));
+    });
+    if (written <= 0) return ErrnoStatus(errno, path_, "cannot write");
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+    offset += static_cast<std::uint64_t>(written);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status File::Read(std::size_t size, Bytes* buffer) {
+  buffer->resize(size);
+  std::size_t have = 0;
+  while (have < size) {
+    const ssize_t got = Uninterrupted(
+        [&] { return ::read(fd_, buffer->data() + have, size - have); });
+    if (got == -1) return ErrnoStatus(errno, path_, "cannot read");
+    if (got == 0) break;
+    have += static_cast<std::size_t>(got);
+  }
+  buffer->resize(have);
+  return absl::OkStatus();
+}
+
+absl::Status File::Rewind() {
+  if (::lseek(fd_, 0, SEEK_SET) != 0) {
+    return ErrnoStatus(errno, path_, "cannot go back to its start");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::uint64_t> File::Size() const {
+  struct stat status;
+  if (::fstat(fd_, &status) != 0) {
+    return ErrnoStatus(errno, path_, "cannot look at it");
+  }
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
+absl::Status File::Sync() {
+  if (Uninterrupted([&] { return ::fdatasync(fd_); }) != 0) {
+    return ErrnoStatus(errno, path_, "cannot sync");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Kind> KindOfPath(const std::string& path) {
+  struct stat status;
+  if (::lstat(path.c_str(), &status) != 0) {
+    if (errno == ENOENT) return Kind::kNothing;
+    return ErrnoStatus(errno, path, "cannot look at it");
+  }
+  if (S_ISREG(status.st_mode)) return Kind::kFile;
+  if (S_ISDIR(status.st_mode)) return Kind::kDirectory;
+  if (S_ISLNK(status.st_mode)) return Kind::kLink;
+  return Kind::kOther;
+}
+
+absl::StatusOr<std::optional<Bytes>> ReadSmallFile(const std::string& path,
+                                                   std::size_t size_max) {
+  REENACT_ASSIGN_OR_RETURN(const Kind kind, KindOfPath(path));
+  if (kind == Kind::kNothing) return std::optional<Bytes>();
+  if (kind != Kind::kFile && kind != Kind::kLink) {
+    return absl::FailedPreconditionError(
+        ToAbsl("'" + path + "': it is not a plain file"));
+  }
+  REENACT_ASSIGN_OR_RETURN(File file, File::Open(path, O_RDONLY));
+  Bytes bytes;
+  REENACT_RETURN_IF_ERROR(file.Read(size_max + 1, &bytes));
+  if (bytes.size() > size_max) {
+    return absl::DataLossError(ToAbsl("'" + path + "': it has more than " +
+                                      std::to_string(size_max) + " bytes"));
+  }
+  return std::optional<Bytes>(std::move(bytes));
+}
+
+absl::Status SyncDirectory(const std::string& path) {
+  REENACT_ASSIGN_OR_RETURN(File directory,
+                           File::Open(path, O_RDONLY | O_DIRECTORY));
+  if (Uninterrupted([&] { return ::fsync(directory.fd()); }) != 0) {
+    return ErrnoStatus(errno, path, "cannot sync");
+  }
+  return absl::OkStatus();
+}
+
+std::string ParentOf(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+absl::Status MakeDirectory(const std::string& path) {
+  if (::mkdir(path.c_str(), kDirectoryMode) != 0 && errno != EEXIST) {
+    return ErrnoStatus(errno, path, "cannot make the directory");
+  }
+  REENACT_ASSIGN_OR_RETURN(File directory,
+                           File::Open(path, O_RDONLY | O_DIRECTORY));
+  if (::fchmod(directory.fd(), kDirectoryMode) != 0) {
+    return ErrnoStatus(errno, path, "cannot set its mode");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RenameDurably(const std::string& from, const std::string& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) {
+    return ErrnoStatus(errno, to, "cannot put the new file in place");
+  }
+  return SyncDirectory(ParentOf(to));
+}
+
+absl::Status RemoveFile(const std::string& path) {
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
+    return ErrnoStatus(errno, path, "cannot remove it");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace reenact::posix
