@@ -1,0 +1,590 @@
+#include "reenact/journal/archive.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "reenact/journal/rocksdb_store.h"
+#include "reenact/journal/snapshot_file.h"
+#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/outcome.h"
+
+namespace reenact {
+namespace {
+
+// What a stretch of history did to one cell, without knowing what the cell held
+// before: a new state or absence, or updates to whatever was there.
+struct Change {
+  bool replaced = false;
+  std::optional<Bytes> state;   // of a replaced cell
+  std::vector<Update> updates;  // to one that was not, in order
+};
+
+using CellChanges = std::map<CellRef, Change>;
+
+absl::Status AddDiff(const Diff& diff, Change* change) {
+  switch (diff.op) {
+    case Diff::Op::kPut:
+      *change = Change{.replaced = true, .state = diff.state, .updates = {}};
+      return absl::OkStatus();
+    case Diff::Op::kDelete:
+      *change = Change{.replaced = true, .state = {}, .updates = {}};
+      return absl::OkStatus();
+    case Diff::Op::kUpdate:
+      break;
+  }
+  if (!change->replaced) {
+    change->updates.push_back(diff.update);
+    return absl::OkStatus();
+  }
+  REENACT_ASSIGN_OR_RETURN(change->state,
+                           ApplyUpdate(change->state, diff.update));
+  return absl::OkStatus();
+}
+
+// A recorded update is one that worked, so one that does not is damage.
+absl::Status UpdateDamage(const absl::Status& status, const CellRef& cell) {
+  return absl::DataLossError(
+      absl::StrCat("a recorded update of cell ", cell.reducer, "/", cell.key,
+                   " does not fit its state: ", status.message()));
+}
+
+absl::StatusOr<std::optional<Bytes>> After(std::optional<Bytes> before,
+                                           const CellRef& cell,
+                                           const Change& change) {
+  if (change.replaced) return change.state;
+  for (const Update& update : change.updates) {
+    auto after = ApplyUpdate(before, update);
+    if (!after.ok()) return UpdateDamage(after.status(), cell);
+    before = *std::move(after);
+  }
+  return before;
+}
+
+// Cells in ascending order, and the blocks that they are as of.
+struct Base {
+  std::uint64_t blocks = 0;
+  std::function<absl::Status(const Archive::VisitCell&)> scan_all;
+  std::function<absl::Status(ReducerId, const Archive::VisitCell&)> scan;
+  std::function<absl::StatusOr<std::optional<Bytes>>(const CellRef&)> read;
+};
+
+// Cells visited in order, with changes merged in.
+class MergedScan {
+ public:
+  MergedScan(const CellChanges& changes, std::optional<ReducerId> only,
+             const Archive::VisitCell& visit)
+      : next_(changes.begin()),
+        end_(changes.end()),
+        only_(only),
+        visit_(visit) {}
+
+  absl::Status OnBaseCell(ReducerId reducer, std::string_view key,
+                          BytesView state) {
+    const CellRef cell{reducer, std::string(key)};
+    REENACT_RETURN_IF_ERROR(VisitUpTo(&cell));
+    if (next_ == end_ || next_->first != cell) {
+      return visit_(reducer, key, state);
+    }
+    const Change& change = (next_++)->second;
+    REENACT_ASSIGN_OR_RETURN(auto after, After(Bytes(state), cell, change));
+    return after ? visit_(reducer, key, *after) : absl::OkStatus();
+  }
+
+  absl::Status Finish() { return VisitUpTo(nullptr); }
+
+ private:
+  // Visits the changed cells before `cell` that the base did not have.
+  absl::Status VisitUpTo(const CellRef* cell) {
+    while (next_ != end_ && (cell == nullptr || next_->first < *cell)) {
+      const auto& [changed, change] = *next_++;
+      if (only_ && changed.reducer != *only_) continue;
+      REENACT_ASSIGN_OR_RETURN(auto after, After({}, changed, change));
+      if (!after) continue;
+      REENACT_RETURN_IF_ERROR(visit_(changed.reducer, changed.key, *after));
+    }
+    return absl::OkStatus();
+  }
+
+  CellChanges::const_iterator next_, end_;
+  std::optional<ReducerId> only_;
+  const Archive::VisitCell& visit_;
+};
+
+// Cancelled ends a scan with OK; this tells it from an early end by the caller.
+absl::Status EndOf(const absl::Status& status) {
+  return absl::IsCancelled(status) ? absl::OkStatus() : status;
+}
+
+// The cells that a journal's steps change, step by step.
+class DiffReader {
+ public:
+  using OnDiff = std::function<absl::Status(const CellRef&, const Diff&)>;
+
+  DiffReader(EventId last, OnDiff on_diff)
+      : last_(last), on_diff_(std::move(on_diff)) {}
+
+  absl::Status OnEntry(const Entry& entry) {
+    if (std::holds_alternative<entry::RoundOpened>(entry)) subjects_.clear();
+    if (const auto* scheduled = std::get_if<entry::StepScheduled>(&entry)) {
+      if (scheduled->subject) {
+        subjects_[scheduled->event_id.value] = *scheduled->subject;
+      }
+    }
+    if (const auto* step = std::get_if<entry::StepCommitted>(&entry)) {
+      if (step->event_id > last_) return absl::CancelledError("far enough");
+      return OnStep(*step);
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status OnStep(const entry::StepCommitted& step) {
+    for (const Diff& diff : step.diffs) {
+      if (diff.cell) {
+        REENACT_RETURN_IF_ERROR(on_diff_(*diff.cell, diff));
+        continue;
+      }
+      const auto own = subjects_.find(step.event_id.value);
+      if (own == subjects_.end()) {
+        return absl::DataLossError(
+            absl::StrCat("step ", step.event_id.value,
+                         " changes its own cell, and no entry says which"));
+      }
+      REENACT_RETURN_IF_ERROR(on_diff_(own->second, diff));
+    }
+    return absl::OkStatus();
+  }
+
+  EventId last_;
+  OnDiff on_diff_;
+  absl::flat_hash_map<std::uint64_t, CellRef> subjects_;
+};
+
+// The cells at an archive's head, for what wants a view of a store.
+class ArchivedCells final : public CellView {
+ public:
+  explicit ArchivedCells(const Archive& archive) : archive_(archive) {}
+
+  absl::Status Scan(ReducerId only, std::string_view from, std::string_view to,
+                    const Visit& visit) const override {
+    return archive_.ScanStateAt(
+        only, {},
+        [&](ReducerId reducer, std::string_view key, BytesView state) {
+          if (key < from || (!to.empty() && key >= to)) return absl::OkStatus();
+          return visit(reducer, key, EventId{}, state);
+        });
+  }
+  absl::Status ScanAll(const Visit& visit) const override {
+    return archive_.ScanStateAt(
+        {}, {}, [&](ReducerId reducer, std::string_view key, BytesView state) {
+          return visit(reducer, key, EventId{}, state);
+        });
+  }
+
+ private:
+  const Archive& archive_;
+};
+
+class ArchiveImpl final : public Archive {
+ public:
+  ArchiveImpl(WorldPaths paths, Findings findings, std::unique_ptr<Store> store)
+      : paths_(std::move(paths)),
+        findings_(std::move(findings)),
+        store_(std::move(store)) {}
+  ~ArchiveImpl() override { store_->Close().IgnoreError(); }
+
+  absl::Status Init(OpenDecision decision) {
+    block_count_ = store_->block_count();
+    if (decision == OpenDecision::kOpenCutTail && findings_.head) {
+      block_count_ = std::min(block_count_, findings_.head->block_count +
+                                                findings_.tail_valid_blocks);
+    }
+    if (block_count_ == 0) {
+      return absl::DataLossError(
+          absl::StrCat(paths_.db, ": block 0, with Genesis, is not there"));
+    }
+    REENACT_ASSIGN_OR_RETURN(last_block_, Header(block_count_ - 1));
+    return InitConfig();
+  }
+
+  const Findings& findings() const override { return findings_; }
+  const WorldPaths& paths() const override { return paths_; }
+  Store& store() const override { return *store_; }
+  std::uint64_t block_count() const override { return block_count_; }
+  EventId head() const override { return LastTicket(last_block_.first); }
+  Digest journal_digest() const override { return last_block_.second; }
+  const WorldConfig& config() const override { return config_; }
+
+  absl::StatusOr<Digest> StateDigest() const override {
+    if (store_->cells_through() == block_count_) {
+      REENACT_ASSIGN_OR_RETURN(const SnapshotDigests digests,
+                               StateDigestOf(*store_->View()));
+      return digests.state;
+    }
+    REENACT_ASSIGN_OR_RETURN(const SnapshotDigests digests,
+                             StateDigestOf(ArchivedCells(*this)));
+    return digests.state;
+  }
+
+  std::string ReducerName(ReducerId reducer) const override {
+    if (reducer < config_.reducers.size()) return config_.reducers[reducer];
+    return absl::StrCat("?", reducer);
+  }
+
+  std::optional<ReducerId> FindReducer(std::string_view name) const override {
+    const auto& names = config_.reducers;
+    const auto found = std::find(names.begin(), names.end(), name);
+    if (found == names.end()) return std::nullopt;
+    return static_cast<ReducerId>(found - names.begin());
+  }
+
+  absl::Status ScanEntries(std::uint64_t from,
+                           const VisitEntry& visit) const override;
+  absl::StatusOr<std::uint64_t> FindBlock(EventId event_id) const override;
+  absl::StatusOr<std::optional<Bytes>> StateAt(
+      ReducerId reducer, std::string_view key,
+      std::optional<EventId> at) const override;
+  absl::Status ScanStateAt(std::optional<ReducerId> reducer,
+                           std::optional<EventId> at,
+                           const VisitCell& visit) const override;
+
+ private:
+  using HeaderAndHash = std::pair<BlockHeader, Digest>;
+
+  static EventId LastTicket(const BlockHeader& header) {
+    return header.index == 0 ? EventId{0} : header.last();
+  }
+
+  absl::StatusOr<HeaderAndHash> Header(std::uint64_t index) const {
+    REENACT_ASSIGN_OR_RETURN(const Bytes stored, store_->ReadBlock(index));
+    auto block = DecodeBlock(stored);
+    if (!block.ok()) return InBlock(index, block.status());
+    return HeaderAndHash{block->header, block->hash};
+  }
+
+  absl::Status InBlock(std::uint64_t index, const absl::Status& status) const {
+    return Annotate(status, absl::StrCat(paths_.db, ": block ", index));
+  }
+
+  absl::Status InitConfig();
+  // Whether a snapshot is whole and part of this history.
+  bool IsValid(const SnapshotHeader& header) const;
+  // The newest snapshot with event_id <= at that can be believed.
+  std::optional<EventId> NewestSnapshot(EventId at) const;
+  absl::StatusOr<Base> BaseFor(EventId at) const;
+  Base StoreBase() const;
+  absl::StatusOr<Base> SnapshotBase(EventId event_id) const;
+  static Base EmptyBase();
+  absl::Status CheckAt(EventId at) const;
+  absl::Status ScanDiffs(std::uint64_t from, EventId last,
+                         const DiffReader::OnDiff& on_diff) const;
+  absl::Status VisitBlock(const BlockView& block,
+                          const VisitEntry& visit) const;
+
+  WorldPaths paths_;
+  Findings findings_;
+  std::unique_ptr<Store> store_;
+  std::uint64_t block_count_ = 0;
+  HeaderAndHash last_block_;
+  WorldConfig config_;
+  // Snapshots whose digests have been verified already.
+  mutable std::map<std::uint64_t, std::optional<SnapshotHeader>> snapshots_;
+};
+
+absl::Status ArchiveImpl::InitConfig() {
+  std::uint64_t from = 0;
+  if (const auto snapshot = NewestSnapshot(head())) {
+    const SnapshotHeader& header = *snapshots_[snapshot->value];
+    config_ = header.config;
+    from = header.block_count;
+  }
+  return ScanEntries(from, [&](const BlockHeader&, const Entry& entry,
+                               BytesView) {
+    if (const auto* genesis = std::get_if<entry::Genesis>(&entry)) {
+      config_ = genesis->config;
+    } else if (const auto* modules =
+                   std::get_if<entry::ModuleChanged>(&entry)) {
+      config_.modules = modules->modules;
+      config_.reducers = modules->reducers;
+    } else if (const auto* change = std::get_if<entry::ConfigChanged>(&entry)) {
+      config_.scheduling = change->scheduling;
+      config_.snapshot_every = change->snapshot_every;
+    }
+    return absl::OkStatus();
+  });
+}
+
+absl::Status ArchiveImpl::VisitBlock(const BlockView& block,
+                                     const VisitEntry& visit) const {
+  cbor::Reader reader(block.entries);
+  std::uint64_t count = 0;
+  while (!reader.AtEnd()) {
+    const std::size_t start = reader.offset();
+    auto entry = DecodeEntry(reader);
+    if (!entry.ok()) {
+      return absl::DataLossError(
+          absl::StrCat(paths_.db, ": block ", block.header.index, ", entry ",
+                       count, ": ", entry.status().message()));
+    }
+    ++count;
+    REENACT_RETURN_IF_ERROR(
+        visit(block.header, *entry,
+              block.entries.substr(start, reader.offset() - start)));
+  }
+  if (count == block.header.entry_count) return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrCat(paths_.db, ": block ", block.header.index, " has ", count,
+                   " entries and says that it has ", block.header.entry_count));
+}
+
+absl::Status ArchiveImpl::ScanEntries(std::uint64_t from,
+                                      const VisitEntry& visit) const {
+  if (from >= block_count_) return absl::OkStatus();
+  std::optional<HeaderAndHash> before;
+  if (from > 0) {
+    REENACT_ASSIGN_OR_RETURN(before, Header(from - 1));
+  }
+  return EndOf(store_->ScanBlocks(
+      from, [&](std::uint64_t index, BytesView stored) -> absl::Status {
+        if (index >= block_count_) return absl::CancelledError("the end");
+        auto block = DecodeBlock(stored);
+        if (!block.ok()) return InBlock(index, block.status());
+        if (before) {
+          REENACT_RETURN_IF_ERROR(InBlock(
+              index,
+              CheckFollows(before->first, before->second, block->header)));
+        }
+        before = {block->header, block->hash};
+        return VisitBlock(*block, visit);
+      }));
+}
+
+absl::StatusOr<std::uint64_t> ArchiveImpl::FindBlock(EventId event_id) const {
+  if (event_id > head()) {
+    return absl::NotFoundError(absl::StrCat(
+        "event ", event_id.value, " is beyond the head, ", head().value));
+  }
+  std::uint64_t low = 0;
+  std::uint64_t high = block_count_ - 1;  // its last ticket is enough
+  while (low < high) {
+    const std::uint64_t middle = low + (high - low) / 2;
+    REENACT_ASSIGN_OR_RETURN(const HeaderAndHash block, Header(middle));
+    if (LastTicket(block.first) >= event_id) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  return low;
+}
+
+bool ArchiveImpl::IsValid(const SnapshotHeader& header) const {
+  if (header.block_count == 0 || header.block_count > block_count_) {
+    return false;
+  }
+  const auto block = Header(header.block_count - 1);
+  return block.ok() && block->second == header.block_hash;
+}
+
+std::optional<EventId> ArchiveImpl::NewestSnapshot(EventId at) const {
+  auto found = ListSnapshots(paths_.snapshots);
+  if (!found.ok()) return std::nullopt;
+  for (auto event_id = found->rbegin(); event_id != found->rend(); ++event_id) {
+    if (*event_id > at) continue;
+    auto known = snapshots_.find(event_id->value);
+    if (known == snapshots_.end()) {
+      auto contents = ReadSnapshotFile(paths_.Snapshot(*event_id));
+      std::optional<SnapshotHeader> header;
+      if (contents.ok() && IsValid(contents->header)) {
+        header = contents->header;
+      }
+      known = snapshots_.emplace(event_id->value, std::move(header)).first;
+    }
+    if (known->second) return *event_id;
+  }
+  return std::nullopt;
+}
+
+Base ArchiveImpl::StoreBase() const {
+  const Store* store = store_.get();
+  Base base;
+  base.blocks = store->cells_through();
+  base.scan_all = [store](const VisitCell& visit) {
+    return store->View()->ScanAll(
+        [&](ReducerId reducer, std::string_view key, EventId, BytesView state) {
+          return visit(reducer, key, state);
+        });
+  };
+  base.scan = [store](ReducerId only, const VisitCell& visit) {
+    return store->View()->Scan(
+        only, {}, {},
+        [&](ReducerId reducer, std::string_view key, EventId, BytesView state) {
+          return visit(reducer, key, state);
+        });
+  };
+  base.read =
+      [store](const CellRef& cell) -> absl::StatusOr<std::optional<Bytes>> {
+    REENACT_ASSIGN_OR_RETURN(std::optional<StoredCell> stored,
+                             store->ReadCell(cell.reducer, cell.key));
+    if (!stored) return std::optional<Bytes>();
+    return std::optional<Bytes>(std::move(stored->state));
+  };
+  return base;
+}
+
+absl::StatusOr<Base> ArchiveImpl::SnapshotBase(EventId event_id) const {
+  const std::string path = paths_.Snapshot(event_id);
+  Base base;
+  base.blocks = snapshots_[event_id.value]->block_count;
+  base.scan_all = [path](const VisitCell& visit) {
+    return ReadSnapshotFile(path, visit).status();
+  };
+  base.scan = [path](ReducerId only, const VisitCell& visit) {
+    return ReadSnapshotFile(
+               path,
+               [&](ReducerId reducer, std::string_view key, BytesView state) {
+                 return reducer == only ? visit(reducer, key, state)
+                                        : absl::OkStatus();
+               })
+        .status();
+  };
+  base.read =
+      [path](const CellRef& cell) -> absl::StatusOr<std::optional<Bytes>> {
+    std::optional<Bytes> result;
+    const auto read = ReadSnapshotFile(
+        path, [&](ReducerId reducer, std::string_view key, BytesView state) {
+          if (reducer == cell.reducer && key == cell.key) result.emplace(state);
+          return absl::OkStatus();
+        });
+    if (!read.ok()) return read.status();
+    return result;
+  };
+  return base;
+}
+
+Base ArchiveImpl::EmptyBase() {
+  Base base;
+  base.scan_all = [](const VisitCell&) { return absl::OkStatus(); };
+  base.scan = [](ReducerId, const VisitCell&) { return absl::OkStatus(); };
+  base.read = [](const CellRef&) { return std::optional<Bytes>(); };
+  return base;
+}
+
+absl::StatusOr<Base> ArchiveImpl::BaseFor(EventId at) const {
+  // Stored cells serve for the head, unless they are ahead of it.
+  if (at == head() && store_->cells_through() > 0 &&
+      store_->cells_through() <= block_count_) {
+    return StoreBase();
+  }
+  if (const auto snapshot = NewestSnapshot(at)) return SnapshotBase(*snapshot);
+  return EmptyBase();
+}
+
+absl::Status ArchiveImpl::CheckAt(EventId at) const {
+  if (at <= head()) return absl::OkStatus();
+  return absl::OutOfRangeError(
+      absl::StrCat("event ", at.value, " is beyond the head, ", head().value));
+}
+
+absl::Status ArchiveImpl::ScanDiffs(std::uint64_t from, EventId last,
+                                    const DiffReader::OnDiff& on_diff) const {
+  DiffReader diffs(last, on_diff);
+  return ScanEntries(from,
+                     [&](const BlockHeader& block, const Entry& entry,
+                         BytesView) -> absl::Status {
+                       if (block.index > 0 && block.first > last) {
+                         return absl::CancelledError("far enough");
+                       }
+                       return diffs.OnEntry(entry);
+                     });
+}
+
+absl::StatusOr<std::optional<Bytes>> ArchiveImpl::StateAt(
+    ReducerId reducer, std::string_view key, std::optional<EventId> at) const {
+  const EventId last = at.value_or(head());
+  REENACT_RETURN_IF_ERROR(CheckAt(last));
+  REENACT_ASSIGN_OR_RETURN(const Base base, BaseFor(last));
+  const CellRef cell{reducer, std::string(key)};
+  Change change;
+  REENACT_RETURN_IF_ERROR(ScanDiffs(
+      base.blocks, last, [&](const CellRef& changed, const Diff& diff) {
+        if (changed != cell) return absl::OkStatus();
+        const absl::Status status = AddDiff(diff, &change);
+        return status.ok() ? status : UpdateDamage(status, cell);
+      }));
+  if (change.replaced) return change.state;
+  REENACT_ASSIGN_OR_RETURN(std::optional<Bytes> before, base.read(cell));
+  return After(std::move(before), cell, change);
+}
+
+absl::Status ArchiveImpl::ScanStateAt(std::optional<ReducerId> reducer,
+                                      std::optional<EventId> at,
+                                      const VisitCell& visit) const {
+  const EventId last = at.value_or(head());
+  REENACT_RETURN_IF_ERROR(CheckAt(last));
+  REENACT_ASSIGN_OR_RETURN(const Base base, BaseFor(last));
+  CellChanges changes;
+  REENACT_RETURN_IF_ERROR(
+      ScanDiffs(base.blocks, last, [&](const CellRef& cell, const Diff& diff) {
+        if (reducer && cell.reducer != *reducer) return absl::OkStatus();
+        const absl::Status status = AddDiff(diff, &changes[cell]);
+        return status.ok() ? status : UpdateDamage(status, cell);
+      }));
+  // A store's scan takes Cancelled for its own end, so what the visitor said is
+  // kept here.
+  absl::Status ended;
+  const VisitCell keep = [&](ReducerId of, std::string_view key,
+                             BytesView state) {
+    ended = visit(of, key, state);
+    return ended;
+  };
+  MergedScan merged(changes, reducer, keep);
+  const VisitCell merge = [&](ReducerId of, std::string_view key,
+                              BytesView state) {
+    return merged.OnBaseCell(of, key, state);
+  };
+  const absl::Status scanned =
+      reducer ? base.scan(*reducer, merge) : base.scan_all(merge);
+  if (!ended.ok()) return EndOf(ended);
+  REENACT_RETURN_IF_ERROR(scanned);
+  return EndOf(merged.Finish());
+}
+
+absl::StatusOr<std::unique_ptr<Archive>> OpenOnce(const std::string& path) {
+  WorldPaths paths(path);
+  REENACT_ASSIGN_OR_RETURN(Findings findings, Inspect(paths));
+  const OpenDecision decision = Decide(findings);
+  if (decision == OpenDecision::kCreate) {
+    return absl::NotFoundError(absl::StrCat(path, ": there is no world"));
+  }
+  REENACT_RETURN_IF_ERROR(RefusalStatus(decision, findings, paths));
+  RocksDbOptions options;
+  options.read_only = true;
+  REENACT_ASSIGN_OR_RETURN(std::unique_ptr<Store> store,
+                           OpenRocksDbStore(paths.db, options));
+  auto archive = std::make_unique<ArchiveImpl>(
+      std::move(paths), std::move(findings), std::move(store));
+  REENACT_RETURN_IF_ERROR(archive->Init(decision));
+  return std::unique_ptr<Archive>(std::move(archive));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Archive>> Archive::Open(
+    const std::string& path) {
+  // A process that has the world open may write between our looks at HEAD and
+  // at the database. What is really wrong is still wrong at another look.
+  constexpr int kLooks = 3;
+  absl::StatusOr<std::unique_ptr<Archive>> archive = OpenOnce(path);
+  for (int look = 1;
+       look < kLooks && !archive.ok() && !absl::IsNotFound(archive.status());
+       ++look) {
+    archive = OpenOnce(path);
+  }
+  return archive;
+}
+
+}  // namespace reenact
