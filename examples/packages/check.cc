@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <utility>
 
+#include "reenact/kernel/cbor_value.h"
+
 namespace reenact::examples {
 namespace {
 
@@ -42,6 +44,18 @@ std::string Describe(const PackageState& state) {
 }
 
 }  // namespace
+
+absl::StatusOr<PackageState> DecodePackageState(BytesView state) {
+  REENACT_ASSIGN_OR_RETURN(const cbor::Value value, cbor::Value::Parse(state));
+  REENACT_ASSIGN_OR_RETURN(const std::string_view status,
+                           value.GetText("status"));
+  const cbor::Value* version = value.Find("version");
+  if (version == nullptr || version->IsNull()) {
+    return PackageState{std::string(status), ""};
+  }
+  REENACT_ASSIGN_OR_RETURN(const std::string_view text, version->AsText());
+  return PackageState{std::string(status), std::string(text)};
+}
 
 absl::StatusOr<PackageTable> ParsePackageTable(std::string_view text) {
   PackageTable table;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "reenact/kernel/bytes.h"
 #include "reenact/kernel/status.h"
 
 namespace reenact::examples {
@@ -21,6 +22,9 @@ struct PackageState {
 
 // By "name:arch".
 using PackageTable = std::map<std::string, PackageState>;
+
+// Of a cell's state; InvalidArgument: it is no package's.
+absl::StatusOr<PackageState> DecodePackageState(BytesView state);
 
 // Lines "name:arch<TAB>status<TAB>version"; "", "null" and "<none>" are no
 // version. InvalidArgument names the line that is different, or the package

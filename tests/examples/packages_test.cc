@@ -134,6 +134,19 @@ TEST_CASE("a line's time is its input's, taken as UTC",
   REQUIRE(inputs->front().event.key == "tree:amd64");
 }
 
+TEST_CASE("a cell is compared by its status and version",
+          "[examples][packages]") {
+  const SerialDouble world = AfterLog({
+      "2026-01-31 04:05:49 status installed a:all 1.0",
+      "2026-01-31 04:05:49 status not-installed b:all <none>",
+  });
+  REQUIRE(DecodePackageState(world.cells.at({"package", "a:all"})).value() ==
+          PackageState{"installed", "1.0"});
+  REQUIRE(DecodePackageState(world.cells.at({"package", "b:all"})).value() ==
+          PackageState{"not-installed", ""});
+  REQUIRE_FALSE(DecodePackageState(cbor::EncodeInteger(1)).ok());
+}
+
 TEST_CASE("tables are read with and without versions", "[examples][packages]") {
   const auto table = ParsePackageTable(
       "a:all\tinstalled\t1.0\n"
