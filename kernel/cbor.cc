@@ -192,8 +192,7 @@ Error CheckToken(BytesView rest, Token& token) {
 Error ReadLongArgument(BytesView rest, Token& token) {
   if (token.major == kMajorTag) return "a tag";
   if (token.info == 31) {
-    return token.major == kMajorSimple ? "a break outside of anything"
-                                       : "an indefinite length";
+    return token.major == kMajorSimple ? "a break" : "an indefinite length";
   }
   if (token.info > 27) return "a reserved head";
   const std::size_t size = std::size_t{1} << (token.info - 24);
