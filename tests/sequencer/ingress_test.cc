@@ -1,0 +1,127 @@
+#include "reenact/sequencer/ingress.h"
+
+#include <catch2/catch.hpp>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "support/status_matchers.h"
+
+namespace reenact {
+namespace {
+
+TEST_CASE("what goes into the ingress comes out in order", "[ingress]") {
+  Ingress<std::string> ingress(3);
+  CHECK(ingress.empty());
+  CHECK(ingress.Take() == std::nullopt);
+  REQUIRE_OK(ingress.Offer("first"));
+  REQUIRE_OK(ingress.Offer("second"));
+  CHECK(ingress.size() == 2);
+  CHECK(ingress.Take() == "first");
+  CHECK(ingress.Take() == "second");
+  CHECK(ingress.Take() == std::nullopt);
+}
+
+TEST_CASE("a full ingress refuses and keeps what it has", "[ingress]") {
+  Ingress<std::string> ingress(2);
+  REQUIRE_OK(ingress.Offer("first"));
+  REQUIRE_OK(ingress.Offer("second"));
+  CHECK(absl::IsResourceExhausted(ingress.Offer("third")));
+  CHECK(ingress.size() == 2);
+
+  CHECK(ingress.Take() == "first");
+  REQUIRE_OK(ingress.Offer("fourth"));
+  CHECK(ingress.Take() == "second");
+  CHECK(ingress.Take() == "fourth");
+  CHECK(ingress.empty());
+}
+
+TEST_CASE("an ingress of no capacity refuses everything", "[ingress]") {
+  Ingress<int> ingress(0);
+  CHECK(absl::IsResourceExhausted(ingress.Offer(1)));
+  CHECK(ingress.empty());
+}
+
+TEST_CASE("a closed ingress refuses, full or not, and can be emptied",
+          "[ingress]") {
+  Ingress<std::string> ingress(1);
+  REQUIRE_OK(ingress.Offer("before"));
+  ingress.Close();
+  CHECK(absl::IsFailedPrecondition(ingress.Offer("after")));
+  CHECK(ingress.Take() == "before");
+  CHECK(absl::IsFailedPrecondition(ingress.Offer("after")));
+  CHECK(ingress.Take() == std::nullopt);
+}
+
+TEST_CASE("an ingress takes items that only move", "[ingress]") {
+  Ingress<std::unique_ptr<int>> ingress(1);
+  REQUIRE_OK(ingress.Offer(std::make_unique<int>(7)));
+  std::optional<std::unique_ptr<int>> item = ingress.Take();
+  REQUIRE(item.has_value());
+  CHECK(**item == 7);
+}
+
+TEST_CASE("many threads lose nothing, double nothing, keep their own order",
+          "[ingress]") {
+  constexpr int kThreads = 4;
+  constexpr int kItems = 5'000;
+  struct Item {
+    int thread;
+    int number;
+  };
+  Ingress<Item> ingress(64);
+
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < kThreads; ++thread) {
+    threads.emplace_back([&ingress, thread] {
+      for (int number = 0; number < kItems; ++number) {
+        while (!ingress.Offer({thread, number}).ok()) {
+          std::this_thread::yield();
+        }
+      }
+    });
+  }
+  std::vector<int> next(kThreads, 0);
+  bool in_order = true;
+  for (int taken = 0; taken < kThreads * kItems;) {
+    const std::optional<Item> item = ingress.Take();
+    if (!item.has_value()) {
+      std::this_thread::yield();
+      continue;
+    }
+    ++taken;
+    int& expected = next[static_cast<std::size_t>(item->thread)];
+    in_order = in_order && item->number == expected;
+    ++expected;
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(in_order);
+  CHECK(next == std::vector<int>(kThreads, kItems));
+  CHECK(ingress.empty());
+}
+
+TEST_CASE("closing while others offer: what was accepted is inside",
+          "[ingress]") {
+  constexpr int kThreads = 3;
+  Ingress<int> ingress(1'000'000);
+  std::vector<std::size_t> accepted(kThreads, 0);
+  std::vector<std::thread> threads;
+  for (std::size_t thread = 0; thread < kThreads; ++thread) {
+    threads.emplace_back([&ingress, &count = accepted[thread]] {
+      while (ingress.Offer(1).ok()) ++count;
+    });
+  }
+  while (ingress.size() < 1'000) std::this_thread::yield();
+  ingress.Close();
+  for (std::thread& thread : threads) thread.join();
+  std::size_t total = 0;
+  for (const std::size_t count : accepted) total += count;
+  CHECK(ingress.size() == total);
+}
+
+}  // namespace
+}  // namespace reenact
