@@ -1,0 +1,353 @@
+#include "reenact/journal/entry.h"
+
+#include <catch2/catch.hpp>
+#include <limits>
+#include <set>
+#include <string>
+
+#include "reenact/kernel/cbor.h"
+#include "tests/journal/vectors.h"
+#include "tests/support/status_matchers.h"
+
+namespace reenact {
+namespace {
+
+Bytes Encoded(const Entry& entry) {
+  Bytes out;
+  EncodeEntry(entry, &out);
+  return out;
+}
+
+// Stored through the parts that the hot path uses.
+Bytes EncodedInParts(const entry::StepCommitted& step) {
+  Bytes out;
+  EncodeStepCommittedHead(step.event_id, step.lane_id, step.diffs.size(),
+                          step.events.size(), step.effects.size(), &out);
+  BeginGroup(StepGroup::kDiffs, step.diffs.size(), &out);
+  for (const Diff& diff : step.diffs) {
+    const CellRef cell = diff.cell.value_or(CellRef{12345, "not looked at"});
+    const bool own = !diff.cell.has_value();
+    switch (diff.op) {
+      case Diff::Op::kPut:
+        EncodePut(own, cell.reducer, cell.key, diff.state, &out);
+        break;
+      case Diff::Op::kDelete:
+        EncodeDelete(own, cell.reducer, cell.key, &out);
+        break;
+      case Diff::Op::kUpdate:
+        EncodeUpdate(own, cell.reducer, cell.key, diff.update, &out);
+        break;
+    }
+  }
+  BeginGroup(StepGroup::kEvents, step.events.size(), &out);
+  for (const RaisedEvent& event : step.events) EncodeRaised(event, &out);
+  BeginGroup(StepGroup::kEffects, step.effects.size(), &out);
+  for (const EffectIntent& effect : step.effects) EncodeEffect(effect, &out);
+  return out;
+}
+
+// Random entries from one seed.
+class Random {
+ public:
+  explicit Random(std::uint64_t seed) : state_(seed) {}
+
+  Entry Any() {
+    switch (Below(9)) {
+      case 0:
+        return entry::RoundOpened{Round{Big()}, Time(), EventId{Big()},
+                                  Below(5000)};
+      case 1:
+        return Input();
+      case 2:
+        return Scheduled();
+      case 3:
+        return entry::StepFailed{EventId{Big()}, Lane(),
+                                 static_cast<FailureCode>(1 + Below(100))};
+      case 4:
+        return entry::SnapshotTaken{Round{Big()}, EventId{Big()}};
+      case 5:
+        return entry::ConfigChanged{InputId{Big()}, Scheduling(), Below(3)};
+      case 6:
+        return entry::SnapshotRequested{InputId{Big()}};
+      default:
+        return Committed();
+    }
+  }
+
+  entry::StepCommitted Committed() {
+    entry::StepCommitted step{EventId{Big()}, Lane(), {}, {}, {}};
+    for (auto n = Below(4); n != 0; --n) step.diffs.push_back(AnyDiff());
+    for (auto n = Below(3); n != 0; --n) step.events.push_back(Raised());
+    for (auto n = Below(3); n != 0; --n) {
+      step.effects.push_back({Text(), Text(), Item(), Text()});
+    }
+    return step;
+  }
+
+  entry::StepScheduled Scheduled() {
+    entry::StepScheduled step;
+    step.event_id = EventId{Big()};
+    step.lane_id = Lane();
+    step.kind = static_cast<UnitKind>(Below(4));
+    if (step.kind != UnitKind::kControl) step.subject = Cell();
+    if (Below(2) == 0) {
+      step.cause.input = InputId{Big()};
+    } else {
+      step.cause.parent = EventId{Big()};
+      step.cause.index = static_cast<std::uint32_t>(Below(1 << 20));
+    }
+    return step;
+  }
+
+ private:
+  // SplitMix64: what the seed says, on every machine.
+  std::uint64_t Next() {
+    std::uint64_t z = state_ += 0x9e3779b97f4a7c15;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return z ^ z >> 31;
+  }
+  std::uint64_t Below(std::uint64_t n) { return Next() % n; }
+  // At least 1, of any length.
+  std::uint64_t Big() { return (Next() >> Below(64)) | 1; }
+  std::int64_t Any64() {
+    return static_cast<std::int64_t>(Next()) >> Below(64);
+  }
+  LogicalTime Time() { return LogicalTime{Any64()}; }
+  LaneId Lane() { return LaneId{static_cast<std::uint32_t>(Below(2))}; }
+  ReducerId Reducer() { return static_cast<ReducerId>(Below(300)); }
+  std::string Text() {
+    return std::string(Below(3) == 0 ? Below(300) : Below(30), 'k');
+  }
+  CellRef Cell() { return CellRef{Reducer(), Text()}; }
+  Bytes Item() {
+    return Below(2) == 0 ? cbor::EncodeInteger(Any64())
+                         : cbor::EncodeText(Text());
+  }
+  RaisedEvent Raised() {
+    RaisedEvent event{Reducer(), Text(), Text(), Item(), {}};
+    if (Below(3) == 0) event.due = Time();
+    return event;
+  }
+  Update AnyUpdate() {
+    Update update;
+    update.op = static_cast<Update::Op>(Below(5));
+    update.field = Text();
+    if (update.op == Update::Op::kUnion || update.op == Update::Op::kAppend) {
+      update.item = Item();
+      return update;
+    }
+    update.number = Any64();
+    if (update.op == Update::Op::kAdd && Below(2) == 0) update.low = Any64();
+    if (update.op == Update::Op::kAdd && Below(2) == 0) update.high = Any64();
+    return update;
+  }
+  Diff AnyDiff() {
+    Diff diff;
+    diff.op = static_cast<Diff::Op>(Below(3));
+    if (Below(2) == 0) diff.cell = Cell();
+    if (diff.op == Diff::Op::kPut) diff.state = Item();
+    if (diff.op == Diff::Op::kUpdate) diff.update = AnyUpdate();
+    return diff;
+  }
+  entry::InputAdmitted Input() {
+    return {InputId{Big()},
+            Reducer(),
+            Text(),
+            Below(2) == 0 ? Text() : "",
+            Item(),
+            Below(2) == 0 ? Text() : "",
+            static_cast<std::uint8_t>(Below(kPriorities)),
+            Below(2) == 0 ? Time() : LogicalTime{},
+            Below(2) == 0 ? Big() : 0};
+  }
+
+  std::uint64_t state_;
+};
+
+TEST_CASE("a golden entry decodes and encodes to the same bytes",
+          "[journal][golden]") {
+  for (const Stanza& vector : ReadVectors("journal/entries.txt")) {
+    CAPTURE(vector.at("kind"), vector.at("what"));
+    const Bytes bytes = Unhex(vector.at("hex"));
+
+    const absl::StatusOr<Entry> entry = DecodeEntry(bytes);
+
+    REQUIRE_OK(entry);
+    CHECK(EntryKindName(KindOf(*entry)) == vector.at("kind"));
+    CHECK(ToHex(Encoded(*entry)) == vector.at("hex"));
+    CHECK(cbor::Diagnose(bytes) == vector.at("diag"));
+    CHECK(PeekEntryKind(bytes).value() == KindOf(*entry));
+  }
+}
+
+TEST_CASE("every kind of entry has a golden vector", "[journal][golden]") {
+  std::set<std::string> seen;
+  for (const Stanza& vector : ReadVectors("journal/entries.txt")) {
+    seen.insert(vector.at("kind"));
+  }
+  REQUIRE(seen.size() == std::variant_size_v<Entry>);
+}
+
+TEST_CASE("golden bytes mean what the specification says",
+          "[journal][golden]") {
+  const auto decode = [](const char* hex) {
+    return DecodeEntry(Unhex(hex)).value();
+  };
+
+  CHECK(decode("a3000401070200") ==
+        Entry(entry::StepCommitted{EventId{7}, LaneId{0}, {}, {}, {}}));
+  CHECK(decode("a6000301070200030004820061610501") ==
+        Entry(entry::StepScheduled{EventId{7}, LaneId{0}, UnitKind::kEvent,
+                                   CellRef{0, "a"},
+                                   Cause{InputId{1}, EventId{0}, 0}}));
+  CHECK(decode("a6000301080200030104820163616c6c05820701") ==
+        Entry(entry::StepScheduled{EventId{8}, LaneId{0}, UnitKind::kDerived,
+                                   CellRef{1, "all"},
+                                   Cause{InputId{0}, EventId{7}, 1}}));
+  CHECK(decode("a50002010102000361610501") ==
+        Entry(entry::InputAdmitted{InputId{1}, 0, "a", "", "\x01", "",
+                                   kPriorityDefault, LogicalTime{0}, 0}));
+}
+
+TEST_CASE("what an entry leaves out has its default", "[journal]") {
+  entry::InputAdmitted input;
+  input.input = InputId{1};
+  input.payload = "\xf6";
+  const std::size_t plain = Encoded(input).size();
+  input.schema = "s";
+  input.submission_id = "i";
+  input.priority = 0;
+  input.time = LogicalTime{-1};
+  input.position = 1;
+  REQUIRE(Encoded(input).size() == plain + 3 + 3 + 2 + 2 + 2);
+  REQUIRE(DecodeEntry(Encoded(input)).value() == Entry(input));
+}
+
+TEST_CASE("bytes that are no entry are refused, and why", "[journal]") {
+  for (const Stanza& vector : ReadVectors("journal/refused.txt")) {
+    CAPTURE(vector.at("what"), vector.at("hex"));
+    const absl::StatusOr<Entry> entry = DecodeEntry(Unhex(vector.at("hex")));
+    REQUIRE(absl::IsInvalidArgument(entry.status()));
+    if (vector.at("says") == "-") continue;
+    CHECK_THAT(std::string(entry.status().message()),
+               Catch::Contains(vector.at("says")));
+  }
+}
+
+TEST_CASE("a kind that this version does not know is refused as such",
+          "[journal]") {
+  const std::uint64_t kind = GENERATE(10, 15, 16, 17, 18, 19, 255, 1U << 31);
+  CAPTURE(kind);
+  Bytes bytes;
+  cbor::Encoder encoder(&bytes);
+  encoder.Map(2);
+  encoder.Unsigned(0);
+  encoder.Unsigned(kind);
+  encoder.Unsigned(1);
+  encoder.Unsigned(1);
+
+  const absl::StatusOr<Entry> entry = DecodeEntry(bytes);
+
+  REQUIRE(absl::IsUnimplemented(entry.status()));
+  CHECK_THAT(std::string(entry.status().message()),
+             Catch::Contains("kind " + std::to_string(kind)));
+  CHECK(absl::IsUnimplemented(PeekEntryKind(bytes).status()));
+}
+
+TEST_CASE("an entry that ends too soon is refused", "[journal]") {
+  for (const Stanza& vector : ReadVectors("journal/entries.txt")) {
+    const Bytes bytes = Unhex(vector.at("hex"));
+    for (std::size_t size = 0; size < bytes.size(); ++size) {
+      CAPTURE(vector.at("what"), size);
+      REQUIRE_FALSE(DecodeEntry(BytesView(bytes).substr(0, size)).ok());
+    }
+  }
+}
+
+TEST_CASE("an entry with one byte changed is refused or is another entry",
+          "[journal]") {
+  std::size_t accepted = 0;
+  for (const Stanza& vector : ReadVectors("journal/entries.txt")) {
+    const Bytes bytes = Unhex(vector.at("hex"));
+    for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {
+      Bytes changed = bytes;
+      changed[bit / 8] = static_cast<char>(changed[bit / 8] ^ 1 << bit % 8);
+      const absl::StatusOr<Entry> entry = DecodeEntry(changed);
+      if (!entry.ok()) continue;
+      CAPTURE(vector.at("what"), bit);
+      // One entry has one encoding.
+      REQUIRE(ToHex(Encoded(*entry)) == ToHex(changed));
+      ++accepted;
+    }
+  }
+  REQUIRE(accepted > 0);
+}
+
+TEST_CASE("a random entry survives its bytes", "[journal]") {
+  const auto seed = GENERATE(range<std::uint64_t>(1, 501));
+  CAPTURE(seed);
+  const Entry entry = Random(seed).Any();
+
+  const Bytes bytes = Encoded(entry);
+
+  REQUIRE_OK(cbor::Validate(bytes));
+  CAPTURE(cbor::Diagnose(bytes));
+  const absl::StatusOr<Entry> decoded = DecodeEntry(bytes);
+  REQUIRE_OK(decoded);
+  REQUIRE(*decoded == entry);
+}
+
+TEST_CASE("a step encoded in parts has the bytes of the whole", "[journal]") {
+  const auto seed = GENERATE(range<std::uint64_t>(1, 201));
+  CAPTURE(seed);
+  Random random(seed);
+
+  const entry::StepCommitted committed = random.Committed();
+  REQUIRE(ToHex(EncodedInParts(committed)) == ToHex(Encoded(committed)));
+
+  const entry::StepScheduled scheduled = random.Scheduled();
+  Bytes parts;
+  EncodeStepScheduled(
+      scheduled.event_id, scheduled.lane_id, scheduled.kind,
+      scheduled.subject ? scheduled.subject->reducer : kNoReducer,
+      scheduled.subject ? scheduled.subject->key : "", scheduled.cause, &parts);
+  REQUIRE(ToHex(parts) == ToHex(Encoded(scheduled)));
+}
+
+TEST_CASE("entries are read one after the other from a sequence", "[journal]") {
+  const Entry first = entry::SnapshotRequested{InputId{1}};
+  const Entry second =
+      entry::StepFailed{EventId{7}, LaneId{0}, FailureCode::kException};
+  Bytes bytes;
+  EncodeEntry(first, &bytes);
+  EncodeEntry(second, &bytes);
+
+  cbor::Reader reader(bytes);
+  REQUIRE(DecodeEntry(reader).value() == first);
+  REQUIRE(DecodeEntry(reader).value() == second);
+  REQUIRE(reader.AtEnd());
+  REQUIRE_FALSE(DecodeEntry(reader).ok());
+}
+
+TEST_CASE("extreme numbers survive", "[journal]") {
+  const auto number =
+      GENERATE(std::numeric_limits<std::int64_t>::min(),
+               std::numeric_limits<std::int64_t>::max(), std::int64_t{-1},
+               std::int64_t{-25}, std::int64_t{23}, std::int64_t{24});
+  Diff diff;
+  diff.op = Diff::Op::kUpdate;
+  diff.update.number = number;
+  diff.update.low = number;
+  diff.update.high = number;
+  const Entry entry = entry::StepCommitted{
+      EventId{std::numeric_limits<std::uint64_t>::max()},
+      LaneId{std::numeric_limits<std::uint32_t>::max()},
+      {diff},
+      {RaisedEvent{kNoReducer - 1, "", "", "\x01", LogicalTime{number}}},
+      {}};
+  REQUIRE(DecodeEntry(Encoded(entry)).value() == entry);
+}
+
+}  // namespace
+}  // namespace reenact
