@@ -90,6 +90,7 @@ class MemoryStore final : public Store {
     blocks_.insert(blocks_.end(), group.blocks.begin(), group.blocks.end());
     cells_through_ = group.first_index + group.blocks.size();
     for (const CellBatch* batch : group.cells) Apply(*batch);
+    if (!group.open_work.empty()) open_work_ = group.open_work;
     return absl::OkStatus();
   }
 
@@ -125,6 +126,11 @@ class MemoryStore final : public Store {
       REENACT_RETURN_IF_ERROR(visit(index, stored));
     }
     return absl::OkStatus();
+  }
+
+  absl::StatusOr<Bytes> ReadOpenWork() const override {
+    MutexLock lock(&mutex_);
+    return open_work_;
   }
 
   std::uint64_t cells_through() const override {
@@ -218,6 +224,7 @@ class MemoryStore final : public Store {
   std::shared_ptr<Cells> cells_ ABSL_GUARDED_BY(mutex_) =
       std::make_shared<Cells>();
   std::uint64_t cells_through_ ABSL_GUARDED_BY(mutex_) = 0;
+  Bytes open_work_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

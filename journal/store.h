@@ -64,6 +64,8 @@ struct CommitGroup {
   std::uint64_t first_index = 0;
   // Later batches win over earlier ones.
   std::vector<const CellBatch*> cells;
+  // What Open() goes on from; see EncodeOpenWork(). Empty: the last one stays.
+  Bytes open_work;
 };
 
 // The cells at one moment, whatever is written later.
@@ -122,6 +124,8 @@ class Store {
   virtual std::uint64_t cells_through() const = 0;
   virtual absl::StatusOr<std::optional<StoredCell>> ReadCell(
       ReducerId reducer, std::string_view key) const = 0;
+  // The latest CommitGroup::open_work; empty if there is none.
+  virtual absl::StatusOr<Bytes> ReadOpenWork() const = 0;
   // The cells as they are now.
   virtual std::unique_ptr<CellView> View() const = 0;
   // Removes every cell, before they are rebuilt.

@@ -227,6 +227,7 @@ void GroupWriter::Reuse(RoundPtr round) {
   round->entries.clear();
   round->cells.Clear();
   round->then = nullptr;
+  round->open_work = nullptr;
   pool_.push_back(std::move(round));
 }
 
@@ -370,6 +371,7 @@ void GroupWriter::Seal(const Group& group) {
   commit_.first_index = end_.block_count;
   commit_.blocks.clear();
   commit_.cells.clear();
+  commit_.open_work.clear();
   for (const RoundPtr& round : group) {
     last_header_ =
         BlockHeader{end_.block_count, end_.hash,           round->round,
@@ -379,6 +381,9 @@ void GroupWriter::Seal(const Group& group) {
     commit_.cells.push_back(&round->cells);
     ++end_.block_count;
     end_.event_id = last_header_.last();
+    if (round->open_work) {
+      commit_.open_work = round->open_work(last_header_, end_.hash);
+    }
   }
 }
 

@@ -27,6 +27,9 @@ struct FinishedRound {
   std::uint64_t entry_count = 0;
   Bytes entries;    // a CBOR sequence
   CellBatch cells;  // the cells it changed, as they are after it
+  // Gives the open work as of this round's end, to be stored with it; called on
+  // the writer's thread with the block the round has become. May be empty.
+  std::function<Bytes(const BlockHeader& header, const Digest& hash)> open_work;
   // Run on the writer's thread once this round and all before it are in the
   // store; an error of it is final. For snapshots. May be empty.
   std::function<absl::Status(const BlockHeader& header, const Digest& hash)>
