@@ -1,0 +1,116 @@
+#include "tools/reenact/input_file.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace reenact::tools {
+namespace {
+
+constexpr std::size_t kReadBytes = 256 << 10;
+constexpr int kPollMs = 200;  // how soon a stop is noticed while nothing comes
+
+class Input final : public InputFile {
+ public:
+  Input(std::string name, int fd, std::optional<std::uint64_t> size,
+        std::function<bool()> stopped)
+      : name_(std::move(name)),
+        fd_(fd),
+        size_(size),
+        stopped_(std::move(stopped)) {}
+  Input(std::string name, Bytes bytes)
+      : name_(std::move(name)),
+        size_(bytes.size()),
+        buffer_(std::move(bytes)) {}
+  ~Input() override {
+    if (fd_ > STDERR_FILENO) close(fd_);
+  }
+
+  const std::string& name() const override { return name_; }
+  std::optional<std::uint64_t> size() const override { return size_; }
+  std::uint64_t consumed() const override { return consumed_; }
+  std::string_view buffered() const override {
+    return std::string_view(buffer_).substr(start_);
+  }
+  void Consume(std::size_t count) override {
+    start_ += count;
+    consumed_ += count;
+  }
+
+  absl::StatusOr<bool> FetchMore() override {
+    if (fd_ < 0) return false;
+    buffer_.erase(0, start_);
+    start_ = 0;
+    REENACT_RETURN_IF_ERROR(WaitReadable());
+    const std::size_t old = buffer_.size();
+    buffer_.resize(old + kReadBytes);
+    ssize_t count;
+    do {
+      count = read(fd_, buffer_.data() + old, kReadBytes);
+    } while (count < 0 && errno == EINTR && !Stopped());
+    const int error = errno;
+    buffer_.resize(old + static_cast<std::size_t>(count < 0 ? 0 : count));
+    if (count < 0 && error == EINTR) return absl::CancelledError("stopped");
+    if (count < 0) return Annotate(absl::ErrnoToStatus(error, "read"), name_);
+    return count > 0;
+  }
+
+ private:
+  bool Stopped() const { return stopped_ && stopped_(); }
+
+  // A pipe may stay silent for long; a signal must not wait for it.
+  absl::Status WaitReadable() const {
+    while (!Stopped()) {
+      pollfd poll_fd{fd_, POLLIN, 0};
+      const int ready = poll(&poll_fd, 1, kPollMs);
+      if (ready > 0) return absl::OkStatus();
+      if (ready < 0 && errno != EINTR) {
+        return Annotate(absl::ErrnoToStatus(errno, "poll"), name_);
+      }
+    }
+    return absl::CancelledError("stopped");
+  }
+
+  std::string name_;
+  int fd_ = -1;
+  std::optional<std::uint64_t> size_;
+  std::function<bool()> stopped_;
+  Bytes buffer_;
+  std::size_t start_ = 0;
+  std::uint64_t consumed_ = 0;
+};
+
+std::optional<std::uint64_t> RegularSize(int fd) {
+  struct stat info;
+  if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
+  return static_cast<std::uint64_t>(info.st_size);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<InputFile>> InputFile::Open(
+    const std::string& path, std::function<bool()> stopped) {
+  const bool is_stdin = path == "-";
+  const int fd =
+      is_stdin ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return Annotate(absl::ErrnoToStatus(errno, "open"), path);
+  struct stat info;
+  if (fstat(fd, &info) == 0 && S_ISDIR(info.st_mode)) {
+    if (!is_stdin) close(fd);
+    return absl::UnavailableError(path + ": is a directory");
+  }
+  return std::unique_ptr<InputFile>(std::make_unique<Input>(
+      is_stdin ? "stdin" : path, fd, RegularSize(fd), std::move(stopped)));
+}
+
+std::unique_ptr<InputFile> InputFile::FromBytes(std::string name, Bytes bytes) {
+  return std::make_unique<Input>(std::move(name), std::move(bytes));
+}
+
+}  // namespace reenact::tools

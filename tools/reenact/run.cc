@@ -1,0 +1,530 @@
+// `reenact run`: feeds a file to a world.
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "reenact/journal/archive.h"
+#include "reenact/kernel/world.h"
+#include "tools/reenact/commands.h"
+#include "tools/reenact/common.h"
+#include "tools/reenact/feed.h"
+#include "tools/reenact/json.h"
+#include "tools/reenact/rows.h"
+#include "tools/reenact/signals.h"
+#include "tools/reenact/terminal.h"
+
+namespace reenact::tools {
+namespace {
+
+constexpr const char* kHelp =
+    "Creates or continues a world, feeds it the events of a file, and "
+    "reports.\n"
+    "\n"
+    "The same file, modules and options give the same bytes on any machine, "
+    "with any number of workers. Ctrl-C stops cleanly; the same command "
+    "continues where it stopped, without losing or doubling an event. So it "
+    "does after a malformed line is corrected.";
+
+constexpr const char* kFooter =
+    "Examples:\n"
+    "  reenact run --module counter --world w --events clicks.jsonl\n"
+    "  gunzip -c log.jsonl.gz | reenact run --module cases --world w --events "
+    "-\n"
+    "  reenact run --module m --world w --events t.csv --reducer r --key id\n"
+    "\n"
+    "Formats (by extension unless --format says):\n"
+    "  jsonl    a JSON object per line (.jsonl .ndjson .json, standard input)\n"
+    "  csv      RFC 4180 with a header; every field is a text (.csv)\n"
+    "  cborseq  canonical CBOR items, each a row or an event (.cborseq .cbor)\n"
+    "  lines    the row {\"line\": TEXT} for each line (.txt .log)\n"
+    "\n"
+    "From rows to events: the module's own mapper, if it has one. With "
+    "--reducer R\n"
+    "--key FIELD each row is the payload of an event for R, and the text in "
+    "FIELD its\n"
+    "key. With neither, a row is an event itself: {\"reducer\", \"key\", "
+    "\"payload\"} and\n"
+    "where wanted \"schema\", \"id\" (submitted twice, it counts once), "
+    "\"priority\" 0 to 3\n"
+    "and \"time\" in microseconds.\n"
+    "\n"
+    "Exit codes: 0 all done; 3 damaged world; 4 other modules than recorded; "
+    "6 newer\n"
+    "format; 7 bad row, named as FILE:LINE, with everything before it kept; "
+    "8 world\n"
+    "open elsewhere or made otherwise; 9 disk full, permission, I/O; 10 bad "
+    "module;\n"
+    "130, 143 stopped by SIGINT, SIGTERM.";
+
+struct RunOptions {
+  std::vector<std::string> modules;
+  std::string world;
+  std::string events;
+  std::string format;
+  std::string reducer;
+  std::string key;
+  std::size_t workers = 0;
+  std::string sync = "every-block";
+  std::optional<std::uint64_t> round_limit;
+  std::optional<std::uint64_t> snapshot_every;
+  std::string clock;
+  std::string seed = "0";
+  std::string cache = "64MiB";
+  std::size_t window = 256;
+  std::uint64_t limit = 0;
+  bool accept_module_change = false;
+  bool accept_config_change = false;
+  bool quiet = false;
+  bool json = false;
+};
+
+// An error together with how the command ends.
+struct Failure {
+  ExitCode code = ExitCode::kOk;
+  std::string message;
+};
+
+class RunCommand {
+ public:
+  explicit RunCommand(RunOptions options)
+      : options_(std::move(options)),
+        progress_(!options_.quiet && !options_.json) {}
+
+  ExitCode Run() {
+    CatchStopSignals();
+    const Failure failure = Prepare();
+    if (failure.code != ExitCode::kOk) {
+      return Complain(failure.code, failure.message);
+    }
+    const absl::Status fed = FeedAll();
+    const WorldStats stats = world_->stats();
+    seconds_ = SecondsSince(start_);
+    InterruptOnStop(nullptr);
+    const absl::Status closed = world_->Close();
+    progress_.Clear();
+    Report(stats);
+    return End(fed, closed);
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static double SecondsSince(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  }
+  static Failure Usage(std::string message) {
+    return {ExitCode::kUsage, std::move(message)};
+  }
+  static Failure FailureOf(const absl::Status& status) {
+    return {ExitCodeOf(status), std::string(status.message())};
+  }
+
+  Failure Prepare();
+  Failure LoadAllModules();
+  Failure ChooseMapper();
+  Failure ChooseFormat();
+  Failure FillWorldOptions();
+  Failure FillSeed();
+  Failure FillClock();
+  // Takes over what an existing world was made with and is not asked otherwise.
+  Failure MatchExistingWorld();
+  Failure OpenInput();
+  Failure OpenWorld();
+  absl::Status FeedAll();
+  absl::Status OnRow();
+  ExitCode End(const absl::Status& fed, const absl::Status& closed);
+  void Report(const WorldStats& stats);
+  void ReportJson(const WorldStats& stats);
+  void ReportText(const WorldStats& stats);
+
+  const RunOptions options_;
+  ProgressLine progress_;
+  std::vector<Module> modules_;
+  InputMapper mapper_;
+  bool module_mapper_ = false;
+  Format format_ = Format::kJsonl;
+  WorldOptions world_options_;
+  std::unique_ptr<InputFile> input_;
+  std::unique_ptr<World> world_;
+  std::unique_ptr<FeedSource> source_;
+  Clock::time_point start_;
+  double seconds_ = 0;
+};
+
+Failure RunCommand::Prepare() {
+  for (const auto step :
+       {&RunCommand::LoadAllModules, &RunCommand::ChooseMapper,
+        &RunCommand::ChooseFormat, &RunCommand::FillWorldOptions,
+        &RunCommand::OpenInput, &RunCommand::OpenWorld}) {
+    Failure failure = (this->*step)();
+    if (failure.code != ExitCode::kOk) return failure;
+  }
+  return {};
+}
+
+Failure RunCommand::LoadAllModules() {
+  auto modules = LoadModules(options_.modules);
+  if (!modules.ok()) {
+    return {ExitCode::kBadModule, std::string(modules.status().message())};
+  }
+  modules_ = *std::move(modules);
+  return {};
+}
+
+Failure RunCommand::ChooseMapper() {
+  if (options_.reducer.empty() != options_.key.empty()) {
+    return Usage("--reducer and --key go together");
+  }
+  if (!options_.reducer.empty()) {
+    mapper_ = RowIsPayload(options_.reducer, options_.key);
+    return {};
+  }
+  for (const Module& module : modules_) {
+    if (!module.mapper) continue;
+    if (module_mapper_) {
+      return Usage("two modules bring a mapper: name --reducer and --key");
+    }
+    module_mapper_ = true;
+    mapper_ = module.mapper;
+  }
+  if (!module_mapper_) mapper_ = RowIsEvent();
+  return {};
+}
+
+Failure RunCommand::ChooseFormat() {
+  if (options_.format.empty()) {
+    const auto by_path = FormatOfPath(options_.events);
+    if (!by_path && options_.events != "-") {
+      return Usage(options_.events +
+                   ": the extension tells no format: name --format");
+    }
+    format_ = by_path.value_or(Format::kJsonl);
+  } else {
+    const auto format = ParseFormat(options_.format);
+    if (!format.ok()) return FailureOf(format.status());
+    format_ = *format;
+  }
+  if (format_ == Format::kCborSeq && module_mapper_) {
+    // Items may be events already.
+    mapper_ = [of_event = RowIsEvent(),
+               of_row = mapper_](const cbor::Value& row) {
+      return IsEventRow(row) ? of_event(row) : of_row(row);
+    };
+  }
+  return {};
+}
+
+Failure RunCommand::FillWorldOptions() {
+  WorldOptions& options = world_options_;
+  options.path = options_.world;
+  options.modules = modules_;
+  options.workers = options_.workers;
+  options.window = options_.window;
+  options.accept_module_change = options_.accept_module_change;
+  options.accept_config_change = options_.accept_config_change;
+  const auto sync = SyncPolicy::Parse(options_.sync);
+  if (!sync.ok()) return FailureOf(Annotate(sync.status(), "--sync"));
+  options.sync = *sync;
+  const auto cache = ParseSize(options_.cache);
+  if (!cache.ok()) return FailureOf(Annotate(cache.status(), "--cache"));
+  options.cache_bytes = *cache;
+  for (const auto step : {&RunCommand::FillSeed, &RunCommand::FillClock,
+                          &RunCommand::MatchExistingWorld}) {
+    Failure failure = (this->*step)();
+    if (failure.code != ExitCode::kOk) return failure;
+  }
+  WorldConfig& config = options.config;
+  if (options_.round_limit) {
+    config.scheduling.round_limit = *options_.round_limit;
+  }
+  if (options_.snapshot_every) {
+    config.snapshot_every = *options_.snapshot_every;
+  }
+  return {};
+}
+
+Failure RunCommand::FillSeed() {
+  std::uint64_t seed = 0;
+  if (options_.seed == "random") {
+    std::random_device device;
+    seed = (std::uint64_t{device()} << 32) | device();
+  } else if (!absl::SimpleAtoi(options_.seed, &seed)) {
+    return Usage("--seed must be a number or \"random\"");
+  }
+  SetIdentity(seed, world_options_.config);
+  return {};
+}
+
+Failure RunCommand::FillClock() {
+  ClockKind& clock = world_options_.config.clock;
+  if (options_.clock == "rounds") {
+    clock = ClockKind::kRounds;
+  } else if (options_.clock == "input") {
+    clock = ClockKind::kInput;
+  } else if (options_.clock == "wall") {
+    clock = ClockKind::kWall;
+  } else {
+    clock = module_mapper_ ? ClockKind::kInput : ClockKind::kRounds;
+  }
+  return {};
+}
+
+Failure RunCommand::MatchExistingWorld() {
+  std::error_code error;
+  if (!std::filesystem::exists(WorldPaths(options_.world).marker, error)) {
+    return {};
+  }
+  const auto archive = Archive::Open(options_.world);
+  if (!archive.ok()) return {};  // opening it will say why
+  const WorldConfig& existing = (*archive)->config();
+  WorldConfig& wanted = world_options_.config;
+  if (!options_.clock.empty() && existing.clock != wanted.clock) {
+    return {ExitCode::kRefused,
+            options_.world + ": was made with another --clock"};
+  }
+  if (options_.seed != "0" && options_.seed != "random" &&
+      existing.world_id != wanted.world_id) {
+    return {ExitCode::kRefused,
+            options_.world + ": was made with another --seed"};
+  }
+  std::vector<ModuleRecord> records;
+  for (const Module& module : modules_) records.push_back(module.record);
+  if (existing.modules != records && !options_.accept_module_change) {
+    return {ExitCode::kModuleChanged,
+            options_.world +
+                ": was made with other modules, or other builds of them; "
+                "--accept-module-change records the change and goes on"};
+  }
+  wanted = existing;
+  return {};
+}
+
+Failure RunCommand::OpenInput() {
+  auto input =
+      InputFile::Open(options_.events, [] { return StopSignal() != 0; });
+  if (!input.ok()) {
+    return {ExitCode::kSystem, std::string(input.status().message())};
+  }
+  input_ = *std::move(input);
+  return {};
+}
+
+Failure RunCommand::OpenWorld() {
+  auto world = World::Open(world_options_);
+  if (!world.ok()) return FailureOf(world.status());
+  world_ = *std::move(world);
+  for (const std::string& warning : world_->open_report().warnings) {
+    Complain(ExitCode::kOk, "warning: " + warning);
+  }
+  const OpenReport& report = world_->open_report();
+  if (report.blocks_cut > 0) {
+    Complain(
+        ExitCode::kOk,
+        absl::StrCat("warning: ", options_.world, ": cut ", report.blocks_cut,
+                     " blocks that had not been acknowledged"));
+  }
+  return {};
+}
+
+absl::Status RunCommand::OnRow() {
+  if (StopSignal() != 0) return absl::CancelledError("stopped");
+  const InputFile& file = source_->rows().file();
+  std::optional<double> fraction;
+  if (file.size() && *file.size() > 0) {
+    fraction = static_cast<double>(file.consumed()) /
+               static_cast<double>(*file.size());
+  }
+  progress_.Update(source_->delivered(), "rows", fraction);
+  return absl::OkStatus();
+}
+
+absl::Status RunCommand::FeedAll() {
+  FeedSource::Options options;
+  options.mapper = mapper_;
+  options.config = world_->config();
+  options.after = world_->position();
+  options.limit = options_.limit;
+  options.on_row = [this] { return OnRow(); };
+  source_ = std::make_unique<FeedSource>(
+      RowReader::Make(format_, std::move(input_)), std::move(options));
+  start_ = Clock::now();
+  InterruptOnStop(world_.get());
+  return world_->Feed(*source_);
+}
+
+ExitCode RunCommand::End(const absl::Status& fed, const absl::Status& closed) {
+  if (!closed.ok()) return Complain(closed);
+  if (fed.ok()) return ExitCode::kOk;
+  if (absl::IsCancelled(fed) && StopSignal() != 0) {
+    return Complain(static_cast<ExitCode>(128 + StopSignal()),
+                    absl::StrCat("stopped at event ", world_->head().value,
+                                 "; the same command continues"));
+  }
+  if (!source_->status().ok()) {
+    const bool bad = absl::IsInvalidArgument(source_->status());
+    return Complain(bad ? ExitCode::kBadInput : ExitCode::kSystem,
+                    ToStd(source_->status().message()));
+  }
+  return Complain(fed);
+}
+
+void RunCommand::Report(const WorldStats& stats) {
+  if (options_.json) {
+    ReportJson(stats);
+  } else if (!options_.quiet) {
+    ReportText(stats);
+  }
+}
+
+void RunCommand::ReportJson(const WorldStats& stats) {
+  const OpenReport& opened = world_->open_report();
+  Json json;
+  json["world"] = options_.world;
+  json["created"] = opened.created;
+  json["from"] = opened.head.value;
+  json["head"] = world_->head().value;
+  json["journal"] = world_->journal_digest().ToHex();
+  json["position"] = world_->position();
+  json["rows"] = source_->delivered();
+  json["rows_skipped"] = source_->skipped();
+  json["inputs"] = stats.inputs;
+  json["duplicates"] = stats.duplicates;
+  json["tickets"] = stats.tickets;
+  json["committed"] = stats.committed;
+  json["failed"] = stats.failed;
+  json["failures"] = Json::object();
+  for (const auto& [code, count] : stats.failures) {
+    json["failures"][FailureName(code)] = count;
+  }
+  json["raised"] = stats.raised;
+  json["conflicts"] = stats.conflicts;
+  json["reruns"] = stats.reruns;
+  json["waits"] = stats.waits;
+  json["rounds"] = stats.rounds;
+  json["groups"] = stats.groups;
+  json["syncs"] = stats.syncs;
+  json["snapshots"] = stats.snapshots;
+  json["journal_bytes"] = stats.journal_bytes;
+  json["cells_cached"] = stats.cells_cached;
+  json["cache_bytes"] = stats.cache_bytes;
+  json["cell_loads"] = stats.cell_loads;
+  json["timers_waiting"] = stats.timers_waiting;
+  json["seconds"] = seconds_;
+  json["events_per_second"] =
+      seconds_ > 0 ? static_cast<double>(stats.tickets) / seconds_ : 0.0;
+  json["peak_memory_bytes"] = PeakMemory();
+  PrintLine(Dump(json));
+}
+
+void RunCommand::ReportText(const WorldStats& stats) {
+  const OpenReport& opened = world_->open_report();
+  std::string text;
+  const auto line = [&](std::string_view name, const auto&... parts) {
+    absl::StrAppend(&text, "  ", ToAbsl(name),
+                    std::string(12 - name.size(), ' '), parts..., "\n");
+  };
+  absl::StrAppend(&text, options_.world, ": ",
+                  opened.created ? "a new world" : "continued after event ",
+                  opened.created ? "" : WithCommas(opened.head.value), "\n");
+  line("rows", WithCommas(source_->delivered()),
+       source_->skipped() > 0
+           ? absl::StrCat(", after ", WithCommas(source_->skipped()),
+                          " that the world had")
+           : "",
+       stats.duplicates > 0
+           ? absl::StrCat(", ", WithCommas(stats.duplicates), " duplicates")
+           : "");
+  line("tickets", WithCommas(stats.tickets), " in ", WithCommas(stats.rounds),
+       " rounds, ", RateText(stats.tickets, seconds_));
+  line("committed", WithCommas(stats.committed));
+  std::string failures;
+  for (const auto& [code, count] : stats.failures) {
+    absl::StrAppend(&failures, failures.empty() ? " (" : ", ",
+                    FailureName(code), " ", WithCommas(count));
+  }
+  line("failed", WithCommas(stats.failed), failures,
+       failures.empty() ? "" : ")");
+  line("conflicts", WithCommas(stats.conflicts), ", re-runs ",
+       WithCommas(stats.reruns));
+  if (stats.timers_waiting > 0) {
+    line("timers", WithCommas(stats.timers_waiting), " not due yet");
+  }
+  line("journal", SizeText(stats.journal_bytes), " written in ",
+       WithCommas(stats.groups), " groups, ", WithCommas(stats.syncs),
+       " syncs, ", WithCommas(stats.snapshots), " snapshots");
+  line("memory", SizeText(PeakMemory()), " at most; ",
+       WithCommas(stats.cells_cached), " cells cached in ",
+       SizeText(stats.cache_bytes));
+  line("time", DurationText(seconds_));
+  line("head", world_->head().value, " ", world_->journal_digest().ToHex());
+  Print(text);
+}
+
+}  // namespace
+
+void AddRunCommand(CLI::App& app, Action* action) {
+  auto options = std::make_shared<RunOptions>();
+  CLI::App* run = app.add_subcommand("run", kHelp);
+  run->footer(kFooter);
+  run->add_option("-m,--module", options->modules,
+                  "Module by name or path; may be repeated")
+      ->required()
+      ->allow_extra_args(false);
+  run->add_option("-w,--world", options->world,
+                  "The world's directory; made if there is none")
+      ->required();
+  run->add_option("-e,--events", options->events,
+                  "The input file; - is standard input")
+      ->required();
+  run->add_option("-f,--format", options->format,
+                  "jsonl, csv, cborseq or lines");
+  run->add_option("--reducer", options->reducer,
+                  "Make each row an event for this reducer");
+  run->add_option("--key", options->key,
+                  "and the text in this field of the row its key");
+  run->add_option("-j,--workers", options->workers,
+                  "Threads that run steps; 0: none besides the main one. "
+                  "Leaves no trace in the world")
+      ->capture_default_str();
+  run->add_option("--sync", options->sync,
+                  "When it is made durable: every-block, interval[:MS] or "
+                  "none. Leaves no trace")
+      ->capture_default_str();
+  run->add_option("--round-limit", options->round_limit,
+                  "Events in a round, at most [1024]");
+  run->add_option("--snapshot-every", options->snapshot_every,
+                  "Take a snapshot every so many rounds; 0: none [0]");
+  run->add_option("--clock", options->clock,
+                  "Logical time of a new world: rounds (counts them), input "
+                  "(what the mapper says) or wall (the machine's; such a run "
+                  "is its own history) [input with a mapper, else rounds]")
+      ->check(CLI::IsMember({"rounds", "input", "wall"}));
+  run->add_option("--seed", options->seed,
+                  "World id and random numbers of a new world: a number, or "
+                  "random")
+      ->capture_default_str();
+  run->add_option("--cache", options->cache, "Memory for cells")
+      ->capture_default_str();
+  run->add_option("--window", options->window,
+                  "Tickets in flight, a power of two. Leaves no trace")
+      ->capture_default_str();
+  run->add_option("--limit", options->limit, "Stop after so many rows");
+  run->add_flag("--accept-module-change", options->accept_module_change,
+                "Record that the modules have changed, and go on");
+  run->add_flag("--accept-config-change", options->accept_config_change,
+                "Record another --round-limit or --snapshot-every, and go on");
+  run->add_flag("-q,--quiet", options->quiet, "No progress and no report");
+  run->add_flag("--json", options->json, "The report as one JSON object");
+  run->callback([options, action] {
+    *action = [options] { return RunCommand(*options).Run(); };
+  });
+}
+
+}  // namespace reenact::tools

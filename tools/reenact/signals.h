@@ -1,0 +1,25 @@
+// SIGINT and SIGTERM as a wish to stop.
+
+#ifndef REENACT_TOOLS_REENACT_SIGNALS_H_
+#define REENACT_TOOLS_REENACT_SIGNALS_H_
+
+namespace reenact {
+class World;
+}
+
+namespace reenact::tools {
+
+// From now on the first SIGINT or SIGTERM is noted, and the second one ends the
+// process at once. SIGPIPE is ignored: a write to a closed pipe is an error.
+void CatchStopSignals();
+
+// The signal that was caught, or 0. Any thread.
+int StopSignal();
+
+// The world that the handler interrupts; null: none. Set it back before the
+// world goes.
+void InterruptOnStop(World* world);
+
+}  // namespace reenact::tools
+
+#endif  // REENACT_TOOLS_REENACT_SIGNALS_H_

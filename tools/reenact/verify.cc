@@ -1,0 +1,197 @@
+// `reenact verify`: replay-or-die.
+
+#include <cerrno>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "reenact/journal/archive.h"
+#include "reenact/kernel/replay.h"
+#include "tools/reenact/commands.h"
+#include "tools/reenact/common.h"
+#include "tools/reenact/json.h"
+#include "tools/reenact/probes.h"
+#include "tools/reenact/render.h"
+#include "tools/reenact/signals.h"
+#include "tools/reenact/terminal.h"
+#include "tools/reenact/verify_report.h"
+
+namespace reenact::tools {
+namespace {
+
+constexpr const char* kHelp =
+    "Runs a world's recorded inputs again, serially, and compares every byte "
+    "of the journal, the head record and the snapshots with what is recorded.\n"
+    "\n"
+    "Each step runs twice, so that a reducer that depends on more than its "
+    "step (a clock, rand(), the environment, an address) is told from one "
+    "that has changed. Modifies nothing; the world may be in use.";
+
+constexpr const char* kFooter =
+    "Examples:\n"
+    "  reenact verify w --module counter\n"
+    "  reenact verify w --from-snapshot --junit verify.xml\n"
+    "  reenact verify w --module ./counter.so --slice smallest\n"
+    "\n"
+    "Exit codes: 0 every byte was the same; 1 a divergence, reported with "
+    "event_id,\n"
+    "reducer, key, field, recorded and recomputed values; 3 the journal, head "
+    "record\n"
+    "or a snapshot is damaged; 4 every byte was the same, but the modules are "
+    "not\n"
+    "those recorded (--allow-module-change: 0); 5 an impure reducer; 6 "
+    "unknown\n"
+    "format; 8 no world there; 10 a module is not there or lacks a reducer.";
+
+struct VerifyCommandOptions {
+  VerifyOptions verify;
+  std::vector<std::string> modules;
+  std::string junit;
+  bool once = false;
+  bool allow_module_change = false;
+  bool json = false;
+  bool quiet = false;
+};
+
+// Modules by the names that the world has recorded, if none are given.
+absl::StatusOr<std::vector<std::string>> RecordedModules(
+    const std::string& path) {
+  REENACT_ASSIGN_OR_RETURN(const std::unique_ptr<Archive> archive,
+                           Archive::Open(path));
+  std::vector<std::string> names;
+  for (const ModuleRecord& module : archive->config().modules) {
+    names.push_back(module.name);
+  }
+  return names;
+}
+
+absl::Status WriteText(const std::string& path, const std::string& text) {
+  errno = 0;
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << text << std::flush;
+  if (file) return absl::OkStatus();
+  return Annotate(absl::ErrnoToStatus(errno == 0 ? EIO : errno, "write"), path);
+}
+
+class VerifyCommand {
+ public:
+  explicit VerifyCommand(VerifyCommandOptions options)
+      : options_(std::move(options)),
+        progress_(!options_.quiet && !options_.json) {}
+
+  ExitCode Run() {
+    CatchStopSignals();
+    PrepareProbes();
+    const ExitCode loaded = LoadAllModules();
+    if (loaded != ExitCode::kOk) return loaded;
+    SetCallbacks();
+    const auto report = Verify(options_.verify);
+    progress_.Clear();
+    if (!report.ok()) return NoVerdict(report.status());
+    return Report(
+        FullReport{*report, ProbeNotes(), options_.allow_module_change});
+  }
+
+ private:
+  ExitCode LoadAllModules() {
+    std::vector<std::string> names = options_.modules;
+    if (names.empty()) {
+      auto recorded = RecordedModules(options_.verify.path);
+      // Damage has a report of its own, which needs no module.
+      if (recorded.ok()) {
+        names = *std::move(recorded);
+      } else if (!absl::IsDataLoss(recorded.status())) {
+        return Complain(recorded.status());
+      }
+    }
+    auto modules = LoadModules(names);
+    if (!modules.ok()) {
+      return Complain(ExitCode::kBadModule, ToStd(modules.status().message()));
+    }
+    options_.verify.modules = *std::move(modules);
+    return ExitCode::kOk;
+  }
+
+  void SetCallbacks() {
+    VerifyOptions& verify = options_.verify;
+    verify.run_twice = !options_.once;
+    verify.observe = ObserveStep;
+    verify.cancelled = [] { return StopSignal() != 0; };
+    verify.progress = [this](std::uint64_t done, std::uint64_t all) {
+      std::optional<double> fraction;
+      if (all > 0) {
+        fraction = static_cast<double>(done) / static_cast<double>(all);
+      }
+      progress_.Update(done, "tickets", fraction);
+    };
+  }
+
+  static ExitCode NoVerdict(const absl::Status& status) {
+    if (absl::IsCancelled(status) && StopSignal() != 0) {
+      return Complain(static_cast<ExitCode>(128 + StopSignal()), "stopped");
+    }
+    if (absl::IsInvalidArgument(status)) {
+      return Complain(ExitCode::kBadModule, ToStd(status.message()));
+    }
+    return Complain(status);
+  }
+
+  ExitCode Report(const FullReport& report) const {
+    if (!options_.junit.empty()) {
+      const absl::Status written =
+          WriteText(options_.junit, JUnitReport(report, options_.verify.path));
+      if (!written.ok()) return Complain(written);
+    }
+    if (options_.json) {
+      PrintLine(Dump(JsonReport(report)));
+    } else if (!options_.quiet) {
+      Print(TextReport(report));
+    }
+    return report.exit_code();
+  }
+
+  VerifyCommandOptions options_;
+  ProgressLine progress_;
+};
+
+}  // namespace
+
+void AddVerifyCommand(CLI::App& app, Action* action) {
+  auto options = std::make_shared<VerifyCommandOptions>();
+  CLI::App* verify = app.add_subcommand("verify", kHelp);
+  verify->footer(kFooter);
+  verify->add_option("DIR", options->verify.path, "The world's directory")
+      ->required();
+  verify
+      ->add_option("-m,--module", options->modules,
+                   "Module by name or path; may be repeated [as recorded]")
+      ->allow_extra_args(false);
+  verify->add_flag("--from-snapshot", options->verify.from_snapshot,
+                   "Start at the newest valid snapshot instead of genesis");
+  verify
+      ->add_option("-j,--workers", options->verify.workers,
+                   "Threads that run steps")
+      ->capture_default_str();
+  verify->add_flag("--once", options->once,
+                   "Run each step once only: faster, and cannot tell an "
+                   "impure reducer from a changed one");
+  verify->add_option("--slice", options->verify.slice,
+                     "On divergence, write the smallest world that still "
+                     "diverges into this new directory");
+  verify->add_option("--junit", options->junit,
+                     "Write the verdict as JUnit XML for CI");
+  verify->add_flag("--allow-module-change", options->allow_module_change,
+                   "Exit 0, not 4, if only the modules' digests differ");
+  verify->add_flag("--json", options->json, "The report as one JSON object");
+  verify->add_flag("-q,--quiet", options->quiet, "Only the exit code");
+  verify->callback([options, action] {
+    *action = [options] { return VerifyCommand(*options).Run(); };
+  });
+}
+
+}  // namespace reenact::tools

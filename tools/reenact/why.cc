@@ -1,0 +1,366 @@
+// `reenact why`: where a ticket came from, and what came of it.
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "reenact/journal/archive.h"
+#include "tools/reenact/commands.h"
+#include "tools/reenact/common.h"
+#include "tools/reenact/json.h"
+#include "tools/reenact/render.h"
+
+namespace reenact::tools {
+namespace {
+
+constexpr const char* kHelp =
+    "Explains a ticket: the chain of causes back to the input that it goes "
+    "back to, and the tree of steps that it raised. Both are recorded, not "
+    "guessed.";
+
+struct WhyOptions {
+  std::string world;
+  std::uint64_t event_id = 0;
+  std::size_t depth = 64;
+  bool json = false;
+};
+
+// A ticket as the journal has it.
+struct Ticket {
+  entry::StepScheduled scheduled;
+  std::optional<entry::StepCommitted> committed;
+  std::optional<entry::StepFailed> failed;
+  std::size_t depth = 0;  // below the ticket that is asked about
+  std::map<std::uint32_t, EventId> children;  // by index among what it raised
+
+  EventId event_id() const { return scheduled.event_id; }
+  std::size_t raised() const {
+    return committed ? committed->events.size() : 0;
+  }
+  std::string Outcome() const {
+    if (failed) return "failed: " + FailureName(failed->code);
+    return "committed";
+  }
+};
+
+absl::Status Enough() { return absl::CancelledError("enough"); }
+
+class WhyGraph {
+ public:
+  // Consequences are followed `depth_max` levels down.
+  WhyGraph(const Archive& archive, std::size_t depth_max)
+      : archive_(archive), depth_max_(depth_max) {}
+
+  absl::Status Build(EventId event_id) {
+    REENACT_RETURN_IF_ERROR(BuildCauses(event_id));
+    return BuildConsequences(event_id);
+  }
+
+  // From the first cause to the ticket itself.
+  const std::vector<Ticket>& causes() const { return causes_; }
+  const std::optional<Entry>& input() const { return input_; }
+  const Ticket& At(EventId event_id) const {
+    return tickets_.at(event_id.value);
+  }
+
+ private:
+  // One ticket, from its block.
+  absl::StatusOr<Ticket> Load(EventId event_id, std::uint64_t block) const {
+    std::optional<Ticket> ticket;
+    REENACT_RETURN_IF_ERROR(archive_.ScanEntries(
+        block, [&](const BlockHeader& header, const Entry& entry, BytesView) {
+          if (header.index > block) return Enough();
+          if (TicketOf(entry) == event_id) Note(entry, &ticket);
+          return absl::OkStatus();
+        }));
+    if (ticket) return *std::move(ticket);
+    return absl::DataLossError(
+        absl::StrCat("block ", block, " should have event ", event_id.value));
+  }
+
+  static void Note(const Entry& entry, std::optional<Ticket>* ticket) {
+    if (const auto* scheduled = std::get_if<entry::StepScheduled>(&entry)) {
+      *ticket = Ticket{*scheduled, {}, {}, 0, {}};
+    } else if (!*ticket) {
+      return;
+    } else if (const auto* step = std::get_if<entry::StepCommitted>(&entry)) {
+      (*ticket)->committed = *step;
+    } else if (const auto* failure = std::get_if<entry::StepFailed>(&entry)) {
+      (*ticket)->failed = *failure;
+    }
+  }
+
+  absl::Status BuildCauses(EventId event_id) {
+    while (true) {
+      REENACT_ASSIGN_OR_RETURN(const std::uint64_t block,
+                               archive_.FindBlock(event_id));
+      REENACT_ASSIGN_OR_RETURN(Ticket ticket, Load(event_id, block));
+      const Cause cause = ticket.scheduled.cause;
+      causes_.push_back(std::move(ticket));
+      if (cause.is_input()) {
+        std::reverse(causes_.begin(), causes_.end());
+        return FindInput(cause.input, block);
+      }
+      if (cause.parent >= event_id || cause.parent.value == 0) {
+        return absl::DataLossError(absl::StrCat("event ", event_id.value,
+                                                " has no cause before itself"));
+      }
+      event_id = cause.parent;
+    }
+  }
+
+  // The entry of an input, in `block` or before it: an input may wait for some
+  // rounds until it is ticketed.
+  absl::Status FindInput(InputId input, std::uint64_t block) {
+    for (bool passed = false; !passed && !input_; --block) {
+      REENACT_RETURN_IF_ERROR(archive_.ScanEntries(
+          block, [&](const BlockHeader& header, const Entry& entry, BytesView) {
+            if (header.index > block) return Enough();
+            const auto found = InputOf(entry);
+            if (found == input) input_ = entry;
+            passed = passed || (found && *found < input);
+            return absl::OkStatus();
+          }));
+      if (block == 0) break;
+    }
+    return absl::OkStatus();
+  }
+
+  static std::optional<InputId> InputOf(const Entry& entry) {
+    return std::visit(
+        [](const auto& kind) -> std::optional<InputId> {
+          if constexpr (requires { kind.input; }) return kind.input;
+          return std::nullopt;
+        },
+        entry);
+  }
+
+  // One pass forward, until everything raised has been found.
+  absl::Status BuildConsequences(EventId event_id) {
+    REENACT_ASSIGN_OR_RETURN(const std::uint64_t block,
+                             archive_.FindBlock(event_id));
+    std::size_t missing = 1;
+    return archive_.ScanEntries(
+        block, [&](const BlockHeader&, const Entry& entry, BytesView) {
+          const auto* scheduled = std::get_if<entry::StepScheduled>(&entry);
+          if (scheduled != nullptr) {
+            missing -= OnScheduled(*scheduled, event_id) ? 1 : 0;
+          } else if (const auto ticket = TicketOf(entry)) {
+            missing += OnOutcome(*ticket, entry);
+            if (missing == 0) return Enough();
+          }
+          return absl::OkStatus();
+        });
+  }
+
+  bool OnScheduled(const entry::StepScheduled& step, EventId root) {
+    std::size_t depth = 0;
+    if (step.event_id != root) {
+      const auto parent = tickets_.find(step.cause.parent.value);
+      if (step.cause.is_input() || parent == tickets_.end() ||
+          parent->second.depth == depth_max_) {
+        return false;
+      }
+      parent->second.children[step.cause.index] = step.event_id;
+      depth = parent->second.depth + 1;
+    }
+    tickets_[step.event_id.value] = Ticket{step, {}, {}, depth, {}};
+    return true;
+  }
+
+  // How many further tickets it promises.
+  std::size_t OnOutcome(EventId event_id, const Entry& entry) {
+    const auto known = tickets_.find(event_id.value);
+    if (known == tickets_.end()) return 0;
+    std::optional<Ticket> ticket = std::move(known->second);
+    Note(entry, &ticket);
+    known->second = *std::move(ticket);
+    return known->second.depth == depth_max_ ? 0 : known->second.raised();
+  }
+
+  const Archive& archive_;
+  const std::size_t depth_max_;
+  std::vector<Ticket> causes_;
+  std::optional<Entry> input_;
+  std::map<std::uint64_t, Ticket> tickets_;  // the ticket and what came of it
+};
+
+// Writes a graph down, both ways.
+class WhyPrinter {
+ public:
+  WhyPrinter(const Archive& archive, const WhyGraph& graph,
+             std::size_t depth_max)
+      : graph_(graph),
+        depth_max_(depth_max),
+        name_of_([&archive](ReducerId id) { return archive.ReducerName(id); }) {
+  }
+
+  std::string Text(EventId event_id) const {
+    std::string text;
+    if (graph_.input()) {
+      absl::StrAppend(&text, ToAbsl(EntryKindName(KindOf(*graph_.input()))),
+                      " ", ToDiagnostic(EntryFields(*graph_.input(), name_of_)),
+                      "\n");
+    }
+    std::size_t depth = 1;
+    const std::size_t count = graph_.causes().size() - 1;
+    const std::size_t hidden = count > depth_max_ ? count - depth_max_ : 0;
+    if (hidden > 0) absl::StrAppend(&text, "  ... ", hidden, " steps\n");
+    for (std::size_t i = hidden; i < count; ++i) {
+      const Ticket& cause = graph_.causes()[i];
+      AppendTicket(cause, depth++, "", &text);
+    }
+    AppendTree(graph_.At(event_id), depth, "   <-- this", &text);
+    return text;
+  }
+
+  Json ToJsonObject(EventId event_id) const {
+    Json json;
+    json["event_id"] = event_id.value;
+    if (graph_.input()) {
+      json["input"] = EntryFields(*graph_.input(), name_of_);
+    }
+    json["causes"] = Json::array();
+    for (const Ticket& cause : graph_.causes()) {
+      if (cause.event_id() == event_id) break;
+      json["causes"].push_back(TicketJson(cause));
+    }
+    json["step"] = TreeJson(graph_.At(event_id));
+    return json;
+  }
+
+ private:
+  std::string Cell(const Ticket& ticket) const {
+    const auto& subject = ticket.scheduled.subject;
+    if (!subject) return "(control)";
+    return CellName(name_of_(subject->reducer), subject->key);
+  }
+
+  static std::string Indent(std::size_t depth) {
+    return std::string(2 * depth, ' ');
+  }
+
+  void AppendTicket(const Ticket& ticket, std::size_t depth,
+                    std::string_view mark, std::string* text) const {
+    absl::StrAppend(text, Indent(depth), ticket.event_id().value, " ",
+                    ToAbsl(UnitKindName(ticket.scheduled.kind)), " ",
+                    Dump(Cell(ticket)), " ", ticket.Outcome(), ToAbsl(mark),
+                    "\n");
+  }
+
+  void AppendTree(const Ticket& ticket, std::size_t depth,
+                  std::string_view mark, std::string* text) const {
+    AppendTicket(ticket, depth, mark, text);
+    if (ticket.depth == depth_max_ && ticket.raised() > 0) {
+      absl::StrAppend(text, Indent(depth + 1), "... --depth shows more\n");
+      return;
+    }
+    for (std::uint32_t i = 0; i < ticket.raised(); ++i) {
+      const auto child = ticket.children.find(i);
+      if (child != ticket.children.end()) {
+        AppendTree(graph_.At(child->second), depth + 1, "", text);
+        continue;
+      }
+      const RaisedEvent& raised = ticket.committed->events[i];
+      absl::StrAppend(
+          text, Indent(depth + 1), "- ", raised.due ? "timer " : "event ",
+          Dump(CellName(name_of_(raised.reducer), raised.key)), " waiting",
+          raised.due ? absl::StrCat(" until ", raised.due->value)
+                     : std::string(),
+          "\n");
+    }
+  }
+
+  Json TicketJson(const Ticket& ticket) const {
+    Json json;
+    json["event_id"] = ticket.event_id().value;
+    json["unit"] = UnitKindName(ticket.scheduled.kind);
+    json["cell"] = Cell(ticket);
+    json["outcome"] = ticket.failed ? FailureName(ticket.failed->code)
+                                    : std::string("committed");
+    return json;
+  }
+
+  Json TreeJson(const Ticket& ticket) const {
+    Json json = TicketJson(ticket);
+    json["consequences"] = Json::array();
+    if (ticket.depth == depth_max_) {
+      json["raised"] = ticket.raised();
+      return json;
+    }
+    for (std::uint32_t i = 0; i < ticket.raised(); ++i) {
+      const auto child = ticket.children.find(i);
+      if (child != ticket.children.end()) {
+        json["consequences"].push_back(TreeJson(graph_.At(child->second)));
+        continue;
+      }
+      const RaisedEvent& raised = ticket.committed->events[i];
+      Json waiting;
+      waiting["cell"] = CellName(name_of_(raised.reducer), raised.key);
+      waiting["outcome"] = "waiting";
+      if (raised.due) waiting["due"] = raised.due->value;
+      json["consequences"].push_back(std::move(waiting));
+    }
+    return json;
+  }
+
+  const WhyGraph& graph_;
+  const std::size_t depth_max_;
+  const NameOf name_of_;
+};
+
+ExitCode RunWhy(const WhyOptions& options) {
+  const auto archive = Archive::Open(options.world);
+  if (!archive.ok()) return Complain(archive.status());
+  const EventId event_id{options.event_id};
+  if (event_id.value == 0 || event_id > (*archive)->head()) {
+    return Complain(
+        ExitCode::kUsage,
+        absl::StrCat("no event ", event_id.value, " in ", options.world,
+                     ": it has 1 to ", (*archive)->head().value));
+  }
+  WhyGraph graph(**archive, options.depth);
+  const absl::Status built = graph.Build(event_id);
+  if (!built.ok()) return Complain(built);
+  const WhyPrinter printer(**archive, graph, options.depth);
+  if (options.json) {
+    PrintLine(Dump(printer.ToJsonObject(event_id)));
+  } else {
+    Print(printer.Text(event_id));
+  }
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+void AddWhyCommand(CLI::App& app, Action* action) {
+  auto options = std::make_shared<WhyOptions>();
+  CLI::App* why = app.add_subcommand("why", kHelp);
+  why->footer(
+      "Example:\n"
+      "  reenact why w 3\n"
+      "  InputAdmitted {\"input\": 1, \"cell\": \"order/17\", ...}\n"
+      "    1 event \"order/17\" committed\n"
+      "      3 derived \"stock/bolt\" committed   <-- this\n"
+      "        5 derived \"order/17\" failed: out_of_range\n"
+      "\n"
+      "Exit codes: 0; 2 no such event; 3 damaged world; 6 newer format;\n"
+      "8 no world there.");
+  why->add_option("DIR", options->world, "The world's directory")->required();
+  why->add_option("EVENT_ID", options->event_id, "The ticket")->required();
+  why->add_option("--depth", options->depth,
+                  "Follow so many levels, up and down")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  why->add_flag("--json", options->json, "One JSON object");
+  why->callback(
+      [options, action] { *action = [options] { return RunWhy(*options); }; });
+}
+
+}  // namespace reenact::tools
