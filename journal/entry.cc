@@ -660,6 +660,14 @@ void EncodeEntry(const Entry& entry, Bytes* out) {
              entry);
 }
 
+void EncodeRoundOpened(const entry::RoundOpened& round, Bytes* out) {
+  Append(round, out);
+}
+
+void EncodeInputAdmitted(const entry::InputAdmitted& input, Bytes* out) {
+  Append(input, out);
+}
+
 void EncodeStepScheduled(EventId event_id, LaneId lane_id, UnitKind kind,
                          ReducerId reducer, std::string_view key,
                          const Cause& cause, Bytes* out) {

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::string_view kFileDomain = "reenact.snapshot.v1";
 constexpr std::string_view kStateDomain = "reenact.state.v1";
+constexpr std::string_view kOpenWorkDomain = "reenact.openwork.v1";
 constexpr std::string_view kMagic = "reenact.snapshot";
 constexpr std::uint64_t kVersion = 1;
 constexpr std::string_view kSuffix = ".snap";
@@ -325,6 +326,12 @@ absl::StatusOr<SnapshotDigests> WriteTemporary(const std::string& path,
   return WriteAll(file, header, sequencer, cells);
 }
 
+std::string NameOf(const std::string& directory, EventId event_id) {
+  const std::string digits = std::to_string(event_id.value);
+  return directory + "/" + std::string(kEventIdDigits - digits.size(), '0') +
+         digits + std::string(kSuffix);
+}
+
 // The event id of "00000000000000000042<suffix>".
 std::optional<EventId> ParseName(std::string_view name,
                                  std::string_view suffix) {
@@ -463,6 +470,41 @@ absl::StatusOr<SnapshotContents> ReadSnapshotFile(const std::string& path,
       absl::Status(invalid ? absl::StatusCode::kDataLoss : status.code(),
                    status.message()),
       "'" + path + "'");
+}
+
+Bytes EncodeOpenWork(const SnapshotHeader& header, BytesView sequencer) {
+  Bytes bytes;
+  EncodeHeader(header, &bytes);
+  bytes.append(sequencer);
+  bytes.append(Hasher(kOpenWorkDomain).Add(bytes).Finish().view());
+  return bytes;
+}
+
+absl::StatusOr<SnapshotContents> DecodeOpenWork(BytesView bytes) {
+  if (bytes.size() < kDigestSize) return absl::DataLossError("it is too short");
+  const BytesView body = bytes.substr(0, bytes.size() - kDigestSize);
+  if (Hasher(kOpenWorkDomain).Add(body).Finish().view() !=
+      bytes.substr(body.size())) {
+    return absl::DataLossError("its digest is not that of its bytes");
+  }
+  cbor::Reader reader(body);
+  const BytesView header = reader.Item();
+  SnapshotContents contents;
+  contents.sequencer = Bytes(reader.Item());
+  reader.ExpectEnd();
+  REENACT_RETURN_IF_ERROR(reader.status());
+  REENACT_ASSIGN_OR_RETURN(contents.header, DecodeHeader(header));
+  return contents;
+}
+
+absl::Status RemoveOldSnapshots(const std::string& directory,
+                                std::size_t keep) {
+  REENACT_ASSIGN_OR_RETURN(const std::vector<EventId> all,
+                           ListSnapshots(directory));
+  for (std::size_t i = 0; i + keep < all.size(); ++i) {
+    REENACT_RETURN_IF_ERROR(posix::RemoveFile(NameOf(directory, all[i])));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<EventId>> ListSnapshots(

@@ -102,10 +102,21 @@ absl::StatusOr<SnapshotContents> ReadSnapshotFile(
     const std::function<absl::Status(ReducerId, std::string_view key,
                                      BytesView state)>& visit = nullptr);
 
+// The open work alone, for the store: header, sequencer and a digest of both
+// (domain "reenact.openwork.v1"). What Open() goes on from when the cells
+// themselves are up to date.
+Bytes EncodeOpenWork(const SnapshotHeader& header, BytesView sequencer);
+// DataLoss: damaged. The digests in the result are empty.
+absl::StatusOr<SnapshotContents> DecodeOpenWork(BytesView bytes);
+
 // Event ids of the files in `directory` that are named like snapshots,
 // ascending. Removes nothing.
 absl::StatusOr<std::vector<EventId>> ListSnapshots(
     const std::string& directory);
+
+// Removes all but the newest `keep` snapshots. REQUIRES: keep > 0.
+absl::Status RemoveOldSnapshots(const std::string& directory,
+                                std::size_t keep);
 
 // Removes leftovers of snapshots that a crash interrupted.
 absl::Status RemoveTemporarySnapshots(const std::string& directory);

@@ -27,17 +27,20 @@ absl::Status Annotate(const absl::Status& status, std::string_view place);
 
 }  // namespace reenact
 
-#define REENACT_RETURN_IF_ERROR(expression)              \
-  do {                                                   \
-    absl::Status reenact_status_ = (expression);         \
-    if (!reenact_status_.ok()) return reenact_status_;   \
-  } while (false)
-
 #define REENACT_CONCAT_INNER_(a, b) a##b
 #define REENACT_CONCAT_(a, b) REENACT_CONCAT_INNER_(a, b)
 
+#define REENACT_RETURN_IF_ERROR(expression)                            \
+  REENACT_RETURN_IF_ERROR_(REENACT_CONCAT_(reenact_status_, __LINE__), \
+                           expression)
+#define REENACT_RETURN_IF_ERROR_(status, expression) \
+  do {                                               \
+    absl::Status status = (expression);              \
+    if (!status.ok()) return status;                 \
+  } while (false)
+
 // REENACT_ASSIGN_OR_RETURN(Bytes bytes, ReadFile(path));
-#define REENACT_ASSIGN_OR_RETURN(lhs, expression) \
+#define REENACT_ASSIGN_OR_RETURN(lhs, expression)                        \
   REENACT_ASSIGN_OR_RETURN_(REENACT_CONCAT_(reenact_or_, __LINE__), lhs, \
                             expression)
 #define REENACT_ASSIGN_OR_RETURN_(result, lhs, expression) \

@@ -1,0 +1,90 @@
+// Where order is made: computed steps become history, in ticket order.
+
+#ifndef REENACT_COMMITTER_COMMITTER_H_
+#define REENACT_COMMITTER_COMMITTER_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+
+#include "reenact/kernel/bytes.h"
+#include "reenact/kernel/event.h"
+#include "reenact/kernel/gate.h"
+#include "reenact/kernel/ids.h"
+#include "reenact/kernel/outcome.h"
+
+namespace reenact {
+
+// A step that was computed and is not part of history yet, as the committer
+// sees it. The multi-version state behind it is not the committer's affair.
+class PendingStep {
+ public:
+  virtual EventId event_id() const = 0;
+
+  // Whether something that the step read has changed since.
+  virtual bool IsStale() const = 0;
+  // Computes it again from the state right before its ticket. It is not stale
+  // afterwards.
+  virtual void RunAgain() = 0;
+
+  virtual const StepOutcome& outcome() const = 0;
+
+  // Works the step's commutative updates out against the present state: a code
+  // if one cannot be applied.
+  virtual std::optional<FailureCode> Settle() = 0;
+  // Makes its changes the committed ones. REQUIRES: Settle() found no failure.
+  virtual void Publish() = 0;
+  // Drops its changes.
+  virtual void Discard() = 0;
+
+  // Appends StepScheduled and the outcome's entry: the step's own, or
+  // StepFailed with `failure`.
+  virtual void AppendEntries(std::optional<FailureCode> failure,
+                             Bytes* entries) const = 0;
+
+ protected:
+  ~PendingStep() = default;
+};
+
+// Makes computed steps part of history, strictly in ticket order.
+//
+// Invariants, between calls:
+//   (1) every ticket below next() has left exactly one outcome, none above has;
+//   (2) what an outcome says does not depend on which worker computed the step,
+//       when, or how often: only on the tickets before it.
+//
+// Thread safety: none; whoever has the ordered role commits.
+class Committer {
+ public:
+  struct Counts {
+    std::uint64_t committed = 0;
+    std::uint64_t failed = 0;
+    std::uint64_t conflicts = 0;
+    std::uint64_t reruns = 0;
+    std::map<FailureCode, std::uint64_t> failures;
+  };
+
+  explicit Committer(EventId next) : next_(next) {}
+
+  // Commits `step`, whose turn it is: validates what it read, runs it once more
+  // if that is stale, asks the gate, and appends its entries to `entries`.
+  // Returns the failure it ended in, if it did.
+  //
+  // REQUIRES: step.event_id() == next()
+  std::optional<FailureCode> Commit(PendingStep& step, Bytes* entries);
+
+  // The ticket whose turn it is.
+  EventId next() const { return next_; }
+  const Counts& counts() const { return counts_; }
+
+ private:
+  std::optional<FailureCode> Judge(PendingStep& step) const;
+
+  Gate gate_;
+  EventId next_;
+  Counts counts_;
+};
+
+}  // namespace reenact
+
+#endif  // REENACT_COMMITTER_COMMITTER_H_

@@ -1,0 +1,47 @@
+#include "reenact/committer/invariants.h"
+
+#include <variant>
+
+#include "reenact/journal/entry.h"
+#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/check.h"
+
+namespace reenact {
+
+#ifdef NDEBUG
+
+void CheckOutcome(EventId, std::optional<FailureCode>, BytesView) {}
+
+#else
+
+void CheckOutcome(EventId event_id, std::optional<FailureCode> failure,
+                  BytesView appended) {
+  cbor::Reader reader(appended);
+
+  // A ticket leaves two entries: that it was scheduled, and what came of it.
+  const absl::StatusOr<Entry> scheduled = DecodeEntry(reader);
+  const absl::StatusOr<Entry> outcome = DecodeEntry(reader);
+  REENACT_CHECK(scheduled.ok() && outcome.ok() && reader.AtEnd());
+
+  // Both are the ticket's own.
+  const auto* ticket = std::get_if<entry::StepScheduled>(&*scheduled);
+  REENACT_CHECK(ticket != nullptr && ticket->event_id == event_id);
+
+  // The outcome says what the committer decided, and nothing else.
+  if (failure) {
+    const auto* failed = std::get_if<entry::StepFailed>(&*outcome);
+    REENACT_CHECK(failed != nullptr && failed->event_id == event_id &&
+                  failed->code == *failure);
+  } else {
+    const auto* committed = std::get_if<entry::StepCommitted>(&*outcome);
+    REENACT_CHECK(committed != nullptr && committed->event_id == event_id);
+  }
+
+  // A ticket's cause lies before it.
+  REENACT_CHECK(ticket->cause.is_input() || (ticket->cause.parent.value > 0 &&
+                                             ticket->cause.parent < event_id));
+}
+
+#endif  // NDEBUG
+
+}  // namespace reenact

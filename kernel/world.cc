@@ -1,0 +1,1970 @@
+// The composition root: sequencer, workers, committer and journal as one world.
+//
+// One role, that any of the pool's threads takes with a try-lock, does all that
+// has an order: it composes rounds, issues tickets, commits finished steps and
+// hands finished rounds to the journal's writer (Order() and what it calls).
+// Everything else that a thread does is to run steps.
+
+#include "reenact/kernel/world.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <map>
+#include <set>
+#include <thread>
+#include <utility>
+#include <variant>
+
+#include "absl/container/flat_hash_map.h"
+#include "reenact/committer/committer.h"
+#include "reenact/journal/directory.h"
+#include "reenact/journal/entry.h"
+#include "reenact/journal/memory_store.h"
+#include "reenact/journal/rocksdb_store.h"
+#include "reenact/journal/snapshot_file.h"
+#include "reenact/journal/writer.h"
+#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/check.h"
+#include "reenact/kernel/mutex.h"
+#include "reenact/kernel/submission.h"
+#include "reenact/kernel/world_internal.h"
+#include "reenact/sequencer/ingress.h"
+#include "reenact/sequencer/sequencer.h"
+#include "reenact/workers/background.h"
+#include "reenact/workers/cells.h"
+#include "reenact/workers/pool.h"
+#include "reenact/workers/step_run.h"
+#include "reenact/workers/window.h"
+
+namespace reenact {
+
+namespace {
+
+// Blocks between two records of the open work in the store, from which the next
+// Open() goes on: what is read again then is at most this many blocks.
+constexpr std::uint64_t kOpenWorkEvery = 256;
+// Steps shorter than this are not worth handing to another thread; above the
+// second figure they are again.
+constexpr std::uint64_t kInlineBelowNs = 900;
+constexpr std::uint64_t kInlineAboveNs = 1300;
+// Tickets that the ordered role commits before it looks round.
+constexpr std::size_t kBurst = 256;
+// How long a background world waits before it looks at the clock again.
+constexpr std::uint64_t kIdleWaitMs = 50;
+
+LogicalTime MachineTime() {
+  return LogicalTime{std::chrono::duration_cast<std::chrono::microseconds>(
+                         std::chrono::system_clock::now().time_since_epoch())
+                         .count()};
+}
+
+Bytes EncodeToBytes(const Entry& entry) {
+  Bytes bytes;
+  EncodeEntry(entry, &bytes);
+  return bytes;
+}
+
+// --- entries of a step -----------------------------------------------------
+
+void EncodeScheduled(const Ticket& ticket, Bytes* out) {
+  EncodeStepScheduled(ticket.event_id, LaneId{0}, ticket.kind, ticket.reducer,
+                      ticket.key, ticket.cause, out);
+}
+
+void EncodeDiffs(const Slot& slot, const StepResult& result, Bytes* out) {
+  const std::size_t count = result.writes.size() + result.updates.size();
+  if (count == 0) return;
+  BeginGroup(StepGroup::kDiffs, count, out);
+  for (const StepResult::Write& write : result.writes) {
+    const bool own = write.cell == slot.own;
+    const auto state = write.version->state();
+    if (state) {
+      EncodePut(own, write.cell->reducer, write.cell->key, *state, out);
+    } else {
+      EncodeDelete(own, write.cell->reducer, write.cell->key, out);
+    }
+  }
+  for (const StepResult::Pending& pending : result.updates) {
+    EncodeUpdate(pending.cell == slot.own, pending.cell->reducer,
+                 pending.cell->key, pending.update, out);
+  }
+}
+
+// Runs on the worker that ran the step.
+void EncodeResult(const Slot& slot, StepResult* result) {
+  Bytes* out = &result->entries;
+  const EventId id = slot.ticket.event_id;
+  EncodeScheduled(slot.ticket, out);
+  if (result->outcome.failure) {
+    EncodeStepFailed(id, LaneId{0}, *result->outcome.failure, out);
+    return;
+  }
+  const StepOutcome& outcome = result->outcome;
+  EncodeStepCommittedHead(id, LaneId{0},
+                          result->writes.size() + result->updates.size(),
+                          outcome.raised.size(), outcome.effects.size(), out);
+  EncodeDiffs(slot, *result, out);
+  if (!outcome.raised.empty()) {
+    BeginGroup(StepGroup::kEvents, outcome.raised.size(), out);
+    for (const RaisedEvent& event : outcome.raised) EncodeRaised(event, out);
+  }
+  if (!outcome.effects.empty()) {
+    BeginGroup(StepGroup::kEffects, outcome.effects.size(), out);
+    for (const EffectIntent& effect : outcome.effects) {
+      EncodeEffect(effect, out);
+    }
+  }
+}
+
+Unit RaisedUnit(RaisedEvent&& event, EventId parent, std::uint32_t index) {
+  Unit unit;
+  unit.kind = event.due ? UnitKind::kTimer : UnitKind::kDerived;
+  unit.reducer = event.reducer;
+  unit.key = std::move(event.key);
+  unit.schema = std::move(event.schema);
+  unit.payload = std::move(event.payload);
+  unit.cause = Cause{InputId{0}, parent, index};
+  unit.due = event.due.value_or(LogicalTime{0});
+  return unit;
+}
+
+// --- modules ---------------------------------------------------------------
+
+std::vector<ModuleRecord> RecordsOf(const std::vector<Module>& modules) {
+  std::vector<ModuleRecord> records;
+  for (const Module& module : modules) records.push_back(module.record);
+  return records;
+}
+
+const ModuleRecord* RecordedModuleOf(const std::vector<ModuleRecord>& records,
+                                     std::string_view reducer) {
+  for (const ModuleRecord& record : records) {
+    if (std::find(record.reducers.begin(), record.reducers.end(), reducer) !=
+        record.reducers.end()) {
+      return &record;
+    }
+  }
+  return nullptr;
+}
+
+std::shared_ptr<const Reducer> ReducerIn(const Module& module,
+                                         std::string_view name) {
+  for (const auto& reducer : module.reducers) {
+    if (reducer->name() == name) return reducer;
+  }
+  return nullptr;
+}
+
+// The code for one name of a reducer table: from the module with the recorded
+// digest if it is there, else from one of the recorded name, else from any.
+std::shared_ptr<const Reducer> ResolveReducer(
+    const std::string& name, const std::vector<ModuleRecord>& records,
+    const std::vector<Module>& modules) {
+  const ModuleRecord* record = RecordedModuleOf(records, name);
+  std::shared_ptr<const Reducer> by_name;
+  std::shared_ptr<const Reducer> any;
+  for (const Module& module : modules) {
+    std::shared_ptr<const Reducer> code = ReducerIn(module, name);
+    if (code == nullptr) continue;
+    if (record != nullptr && module.record.digest == record->digest) {
+      return code;
+    }
+    if (record != nullptr && module.record.name == record->name &&
+        by_name == nullptr) {
+      by_name = code;
+    }
+    if (any == nullptr) any = code;
+  }
+  return by_name != nullptr ? by_name : any;
+}
+
+absl::StatusOr<std::vector<std::shared_ptr<const Reducer>>> ResolveReducers(
+    const std::vector<std::string>& names,
+    const std::vector<ModuleRecord>& records,
+    const std::vector<Module>& modules) {
+  std::vector<std::shared_ptr<const Reducer>> table;
+  for (const std::string& name : names) {
+    table.push_back(ResolveReducer(name, records, modules));
+    if (table.back() == nullptr && RecordedModuleOf(records, name) != nullptr) {
+      return absl::InvalidArgumentError("no module given has the reducer \"" +
+                                        name +
+                                        "\" that this world's history uses");
+    }
+  }
+  return table;
+}
+
+// `table` with the names of `records` that it lacks at its end.
+std::vector<std::string> ExtendTable(std::vector<std::string> table,
+                                     const std::vector<ModuleRecord>& records) {
+  for (const ModuleRecord& record : records) {
+    for (const std::string& name : record.reducers) {
+      if (std::find(table.begin(), table.end(), name) == table.end()) {
+        table.push_back(name);
+      }
+    }
+  }
+  return table;
+}
+
+absl::Status CheckModules(const std::vector<Module>& modules) {
+  if (modules.empty()) {
+    return absl::InvalidArgumentError("a world needs at least one module");
+  }
+  std::set<std::string> names;
+  for (const Module& module : modules) {
+    for (const std::string& name : module.record.reducers) {
+      if (!names.insert(name).second) {
+        return absl::InvalidArgumentError("two modules have a reducer \"" +
+                                          name + "\"");
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::string DescribeModuleChange(const std::vector<ModuleRecord>& recorded,
+                                 const std::vector<ModuleRecord>& given) {
+  for (const ModuleRecord& old : recorded) {
+    for (const ModuleRecord& now : given) {
+      if (old.name == now.name && old.digest != now.digest) {
+        return "module \"" + old.name + "\" " + now.version + " has digest " +
+               now.digest.ToHex().substr(0, 16) +
+               "..., the world was run with " + old.version + ", digest " +
+               old.digest.ToHex().substr(0, 16) + "...";
+      }
+    }
+  }
+  return "the world was made with other modules";
+}
+
+// --- the store as a source of cells ----------------------------------------
+
+class StoreCells final : public CellSource {
+ public:
+  explicit StoreCells(Store* store) : store_(store) {}
+
+  absl::StatusOr<std::optional<Stored>> Load(ReducerId reducer,
+                                             std::string_view key) override {
+    REENACT_ASSIGN_OR_RETURN(std::optional<StoredCell> cell,
+                             store_->ReadCell(reducer, key));
+    if (!cell) return std::optional<Stored>();
+    return std::optional<Stored>(Stored{cell->version, std::move(cell->state)});
+  }
+
+  absl::Status Scan(
+      ReducerId reducer, std::string_view from, std::string_view to,
+      const std::function<absl::Status(std::string_view, EventId, BytesView)>&
+          visit) override {
+    return store_->View()->Scan(
+        reducer, from, to,
+        [&visit](ReducerId, std::string_view key, EventId version,
+                 BytesView state) { return visit(key, version, state); });
+  }
+
+ private:
+  Store* const store_;
+};
+
+// --- what is on its way ------------------------------------------------------
+
+using SubmissionState = std::shared_ptr<Submission::State>;
+
+// Something that waits in the ingress.
+struct Incoming {
+  std::variant<Input, Bytes> what;  // Bytes: a control input's entry, number 0
+  SubmissionState state;
+};
+
+struct PendingControl {
+  InputId input;
+  Bytes entry;
+};
+
+// A round that was composed and is not all committed.
+struct RoundInFlight {
+  Round round;
+  LogicalTime time;
+  EventId first;
+  std::vector<Unit> units;
+  std::size_t issued = 0;
+  std::size_t committed = 0;
+  bool control = false;
+  bool snapshot = false;   // a snapshot is taken at its end
+  bool open_work = false;  // the open work is recorded at its end
+  std::vector<Unit> raised;
+  std::unique_ptr<FinishedRound> record;
+
+  // Nothing is composed beyond it until it is committed.
+  bool barrier() const { return control || snapshot || open_work; }
+};
+
+}  // namespace
+
+// --- submissions -------------------------------------------------------------
+
+absl::StatusOr<EventId> Submission::WaitTicketed() const {
+  REENACT_ASSIGN_OR_RETURN(Outcome outcome,
+                           state_->Wait(State::Moment::kTicketed));
+  return outcome.event_id;
+}
+
+absl::StatusOr<Submission::Outcome> Submission::WaitCommitted() const {
+  return state_->Wait(State::Moment::kCommitted);
+}
+
+absl::StatusOr<Submission::Outcome> Submission::WaitDurable() const {
+  return state_->Wait(State::Moment::kDurable);
+}
+
+// --- the world ---------------------------------------------------------------
+
+namespace {
+
+class WorldImpl final : public World, public WorldPlace, private Crew {
+ public:
+  WorldImpl(WorldOptions options, WorldInternals internals)
+      : options_(std::move(options)),
+        internals_(std::move(internals)),
+        paths_(options_.path),
+        ingress_(options_.ingress_capacity),
+        sequencer_(options_.config.scheduling) {}
+  ~WorldImpl() override { (void)Close(); }
+
+  absl::Status Init();
+
+  const OpenReport& open_report() const override { return report_; }
+  WorldConfig config() const override;
+  absl::StatusOr<Submission> Submit(Input input) override;
+  absl::Status Run() override;
+  absl::Status Feed(InputSource& source) override;
+  void Interrupt() override { interrupted_.store(true); }
+  absl::Status Start() override;
+  absl::Status Stop() override;
+  absl::StatusOr<Submission> RequestSnapshot() override;
+  absl::StatusOr<Submission> ChangeConfig(
+      const Scheduling& scheduling, std::uint64_t snapshot_every) override;
+  absl::StatusOr<std::optional<Bytes>> Read(
+      std::string_view reducer, std::string_view key) const override;
+  absl::StatusOr<std::vector<std::pair<std::string, Bytes>>> Scan(
+      std::string_view reducer, std::string_view from, std::string_view to,
+      std::size_t limit) const override;
+  EventId head() const override { return window_->committed(); }
+  EventId durable() const override { return writer_->durable(); }
+  std::uint64_t position() const override { return position_.load(); }
+  Digest journal_digest() const override { return writer_->head_hash(); }
+  WorldStats stats() const override;
+  absl::Status Close() override;
+
+  absl::StatusOr<StartingPlace> Place() override;
+
+ private:
+  class SlotStep;
+
+  // Opening.
+  absl::Status InitInStore();
+  absl::Status InitInMemory();
+  absl::Status InitDirectory();
+  absl::Status CreateWorld();
+  absl::Status OpenExisting(OpenDecision decision, const Findings& findings);
+  absl::Status Genesis();
+  absl::Status StartMachine(const StartingPlace& place,
+                            std::unique_ptr<HeadFile> head);
+  absl::Status ApplyOptionChanges();
+  absl::StatusOr<StartingPlace> FindStart(const Findings& findings,
+                                          std::uint64_t block_count,
+                                          bool rebuild);
+  absl::StatusOr<std::optional<StartingPlace>> FromOpenWork(
+      std::uint64_t block_count);
+  absl::StatusOr<std::optional<StartingPlace>> FromSnapshot(
+      EventId event_id, std::uint64_t block_count, bool load_cells);
+  absl::Status CheckPlace(const StartingPlace& place,
+                          std::uint64_t block_count) const;
+  absl::Status FastForward(std::uint64_t block_count, StartingPlace* place);
+  absl::Status Reached(const StartingPlace& place, Sequencer sequencer);
+
+  // Crew.
+  bool Work(std::size_t worker) override;
+  bool Finished() override;
+  std::size_t Choices() override;
+  void Choose(std::size_t index) override;
+
+  // The ordered role.
+  bool Order();
+  bool Compose();
+  bool ComposeControls();
+  absl::StatusOr<bool> PullInputs();
+  absl::StatusOr<bool> PullRow();
+  absl::StatusOr<bool> PullScript();
+  absl::Status CheckRow(const std::vector<Input>& row) const;
+  void Admit(Input input, SubmissionState state);
+  void AdmitControl(Bytes entry, SubmissionState state);
+  std::optional<Round> ChooseRound(LogicalTime* time);
+  LogicalTime TimeFor(Round round) const;
+  void OpenRound(RoundInFlight round);
+  bool IssueTickets();
+  Ticket TicketOf(RoundInFlight& round, std::size_t index);
+  bool CommitDone();
+  bool RunInOrder();
+  void CommitSlot(Slot* slot);
+  void CommitControl(Slot* slot, RoundInFlight& round);
+  void FinishRounds();
+  void FinishRound(RoundInFlight& round);
+  absl::Status TakeSnapshot(const StartingPlace& place,
+                            const BlockHeader& header, const Digest& hash);
+  void LetReadersIn();
+  void PublishCounts();
+  void ChooseMode();
+  bool Serial() const { return serial_ || inline_; }
+  StartingPlace PlaceAfter(const RoundInFlight& round) const;
+
+  absl::Status CheckInput(const Input& input) const;
+  absl::StatusOr<Submission> Offer(Incoming incoming);
+  absl::Status Drive();
+  absl::Status FlushAfter(absl::Status status);
+  void BackgroundLoop();
+  void Progress();
+  void Fail(const absl::Status& status);
+  absl::Status error() const;
+  void ResolveCommitted(EventId event_id, InputId input,
+                        std::optional<FailureCode> failure);
+  void EndSubmissions(const absl::Status& status);
+
+  // Constant after Init().
+  WorldOptions options_;
+  WorldInternals internals_;
+  WorldPaths paths_;
+  OpenReport report_;
+  bool serial_ = true;
+  std::set<std::string, std::less<>> names_;  // of reducers that can be used
+  std::uint64_t epoch_ = 0;
+
+  std::unique_ptr<Ownership> ownership_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<StoreCells> source_;
+  StepRules rules_;
+  std::unique_ptr<CellTable> cells_;
+  std::unique_ptr<Window> window_;
+  std::unique_ptr<Pool> pool_;
+  std::unique_ptr<JournalWriter> writer_;
+
+  // Their own synchronization.
+  Ingress<Incoming> ingress_;
+  Doorbell doorbell_;
+  Background background_;
+  std::atomic<bool> interrupted_{false};
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> idle_{false};
+  std::atomic<bool> in_flight_{false};
+  std::atomic<bool> failed_{false};
+  std::atomic<std::uint64_t> position_{0};
+  mutable Mutex error_mutex_;
+  absl::Status error_ ABSL_GUARDED_BY(error_mutex_);
+  Mutex waiting_mutex_;
+  std::deque<std::pair<EventId, SubmissionState>> awaiting_durable_
+      ABSL_GUARDED_BY(waiting_mutex_);
+
+  // The ordered role's own.
+  Mutex role_;
+  WorldConfig config_;
+  Sequencer sequencer_;
+  std::optional<Committer> committer_;
+  std::deque<RoundInFlight> rounds_;
+  std::deque<PendingControl> controls_;
+  std::vector<std::unique_ptr<FinishedRound>> finished_;
+  Round last_round_;
+  LogicalTime time_;
+  LogicalTime input_time_;
+  EventId next_ticket_{1};
+  InputId last_input_;
+  std::uint64_t next_block_ = 0;
+  Bytes admitted_;  // entries of inputs that the next round will hold
+  std::uint64_t admitted_count_ = 0;
+  std::vector<Input> row_;
+  InputSource* feed_ = nullptr;
+  absl::Status feed_status_;
+  ScriptedRound scripted_;
+  bool scripted_pending_ = false;
+  bool script_done_ = false;
+  bool inline_ = false;
+  absl::flat_hash_map<std::uint64_t, SubmissionState> live_;  // by InputId
+  WorldStats counts_;
+  WorldStats published_;  // a copy for stats(), under cells_->exclusive()
+
+  bool open_ = false;
+  bool closed_ = false;
+  absl::Status close_status_;
+};
+
+// A slot as the committer sees it.
+class WorldImpl::SlotStep final : public PendingStep {
+ public:
+  SlotStep(WorldImpl* world, Slot* slot) : world_(world), slot_(slot) {}
+  ~SlotStep() = default;
+
+  EventId event_id() const override { return slot_->ticket.event_id; }
+  bool IsStale() const override {
+    return !world_->window_->IsCurrent(*slot_, slot_->result());
+  }
+  void RunAgain() override {
+    world_->window_->DiscardWrites(*slot_, &slot_->results[0]);
+    world_->window_->RunAgain(slot_);
+  }
+  const StepOutcome& outcome() const override {
+    return slot_->result().outcome;
+  }
+
+  std::optional<FailureCode> Settle() override {
+    for (const StepResult::Pending& pending : slot_->result().updates) {
+      const absl::StatusOr<Bytes> applied =
+          ApplyUpdate(Present(pending.cell)->state(), pending.update);
+      if (!applied.ok()) return UpdateFailure(applied.status());
+      const std::uint64_t redone =
+          slot_->state.load() == Slot::State::kRedone ? 1 : 0;
+      settled_.emplace_back(
+          pending.cell, Version::New(event_id().value << 1 | redone, *applied));
+    }
+    return std::nullopt;
+  }
+
+  void Publish() override {
+    StepResult* result = Result();
+    const Round round = slot_->ticket.round;
+    for (const StepResult::Write& write : result->writes) {
+      world_->cells_->Publish(write.cell, write.version, event_id(), round);
+    }
+    for (const auto& [cell, version] : settled_) {
+      world_->cells_->Publish(cell, version, event_id(), round);
+    }
+    result->settled = true;
+  }
+
+  void Discard() override {
+    world_->window_->DiscardWrites(*slot_, Result());
+    for (const auto& [cell, version] : settled_) Version::Free(version);
+  }
+
+  void AppendEntries(std::optional<FailureCode> failure,
+                     Bytes* entries) const override {
+    if (!failure || outcome().failure) {
+      entries->append(slot_->result().entries);
+      return;
+    }
+    EncodeScheduled(slot_->ticket, entries);
+    EncodeStepFailed(event_id(), LaneId{0}, *failure, entries);
+  }
+
+ private:
+  StepResult* Result() {
+    return &slot_->results[slot_->state.load() == Slot::State::kRedone];
+  }
+
+  // The newest version of a cell, with what this step has settled already.
+  const Version* Present(Cell* cell) const {
+    for (auto it = settled_.rbegin(); it != settled_.rend(); ++it) {
+      if (it->first == cell) return it->second;
+    }
+    return world_->cells_->Load(cell);
+  }
+
+  WorldImpl* const world_;
+  Slot* const slot_;
+  std::vector<std::pair<Cell*, const Version*>> settled_;
+};
+
+// --- opening -----------------------------------------------------------------
+
+absl::Status WorldImpl::Init() {
+  REENACT_RETURN_IF_ERROR(CheckModules(options_.modules));
+  if (options_.window == 0 || (options_.window & (options_.window - 1)) != 0 ||
+      options_.window > 65536) {
+    return absl::InvalidArgumentError(
+        "the window must be a power of two, at most 65536");
+  }
+  if (options_.workers > 1024) {
+    return absl::InvalidArgumentError("at most 1024 workers make sense");
+  }
+  pool_ = std::move(internals_.pool);
+  if (pool_ == nullptr) {
+    pool_ = options_.workers == 0 ? NewInlinePool()
+                                  : NewThreadPool(options_.workers);
+  }
+  serial_ = pool_->workers() == 0;
+  for (const Module& module : options_.modules) {
+    names_.insert(module.record.reducers.begin(), module.record.reducers.end());
+  }
+  if (!internals_.config_as_is) {
+    options_.config.format_version = kFormatVersion;
+    options_.config.modules = RecordsOf(options_.modules);
+    options_.config.reducers = ExtendTable({}, options_.config.modules);
+    if (options_.config.world_id.empty()) SetIdentity(0, options_.config);
+  }
+  REENACT_RETURN_IF_ERROR(CheckConfig(options_.config));
+  if (internals_.store != nullptr) return InitInStore();
+  return options_.path.empty() ? InitInMemory() : InitDirectory();
+}
+
+absl::Status WorldImpl::InitInMemory() {
+  store_ = NewMemoryStore();
+  report_.created = true;
+  return Genesis();
+}
+
+absl::Status WorldImpl::InitInStore() {
+  store_ = std::move(internals_.store);
+  if (!internals_.start) {
+    report_.created = true;
+    return Genesis();
+  }
+  return StartMachine(*internals_.start, nullptr);
+}
+
+// Starts a world with nothing but its first block.
+absl::Status WorldImpl::Genesis() {
+  StartingPlace place;
+  place.config = options_.config;
+  std::unique_ptr<HeadFile> head;
+  if (!options_.path.empty()) {
+    REENACT_ASSIGN_OR_RETURN(head, HeadFile::Open(paths_.head, std::nullopt));
+    epoch_ = 1;
+  }
+  REENACT_RETURN_IF_ERROR(StartMachine(place, std::move(head)));
+  auto round = writer_->Recycle();
+  round->round = Round{0};
+  round->first = EventId{1};
+  round->ticket_count = 0;
+  round->entry_count = 1;
+  round->entries = EncodeToBytes(entry::Genesis{options_.config});
+  writer_->Append(std::move(round));
+  next_block_ = 1;
+  return writer_->Flush();
+}
+
+absl::Status WorldImpl::StartMachine(const StartingPlace& place,
+                                     std::unique_ptr<HeadFile> head) {
+  config_ = place.config;
+  REENACT_ASSIGN_OR_RETURN(
+      rules_.reducers,
+      ResolveReducers(config_.reducers, config_.modules, options_.modules));
+  rules_.world_seed = config_.seed;
+  rules_.limits = config_.limits;
+
+  if (place.sequencer.empty()) {
+    sequencer_ = Sequencer(config_.scheduling);
+  } else {
+    REENACT_ASSIGN_OR_RETURN(
+        sequencer_, Sequencer::Decode(config_.scheduling, place.sequencer));
+  }
+  last_round_ = place.round;
+  time_ = place.time;
+  input_time_ = place.time;
+  next_ticket_ = place.event_id.Next();
+  last_input_ = place.last_input;
+  position_ = place.position;
+  next_block_ = place.block_count;
+  committer_.emplace(next_ticket_);
+
+  source_ = std::make_unique<StoreCells>(store_.get());
+  cells_ = std::make_unique<CellTable>(source_.get(), options_.cache_bytes,
+                                       options_.window);
+  Window::Options window;
+  window.size = options_.window;
+  window.workers = pool_->workers();
+  window.run_twice = internals_.run_twice;
+  window.observer = internals_.observer;
+  window_ = std::make_unique<Window>(cells_.get(), &rules_, EncodeResult,
+                                     place.event_id, window);
+
+  JournalWriter::Options writer;
+  writer.sync = options_.sync;
+  writer.own_thread = head != nullptr;
+  writer.next_index = place.block_count;
+  writer.prev_hash = place.block_hash;
+  writer.last_event = place.event_id;
+  writer.world_id = config_.world_id;
+  writer.epoch = epoch_;
+  writer_ = JournalWriter::Start(store_.get(), std::move(head), writer,
+                                 [this] { Progress(); });
+  open_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status WorldImpl::InitDirectory() {
+  REENACT_ASSIGN_OR_RETURN(Findings findings, Inspect(paths_));
+  OpenDecision decision = Decide(findings);
+  REENACT_RETURN_IF_ERROR(RefusalStatus(decision, findings, paths_));
+  if (decision == OpenDecision::kCreate) {
+    if (options_.must_exist) {
+      return absl::NotFoundError(paths_.directory + ": there is no world here");
+    }
+    REENACT_RETURN_IF_ERROR(CreateWorldDirectory(paths_));
+  }
+  REENACT_ASSIGN_OR_RETURN(ownership_, AcquireOwnership(paths_));
+  if (decision == OpenDecision::kCreate) return CreateWorld();
+  // Once more, now that nobody else can change it.
+  REENACT_ASSIGN_OR_RETURN(findings, Inspect(paths_));
+  decision = Decide(findings);
+  REENACT_RETURN_IF_ERROR(RefusalStatus(decision, findings, paths_));
+  return OpenExisting(decision, findings);
+}
+
+absl::Status WorldImpl::CreateWorld() {
+  RocksDbOptions options;
+  options.create = true;
+  REENACT_ASSIGN_OR_RETURN(store_, OpenRocksDbStore(paths_.db, options));
+  report_.created = true;
+  REENACT_RETURN_IF_ERROR(Genesis());
+  return FixModes(paths_);
+}
+
+absl::Status WorldImpl::OpenExisting(OpenDecision decision,
+                                     const Findings& findings) {
+  REENACT_ASSIGN_OR_RETURN(store_, OpenRocksDbStore(paths_.db, {}));
+  REENACT_RETURN_IF_ERROR(RemoveTemporarySnapshots(paths_.snapshots));
+
+  const std::uint64_t acknowledged =
+      findings.head ? findings.head->block_count : 0;
+  const std::uint64_t keep = acknowledged + findings.tail_valid_blocks;
+  report_.blocks_extended = findings.tail_valid_blocks;
+  if (store_->block_count() > keep) {
+    report_.blocks_cut = store_->block_count() - keep;
+    REENACT_RETURN_IF_ERROR(store_->CutBlocks(keep));
+  }
+  const bool rebuild = decision == OpenDecision::kOpenRebuildCells ||
+                       store_->cells_through() > keep;
+  report_.cells_rebuilt = rebuild;
+  REENACT_ASSIGN_OR_RETURN(StartingPlace place,
+                           FindStart(findings, keep, rebuild));
+  report_.snapshot_used = place.event_id;
+  const EventId started_at = place.event_id;
+  REENACT_RETURN_IF_ERROR(FastForward(keep, &place));
+  report_.tickets_replayed = place.event_id.value - started_at.value;
+
+  if (findings.head) epoch_ = findings.head->epoch + 1;
+  REENACT_ASSIGN_OR_RETURN(std::unique_ptr<HeadFile> head,
+                           HeadFile::Open(paths_.head, findings.head));
+  REENACT_RETURN_IF_ERROR(StartMachine(place, std::move(head)));
+  report_.blocks = keep;
+  report_.head = place.event_id;
+  report_.position = place.position;
+  REENACT_RETURN_IF_ERROR(writer_->Flush());
+  return ApplyOptionChanges();
+}
+
+// Records, or refuses, that the options differ from what the world was run
+// with.
+absl::Status WorldImpl::ApplyOptionChanges() {
+  const std::vector<ModuleRecord> given = RecordsOf(options_.modules);
+  if (given != config_.modules) {
+    if (!options_.accept_module_change) {
+      return absl::FailedPreconditionError(
+          DescribeModuleChange(config_.modules, given) +
+          "; accept the module change to record it and go on");
+    }
+    entry::ModuleChanged change;
+    change.modules = given;
+    change.reducers = ExtendTable(config_.reducers, given);
+    AdmitControl(EncodeToBytes(change), nullptr);
+  }
+  if (options_.accept_config_change &&
+      (options_.config.scheduling != config_.scheduling ||
+       options_.config.snapshot_every != config_.snapshot_every)) {
+    entry::ConfigChanged change;
+    change.scheduling = options_.config.scheduling;
+    change.snapshot_every = options_.config.snapshot_every;
+    if (change.scheduling.pipeline_depth != config_.scheduling.pipeline_depth) {
+      return absl::InvalidArgumentError(
+          "the pipeline depth is a constant of the world");
+    }
+    AdmitControl(EncodeToBytes(change), nullptr);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<StartingPlace> WorldImpl::FindStart(const Findings& findings,
+                                                   std::uint64_t block_count,
+                                                   bool rebuild) {
+  if (!rebuild) {
+    REENACT_ASSIGN_OR_RETURN(std::optional<StartingPlace> place,
+                             FromOpenWork(block_count));
+    if (place) return *std::move(place);
+  } else {
+    REENACT_RETURN_IF_ERROR(store_->ClearCells());
+  }
+  REENACT_ASSIGN_OR_RETURN(std::vector<EventId> snapshots,
+                           ListSnapshots(paths_.snapshots));
+  for (auto it = snapshots.rbegin(); it != snapshots.rend(); ++it) {
+    absl::StatusOr<std::optional<StartingPlace>> place =
+        FromSnapshot(*it, block_count, rebuild);
+    if (place.ok() && *place) return **std::move(place);
+    if (!place.ok()) {
+      report_.warnings.push_back("passed over a snapshot: " +
+                                 std::string(place.status().message()));
+      if (rebuild) {
+        REENACT_RETURN_IF_ERROR(store_->ClearCells());
+      }
+    }
+  }
+  REENACT_CHECK(findings.genesis.has_value());
+  StartingPlace genesis;
+  genesis.config = *findings.genesis;
+  genesis.block_count = 1;
+  REENACT_ASSIGN_OR_RETURN(Bytes stored, store_->ReadBlock(0));
+  REENACT_ASSIGN_OR_RETURN(BlockView block, DecodeBlock(stored));
+  genesis.block_hash = block.hash;
+  return genesis;
+}
+
+StartingPlace PlaceOf(SnapshotContents contents) {
+  StartingPlace place;
+  place.config = std::move(contents.header.config);
+  place.event_id = contents.header.event_id;
+  place.round = contents.header.round;
+  place.time = contents.header.time;
+  place.block_count = contents.header.block_count;
+  place.block_hash = contents.header.block_hash;
+  place.last_input = contents.header.last_input;
+  place.position = contents.header.position;
+  place.sequencer = std::move(contents.sequencer);
+  return place;
+}
+
+// The header of what is taken right after the block with this header and hash.
+SnapshotHeader HeaderOf(const StartingPlace& place, const BlockHeader& block,
+                        const Digest& hash) {
+  SnapshotHeader header;
+  header.config = place.config;
+  header.event_id = place.event_id;
+  header.round = place.round;
+  header.time = place.time;
+  header.block_count = block.index + 1;
+  header.block_hash = hash;
+  header.last_input = place.last_input;
+  header.position = place.position;
+  return header;
+}
+
+// DataLoss unless the journal has, at the place, the block that it names.
+absl::Status WorldImpl::CheckPlace(const StartingPlace& place,
+                                   std::uint64_t block_count) const {
+  if (place.block_count == 0 || place.block_count > block_count) {
+    return absl::DataLossError("it is ahead of the journal");
+  }
+  REENACT_ASSIGN_OR_RETURN(Bytes stored,
+                           store_->ReadBlock(place.block_count - 1));
+  REENACT_ASSIGN_OR_RETURN(BlockView block, DecodeBlock(stored));
+  if (block.hash != place.block_hash || block.header.last() != place.event_id) {
+    return absl::DataLossError("it is of another history");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<StartingPlace>> WorldImpl::FromOpenWork(
+    std::uint64_t block_count) {
+  REENACT_ASSIGN_OR_RETURN(Bytes record, store_->ReadOpenWork());
+  if (record.empty()) return std::optional<StartingPlace>();
+  absl::StatusOr<SnapshotContents> contents = DecodeOpenWork(record);
+  absl::Status status = contents.status();
+  StartingPlace place;
+  if (status.ok()) {
+    place = PlaceOf(*std::move(contents));
+    status = CheckPlace(place, block_count);
+  }
+  if (!status.ok()) {
+    report_.warnings.push_back("passed over the record of open work: " +
+                               std::string(status.message()));
+    return std::optional<StartingPlace>();
+  }
+  return std::optional<StartingPlace>(std::move(place));
+}
+
+absl::StatusOr<std::optional<StartingPlace>> WorldImpl::FromSnapshot(
+    EventId event_id, std::uint64_t block_count, bool load_cells) {
+  const std::string path = paths_.Snapshot(event_id);
+  CellBatch batch;
+  const auto visit = [&](ReducerId reducer, std::string_view key,
+                         BytesView state) {
+    if (load_cells) batch.Add(reducer, key, EventId{0}, state);
+    return absl::OkStatus();
+  };
+  // Looked through first: cells are written only from a snapshot that is whole.
+  REENACT_ASSIGN_OR_RETURN(SnapshotContents contents, ReadSnapshotFile(path));
+  StartingPlace place = PlaceOf(std::move(contents));
+  REENACT_RETURN_IF_ERROR(Annotate(CheckPlace(place, block_count), path));
+  if (load_cells) {
+    REENACT_RETURN_IF_ERROR(ReadSnapshotFile(path, visit).status());
+    CommitGroup group;
+    group.first_index = place.block_count;
+    group.cells.push_back(&batch);
+    REENACT_RETURN_IF_ERROR(store_->Commit(group, false));
+  }
+  return std::optional<StartingPlace>(std::move(place));
+}
+
+// --- fast-forward ------------------------------------------------------------
+
+// Applies recorded blocks to a place in history, without running reducers.
+class Forwarder {
+ public:
+  Forwarder(Store* store, StartingPlace* place, Sequencer sequencer)
+      : store_(store), place_(place), sequencer_(std::move(sequencer)) {}
+
+  absl::Status Apply(const BlockView& block) {
+    composed_.clear();
+    next_unit_ = 0;
+    opened_ = false;
+    control_ = false;
+    raised_.clear();
+    block_ = &block;
+    cells_.Clear();
+    overlay_.clear();
+    cbor::Reader reader(block.entries);
+    for (std::uint64_t i = 0; i < block.header.entry_count; ++i) {
+      REENACT_ASSIGN_OR_RETURN(Entry entry, DecodeEntry(reader));
+      REENACT_RETURN_IF_ERROR(
+          std::visit([this](auto& e) { return On(e); }, entry));
+    }
+    return Finish();
+  }
+
+  Sequencer Take() { return std::move(sequencer_); }
+
+ private:
+  absl::Status Wrong(std::string_view what) const {
+    return absl::DataLossError("block " + std::to_string(block_->header.index) +
+                               ": " + std::string(what));
+  }
+
+  absl::Status On(entry::Genesis&) { return Wrong("a second Genesis"); }
+
+  absl::Status On(entry::RoundOpened& e) {
+    opened_ = true;
+    round_ = e.round;
+    time_ = e.time;
+    first_ = e.first;
+    return absl::OkStatus();
+  }
+
+  absl::Status On(entry::InputAdmitted& e) {
+    if (e.input.value != place_->last_input.value + 1) {
+      return Wrong("input " + std::to_string(e.input.value) +
+                   " is out of order");
+    }
+    place_->last_input = e.input;
+    if (e.position != 0) place_->position = e.position;
+    Unit unit;
+    unit.kind = UnitKind::kEvent;
+    unit.priority = e.priority;
+    unit.reducer = e.reducer;
+    unit.key = std::move(e.key);
+    unit.schema = std::move(e.schema);
+    unit.payload = std::move(e.payload);
+    unit.cause = Cause{e.input, EventId{0}, 0};
+    sequencer_.Admit(std::move(unit), e.submission_id, place_->event_id.Next());
+    return absl::OkStatus();
+  }
+
+  absl::Status OnControl(InputId input) {
+    place_->last_input = input;
+    control_ = true;
+    return absl::OkStatus();
+  }
+  absl::Status On(entry::ModuleChanged& e) {
+    place_->config.modules = e.modules;
+    place_->config.reducers = e.reducers;
+    return OnControl(e.input);
+  }
+  absl::Status On(entry::ConfigChanged& e) {
+    place_->config.scheduling = e.scheduling;
+    place_->config.snapshot_every = e.snapshot_every;
+    sequencer_.SetScheduling(e.scheduling);
+    return OnControl(e.input);
+  }
+  absl::Status On(entry::SnapshotRequested& e) { return OnControl(e.input); }
+  absl::Status On(entry::SnapshotTaken&) { return absl::OkStatus(); }
+
+  absl::Status On(entry::StepScheduled& e) {
+    own_ = e.subject;
+    if (control_) return absl::OkStatus();
+    REENACT_RETURN_IF_ERROR(ComposeOnce());
+    if (next_unit_ >= composed_.size() ||
+        composed_[next_unit_].cause != e.cause) {
+      return Wrong("ticket " + std::to_string(e.event_id.value) +
+                   " is not the one that the scheduling rules give");
+    }
+    ++next_unit_;
+    return absl::OkStatus();
+  }
+
+  absl::Status On(entry::StepFailed&) { return absl::OkStatus(); }
+
+  absl::Status On(entry::StepCommitted& e) {
+    if (block_->header.index >= store_->cells_through()) {
+      for (const Diff& diff : e.diffs) {
+        REENACT_RETURN_IF_ERROR(ApplyDiff(e.event_id, diff));
+      }
+    }
+    for (std::size_t i = 0; i < e.events.size(); ++i) {
+      raised_.push_back(RaisedUnit(std::move(e.events[i]), e.event_id,
+                                   static_cast<std::uint32_t>(i)));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status ApplyDiff(EventId by, const Diff& diff) {
+    const CellRef& cell = diff.cell ? *diff.cell : *own_;
+    std::optional<Bytes>& state = overlay_[cell];
+    versions_[cell] = by;
+    switch (diff.op) {
+      case Diff::Op::kPut:
+        state = diff.state;
+        return absl::OkStatus();
+      case Diff::Op::kDelete:
+        state.reset();
+        return absl::OkStatus();
+      case Diff::Op::kUpdate:
+        break;
+    }
+    REENACT_ASSIGN_OR_RETURN(std::optional<Bytes> before, Present(cell));
+    REENACT_ASSIGN_OR_RETURN(
+        state,
+        ApplyUpdate(before ? std::optional<BytesView>(*before) : std::nullopt,
+                    diff.update));
+    known_.insert(cell);
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::optional<Bytes>> Present(const CellRef& cell) {
+    if (known_.contains(cell)) return overlay_[cell];
+    REENACT_ASSIGN_OR_RETURN(std::optional<StoredCell> stored,
+                             store_->ReadCell(cell.reducer, cell.key));
+    if (!stored) return std::optional<Bytes>();
+    return std::optional<Bytes>(std::move(stored->state));
+  }
+
+  absl::Status ComposeOnce() {
+    if (!opened_) return Wrong("a step before RoundOpened");
+    if (composed_.empty()) {
+      sequencer_.Compose(round_, time_, first_, &composed_);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Finish() {
+    if (!control_) {
+      REENACT_RETURN_IF_ERROR(ComposeOnce());
+      if (next_unit_ != composed_.size()) {
+        return Wrong("it has fewer tickets than the scheduling rules give");
+      }
+    }
+    sequencer_.HandOver(round_, std::move(raised_));
+    raised_ = {};
+    place_->round = round_;
+    place_->time = time_;
+    place_->event_id = block_->header.last();
+    place_->block_count = block_->header.index + 1;
+    place_->block_hash = block_->hash;
+    return WriteCells();
+  }
+
+  absl::Status WriteCells() {
+    if (overlay_.empty()) return absl::OkStatus();
+    for (const auto& [cell, state] : overlay_) {
+      cells_.Add(cell.reducer, cell.key, versions_[cell],
+                 state ? std::optional<BytesView>(*state) : std::nullopt);
+    }
+    CommitGroup group;
+    group.first_index = place_->block_count;
+    group.cells.push_back(&cells_);
+    overlay_.clear();
+    known_.clear();
+    versions_.clear();
+    return store_->Commit(group, false);
+  }
+
+  Store* const store_;
+  StartingPlace* const place_;
+  Sequencer sequencer_;
+  const BlockView* block_ = nullptr;
+  bool opened_ = false;
+  bool control_ = false;
+  Round round_;
+  LogicalTime time_;
+  EventId first_;
+  std::optional<CellRef> own_;
+  std::vector<Unit> composed_;
+  std::size_t next_unit_ = 0;
+  std::vector<Unit> raised_;
+  std::map<CellRef, std::optional<Bytes>> overlay_;
+  std::set<CellRef> known_;
+  std::map<CellRef, EventId> versions_;
+  CellBatch cells_;
+};
+
+absl::Status WorldImpl::FastForward(std::uint64_t block_count,
+                                    StartingPlace* place) {
+  Sequencer sequencer(place->config.scheduling);
+  if (!place->sequencer.empty()) {
+    REENACT_ASSIGN_OR_RETURN(
+        sequencer,
+        Sequencer::Decode(place->config.scheduling, place->sequencer));
+  }
+  BlockHeader last;
+  last.index = place->block_count - 1;
+  last.round = place->round;
+  last.first = place->event_id.Next();  // as if it had no ticket
+  Forwarder forwarder(store_.get(), place, std::move(sequencer));
+  REENACT_RETURN_IF_ERROR(store_->ScanBlocks(
+      place->block_count,
+      [&](std::uint64_t index, BytesView stored) -> absl::Status {
+        REENACT_CHECK(index < block_count);
+        REENACT_ASSIGN_OR_RETURN(BlockView block, DecodeBlock(stored));
+        REENACT_RETURN_IF_ERROR(
+            CheckFollows(last, place->block_hash, block.header));
+        last = block.header;
+        return forwarder.Apply(block);
+      }));
+  place->sequencer.clear();
+  forwarder.Take().Encode(&place->sequencer);
+  return absl::OkStatus();
+}
+
+// --- input -------------------------------------------------------------------
+
+absl::Status WorldImpl::CheckInput(const Input& input) const {
+  const Event& event = input.event;
+  if (!names_.contains(event.reducer)) {
+    return absl::NotFoundError("no reducer is called \"" +
+                               event.reducer.substr(0, 64) + "\"");
+  }
+  if (event.key.size() > rules_.limits.key_bytes_max) {
+    return absl::InvalidArgumentError(
+        "the key has " + std::to_string(event.key.size()) +
+        " bytes, more than " + std::to_string(rules_.limits.key_bytes_max));
+  }
+  if (!cbor::IsUtf8(event.key) || !cbor::IsUtf8(event.schema)) {
+    return absl::InvalidArgumentError("the key or the schema is not UTF-8");
+  }
+  if (event.payload.size() > rules_.limits.payload_bytes_max) {
+    return absl::InvalidArgumentError(
+        "the payload has " + std::to_string(event.payload.size()) +
+        " bytes, more than " + std::to_string(rules_.limits.payload_bytes_max));
+  }
+  if (input.submission_id.size() > 64) {
+    return absl::InvalidArgumentError(
+        "the submission id has more than 64 bytes");
+  }
+  if (input.priority >= kPriorities) {
+    return absl::InvalidArgumentError("the priority is above " +
+                                      std::to_string(kPriorities - 1));
+  }
+  return Annotate(cbor::Validate(event.payload), "payload");
+}
+
+absl::StatusOr<Submission> WorldImpl::Submit(Input input) {
+  if (failed_) return error();
+  REENACT_RETURN_IF_ERROR(CheckInput(input));
+  return Offer(Incoming{std::move(input), nullptr});
+}
+
+absl::StatusOr<Submission> WorldImpl::Offer(Incoming incoming) {
+  incoming.state = std::make_shared<Submission::State>();
+  SubmissionState state = incoming.state;
+  REENACT_RETURN_IF_ERROR(ingress_.Offer(std::move(incoming)));
+  doorbell_.Ring();
+  return Submission(std::move(state));
+}
+
+absl::StatusOr<Submission> WorldImpl::RequestSnapshot() {
+  if (failed_) return error();
+  return Offer(Incoming{EncodeToBytes(entry::SnapshotRequested{}), nullptr});
+}
+
+absl::StatusOr<Submission> WorldImpl::ChangeConfig(
+    const Scheduling& scheduling, std::uint64_t snapshot_every) {
+  if (failed_) return error();
+  WorldConfig changed = options_.config;
+  changed.scheduling = scheduling;
+  changed.snapshot_every = snapshot_every;
+  REENACT_RETURN_IF_ERROR(CheckConfig(changed));
+  if (scheduling.pipeline_depth != options_.config.scheduling.pipeline_depth) {
+    return absl::InvalidArgumentError(
+        "the pipeline depth is a constant of the world");
+  }
+  entry::ConfigChanged change;
+  change.scheduling = scheduling;
+  change.snapshot_every = snapshot_every;
+  return Offer(Incoming{EncodeToBytes(change), nullptr});
+}
+
+absl::Status WorldImpl::CheckRow(const std::vector<Input>& row) const {
+  for (const Input& input : row) {
+    const absl::Status status = CheckInput(input);
+    if (!status.ok()) {
+      return Annotate(status, "event for " + input.event.reducer + "/" +
+                                  input.event.key.substr(0, 64));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void WorldImpl::Admit(Input input, SubmissionState state) {
+  if (sequencer_.FindSubmission(input.submission_id)) {
+    ++counts_.duplicates;
+    if (state != nullptr) {
+      state->End(absl::AlreadyExistsError(
+          "the submission id was admitted before, with input " +
+          std::to_string(
+              sequencer_.FindSubmission(input.submission_id)->value)));
+    }
+    return;
+  }
+  ++last_input_.value;
+  ++counts_.inputs;
+  if (input.position != 0) position_ = input.position;
+  input_time_ = std::max(input_time_, input.time);
+
+  Unit unit;
+  unit.kind = UnitKind::kEvent;
+  unit.priority = input.priority;
+  unit.reducer = *rules_.Find(input.event.reducer);
+  unit.cause = Cause{last_input_, EventId{0}, 0};
+
+  entry::InputAdmitted entry;
+  entry.input = last_input_;
+  entry.reducer = unit.reducer;
+  entry.key = std::move(input.event.key);
+  entry.schema = std::move(input.event.schema);
+  entry.payload = std::move(input.event.payload);
+  entry.submission_id = std::move(input.submission_id);
+  entry.priority = input.priority;
+  entry.time = input.time;
+  entry.position = input.position;
+  EncodeInputAdmitted(entry, &admitted_);
+  ++admitted_count_;
+
+  unit.key = std::move(entry.key);
+  unit.schema = std::move(entry.schema);
+  unit.payload = std::move(entry.payload);
+  sequencer_.Admit(std::move(unit), entry.submission_id, next_ticket_);
+  if (state != nullptr) live_.emplace(last_input_.value, std::move(state));
+}
+
+void WorldImpl::AdmitControl(Bytes bytes, SubmissionState state) {
+  ++last_input_.value;
+  ++counts_.inputs;
+  absl::StatusOr<Entry> entry = DecodeEntry(bytes);
+  REENACT_CHECK(entry.ok());
+  std::visit(
+      [this](auto& e) {
+        if constexpr (requires { e.input; }) e.input = last_input_;
+      },
+      *entry);
+  controls_.push_back({last_input_, EncodeToBytes(*entry)});
+  if (state != nullptr) live_.emplace(last_input_.value, std::move(state));
+}
+
+// Pulls one row; false if there is none now.
+absl::StatusOr<bool> WorldImpl::PullRow() {
+  if (std::optional<Incoming> incoming = ingress_.Take()) {
+    if (auto* input = std::get_if<Input>(&incoming->what)) {
+      Admit(std::move(*input), std::move(incoming->state));
+    } else {
+      AdmitControl(std::move(std::get<Bytes>(incoming->what)),
+                   std::move(incoming->state));
+    }
+    return true;
+  }
+  if (feed_ == nullptr) return false;
+  row_.clear();
+  absl::StatusOr<bool> more = feed_->Next(&row_);
+  if (more.ok() && *more) {
+    const absl::Status status = CheckRow(row_);
+    if (!status.ok()) more = status;
+  }
+  if (!more.ok()) {
+    feed_status_ = more.status();
+    feed_ = nullptr;
+    return false;
+  }
+  if (!*more) {
+    feed_ = nullptr;
+    return false;
+  }
+  for (Input& input : row_) Admit(std::move(input), nullptr);
+  return true;
+}
+
+absl::StatusOr<bool> WorldImpl::PullScript() {
+  if (scripted_pending_ || script_done_) return scripted_pending_;
+  scripted_ = ScriptedRound{};
+  REENACT_ASSIGN_OR_RETURN(bool more, internals_.script->Next(&scripted_));
+  if (!more) {
+    script_done_ = true;
+    return false;
+  }
+  REENACT_RETURN_IF_ERROR(CheckRow(scripted_.inputs));
+  for (Input& input : scripted_.inputs) Admit(std::move(input), nullptr);
+  for (Bytes& control : scripted_.controls) {
+    AdmitControl(std::move(control), nullptr);
+  }
+  scripted_pending_ = true;
+  return true;
+}
+
+absl::StatusOr<bool> WorldImpl::PullInputs() {
+  if (internals_.script != nullptr) return PullScript();
+  while (controls_.empty() && sequencer_.WantsInput() && !interrupted_) {
+    REENACT_ASSIGN_OR_RETURN(bool pulled, PullRow());
+    if (!pulled) break;
+  }
+  return true;
+}
+
+// --- composing ---------------------------------------------------------------
+
+LogicalTime WorldImpl::TimeFor(Round round) const {
+  if (scripted_pending_ && config_.clock == ClockKind::kWall) {
+    return std::max(time_, scripted_.time);
+  }
+  switch (config_.clock) {
+    case ClockKind::kRounds:
+      return LogicalTime{static_cast<std::int64_t>(round.value)};
+    case ClockKind::kInput:
+      return std::max(time_, input_time_);
+    case ClockKind::kWall:
+      return std::max(
+          time_, options_.wall_clock ? options_.wall_clock() : MachineTime());
+  }
+  return time_;
+}
+
+// The number and the time of the next round; nullopt if nothing is eligible, or
+// if that depends on a round that is not committed yet.
+std::optional<Round> WorldImpl::ChooseRound(LogicalTime* time) {
+  const Round next{last_round_.value + 1};
+  *time = TimeFor(next);
+  if (sequencer_.external_count() > 0) return next;
+  std::optional<Round> round = sequencer_.NextRound(*time);
+  if (round && *round <= next) return next;
+  if (!rounds_.empty()) return std::nullopt;
+  if (config_.clock == ClockKind::kRounds) {
+    // A timer makes the round of its number eligible.
+    if (const auto timer = sequencer_.NextTimer();
+        timer && timer->value > time->value) {
+      const std::optional<Round> due = sequencer_.NextRound(*timer);
+      REENACT_CHECK(due.has_value());
+      const Round at{
+          std::max(due->value, static_cast<std::uint64_t>(timer->value))};
+      if (!round || at < *round) round = at;
+    }
+    if (round) *time = TimeFor(*round);
+  }
+  return round;
+}
+
+bool WorldImpl::Compose() {
+  if (failed_) return false;
+  if (!feed_status_.ok()) {
+    if (rounds_.empty()) idle_ = true;
+    return false;
+  }
+  if (!rounds_.empty()) {
+    if (rounds_.back().barrier()) return false;
+    // Round r is composed from rounds up to r - depth, all committed.
+    if (Serial() ||
+        rounds_.front().round.value + config_.scheduling.pipeline_depth <=
+            last_round_.value + 1) {
+      return false;
+    }
+  }
+  if (interrupted_ && admitted_count_ == 0 && !scripted_pending_) {
+    if (rounds_.empty()) idle_ = true;
+    return false;
+  }
+  const absl::StatusOr<bool> pulled = PullInputs();
+  if (!pulled.ok()) {
+    Fail(pulled.status());
+    return false;
+  }
+  if (internals_.script != nullptr && !*pulled) {
+    if (rounds_.empty()) idle_ = true;
+    return false;
+  }
+  if (!controls_.empty() && admitted_count_ == 0) return ComposeControls();
+
+  LogicalTime time;
+  const std::optional<Round> number = ChooseRound(&time);
+  if (!number) {
+    if (rounds_.empty()) {
+      if (scripted_pending_) {
+        Fail(absl::DataLossError(
+            "round " + std::to_string(scripted_.round.value) +
+            ": nothing is eligible in it by the scheduling rules"));
+      }
+      idle_ = true;
+    }
+    return false;
+  }
+  RoundInFlight round;
+  round.round = *number;
+  round.time = time;
+  sequencer_.Compose(*number, time, next_ticket_, &round.units);
+  OpenRound(std::move(round));
+  return true;
+}
+
+// A round that has control commands has nothing else, so that every other
+// ticket is entirely before or entirely after a change.
+bool WorldImpl::ComposeControls() {
+  if (!rounds_.empty()) return false;
+  RoundInFlight round;
+  round.round = Round{last_round_.value + 1};
+  round.time = TimeFor(round.round);
+  round.control = true;
+  for (PendingControl& control : controls_) {
+    Unit unit;
+    unit.kind = UnitKind::kControl;
+    unit.cause = Cause{control.input, EventId{0}, 0};
+    unit.payload = control.entry;
+    round.units.push_back(std::move(unit));
+    admitted_ += control.entry;
+    ++admitted_count_;
+  }
+  controls_.clear();
+  OpenRound(std::move(round));
+  return true;
+}
+
+void WorldImpl::OpenRound(RoundInFlight round) {
+  round.first = next_ticket_;
+  next_ticket_.value += round.units.size();
+  const std::uint64_t block = next_block_++;
+  round.snapshot =
+      config_.snapshot_every != 0 && block % config_.snapshot_every == 0;
+  round.open_work = block % kOpenWorkEvery == 0 && !options_.path.empty();
+  last_round_ = round.round;
+  time_ = round.time;
+  scripted_pending_ = false;
+  ++counts_.rounds;
+  counts_.tickets += round.units.size();
+
+  round.record = writer_->Recycle();
+  FinishedRound& record = *round.record;
+  record.round = round.round;
+  record.first = round.first;
+  record.ticket_count = round.units.size();
+  EncodeRoundOpened({round.round, round.time, round.first, round.units.size()},
+                    &record.entries);
+  record.entries += admitted_;
+  record.entry_count = 1 + admitted_count_;
+  admitted_.clear();
+  admitted_count_ = 0;
+  rounds_.push_back(std::move(round));
+  in_flight_ = true;
+}
+
+// --- issuing, committing -----------------------------------------------------
+
+Ticket WorldImpl::TicketOf(RoundInFlight& round, std::size_t index) {
+  Unit& unit = round.units[index];
+  Ticket ticket;
+  ticket.event_id = EventId{round.first.value + index};
+  ticket.round = round.round;
+  ticket.time = round.time;
+  ticket.kind = unit.kind;
+  ticket.cause = unit.cause;
+  ticket.reducer = unit.reducer;
+  ticket.key = std::move(unit.key);
+  ticket.schema = std::move(unit.schema);
+  ticket.payload = std::move(unit.payload);
+  if (unit.kind != UnitKind::kControl) {
+    ticket.code = rules_.reducers[unit.reducer].get();
+    REENACT_CHECK(ticket.code != nullptr);
+  }
+  if (!live_.empty() && unit.cause.is_input()) {
+    const auto it = live_.find(unit.cause.input.value);
+    if (it != live_.end()) it->second->Ticketed(ticket.event_id);
+  }
+  return ticket;
+}
+
+bool WorldImpl::IssueTickets() {
+  bool issued = false;
+  for (RoundInFlight& round : rounds_) {
+    if (round.control) break;  // run by RunInOrder()
+    while (round.issued < round.units.size()) {
+      if (!window_->HasRoom()) return issued;
+      window_->Issue(TicketOf(round, round.issued++), false);
+      issued = true;
+    }
+  }
+  return issued;
+}
+
+void WorldImpl::LetReadersIn() {
+  if (cells_->readers_waiting()->load(std::memory_order_relaxed) == 0) return;
+  cells_->exclusive()->Unlock();
+  while (cells_->readers_waiting()->load() > 0) {
+    std::this_thread::yield();
+  }
+  cells_->exclusive()->Lock();
+}
+
+void WorldImpl::PublishCounts() {
+  counts_.external_waiting = sequencer_.external_count();
+  counts_.derived_waiting = sequencer_.derived_count();
+  counts_.timers_waiting = sequencer_.timer_count();
+  counts_.inline_steps = window_->inline_count();
+  published_ = counts_;
+}
+
+bool WorldImpl::CommitDone() {
+  bool done = false;
+  for (std::size_t i = 0; i < kBurst && !failed_; ++i) {
+    Slot* slot = window_->Next();
+    if (slot == nullptr || !slot->done()) break;
+    CommitSlot(slot);
+    FinishRounds();
+    LetReadersIn();
+    done = true;
+  }
+  return done;
+}
+
+// Runs and commits tickets one after the other, on this thread.
+bool WorldImpl::RunInOrder() {
+  bool done = false;
+  for (std::size_t i = 0; i < kBurst && !failed_ && !rounds_.empty(); ++i) {
+    RoundInFlight& round = rounds_.front();
+    if (round.issued == round.units.size()) break;
+    Slot* slot = window_->Issue(TicketOf(round, round.issued++), true);
+    window_->RunInTurn(slot);
+    CommitSlot(slot);
+    FinishRounds();
+    LetReadersIn();
+    done = true;
+  }
+  return done;
+}
+
+void WorldImpl::CommitSlot(Slot* slot) {
+  RoundInFlight& round = rounds_.front();
+  SlotStep step(this, slot);
+  const std::optional<FailureCode> failure =
+      committer_->Commit(step, &round.record->entries);
+  if (!cells_->ok()) {
+    Fail(cells_->status());
+    return;
+  }
+  round.record->entry_count += 2;
+  StepResult& result =
+      slot->results[slot->state.load() == Slot::State::kRedone];
+  if (result.impure) {
+    if (internals_.impure != nullptr) {
+      internals_.impure->emplace(WorldInternals::Impure{
+          slot->ticket.event_id,
+          {std::string(slot->ticket.code->name()), slot->ticket.key}});
+    }
+    Fail(absl::InternalError("two runs of one step differ: reducer \"" +
+                             std::string(slot->ticket.code->name()) +
+                             "\" at ticket " +
+                             std::to_string(slot->ticket.event_id.value)));
+    return;
+  }
+  if (!failure) {
+    std::vector<RaisedEvent>& raised = result.outcome.raised;
+    for (std::size_t i = 0; i < raised.size(); ++i) {
+      round.raised.push_back(RaisedUnit(std::move(raised[i]),
+                                        slot->ticket.event_id,
+                                        static_cast<std::uint32_t>(i)));
+    }
+    counts_.raised += raised.size();
+  }
+  if (slot->ticket.kind == UnitKind::kControl) CommitControl(slot, round);
+  if (!live_.empty() && slot->ticket.cause.is_input()) {
+    ResolveCommitted(slot->ticket.event_id, slot->ticket.cause.input, failure);
+  }
+  ++round.committed;
+  window_->Committed(slot);
+}
+
+void WorldImpl::CommitControl(Slot* slot, RoundInFlight& round) {
+  absl::StatusOr<Entry> entry = DecodeEntry(slot->ticket.payload);
+  REENACT_CHECK(entry.ok());
+  if (auto* change = std::get_if<entry::ModuleChanged>(&*entry)) {
+    auto reducers =
+        ResolveReducers(change->reducers, change->modules, options_.modules);
+    if (!reducers.ok()) {
+      Fail(reducers.status());
+      return;
+    }
+    rules_.reducers = *std::move(reducers);
+    config_.modules = std::move(change->modules);
+    config_.reducers = std::move(change->reducers);
+  } else if (auto* rules = std::get_if<entry::ConfigChanged>(&*entry)) {
+    config_.scheduling = rules->scheduling;
+    config_.snapshot_every = rules->snapshot_every;
+    sequencer_.SetScheduling(rules->scheduling);
+  } else {
+    round.snapshot = true;
+  }
+}
+
+void WorldImpl::FinishRounds() {
+  while (!failed_ && !rounds_.empty() &&
+         rounds_.front().committed == rounds_.front().units.size()) {
+    FinishRound(rounds_.front());
+    finished_.push_back(std::move(rounds_.front().record));
+    rounds_.pop_front();
+  }
+  in_flight_ = !rounds_.empty();
+}
+
+StartingPlace WorldImpl::PlaceAfter(const RoundInFlight& round) const {
+  StartingPlace place;
+  place.config = config_;
+  place.event_id = EventId{round.first.value + round.units.size() - 1};
+  place.round = round.round;
+  place.time = round.time;
+  place.last_input = last_input_;
+  place.position = position_;
+  sequencer_.Encode(&place.sequencer);
+  return place;
+}
+
+void WorldImpl::FinishRound(RoundInFlight& round) {
+  sequencer_.HandOver(round.round, std::move(round.raised));
+  FinishedRound& record = *round.record;
+  const EventId last{round.first.value + round.units.size() - 1};
+  if (round.snapshot) {
+    EncodeEntry(entry::SnapshotTaken{round.round, last}, &record.entries);
+    ++record.entry_count;
+    ++counts_.snapshots;
+  }
+  std::vector<Cell*>* changed = cells_->changed();
+  for (const Cell* cell : *changed) {
+    const Version* version = cell->committed.load(std::memory_order_relaxed);
+    record.cells.Add(cell->reducer, cell->key, version->written_by(),
+                     version->state());
+  }
+  changed->clear();
+  counts_.journal_bytes += record.entries.size();
+  if (round.barrier() && !options_.path.empty()) {
+    // Nothing was composed beyond this round, so this is the state at its end.
+    record.open_work = [place = PlaceAfter(round)](const BlockHeader& header,
+                                                   const Digest& hash) {
+      return EncodeOpenWork(HeaderOf(place, header, hash), place.sequencer);
+    };
+  }
+  if (round.snapshot && !options_.path.empty()) {
+    record.then = [this, place = PlaceAfter(round)](const BlockHeader& header,
+                                                    const Digest& hash) {
+      return TakeSnapshot(place, header, hash);
+    };
+  }
+  cells_->Advance(last, writer_->written());
+}
+
+absl::Status WorldImpl::TakeSnapshot(const StartingPlace& place,
+                                     const BlockHeader& header,
+                                     const Digest& hash) {
+  REENACT_RETURN_IF_ERROR(WriteSnapshotFile(paths_.Snapshot(place.event_id),
+                                            HeaderOf(place, header, hash),
+                                            place.sequencer, *store_->View())
+                              .status());
+  if (options_.snapshots_kept == 0) return absl::OkStatus();
+  return RemoveOldSnapshots(paths_.snapshots, options_.snapshots_kept);
+}
+
+// --- the crew ----------------------------------------------------------------
+
+// Whether steps are worth handing to other threads. Never changes what is
+// recorded.
+void WorldImpl::ChooseMode() {
+  if (serial_ || internals_.never_inline || pool_->chooses()) return;
+  if (window_->issued() != window_->committed()) return;
+  const std::uint64_t cost = window_->step_cost_ns();
+  if (cost == 0) return;
+  inline_ = inline_ ? cost < kInlineAboveNs : cost < kInlineBelowNs;
+}
+
+bool WorldImpl::Order() {
+  bool did = false;
+  cells_->exclusive()->Lock();
+  const bool in_order =
+      Serial() || (!rounds_.empty() && rounds_.front().control);
+  did |= in_order && window_->issued() == window_->committed() ? RunInOrder()
+                                                               : CommitDone();
+  FinishRounds();
+  PublishCounts();
+  cells_->exclusive()->Unlock();
+  for (auto& record : finished_) {
+    writer_->Append(std::move(record));
+    did = true;
+  }
+  finished_.clear();
+  if (!writer_->status().ok()) Fail(writer_->status());
+
+  ChooseMode();
+  while (!failed_ && Compose()) did = true;
+  if (!Serial() && IssueTickets()) {
+    did = true;
+    pool_->Wake();
+  }
+  return did;
+}
+
+bool WorldImpl::Work(std::size_t worker) {
+  bool did = false;
+  if (role_.TryLock()) {
+    if (!idle_ && !failed_) did = Order();
+    role_.Unlock();
+  }
+  if (!serial_ && window_->RunSome(worker) > 0) did = true;
+  return did;
+}
+
+bool WorldImpl::Finished() { return failed_ || (idle_ && !in_flight_); }
+
+std::size_t WorldImpl::Choices() { return 1 + window_->ReadyCount(); }
+
+void WorldImpl::Choose(std::size_t index) {
+  if (index == 0) {
+    MutexLock lock(&role_);
+    Order();
+  } else {
+    window_->RunReady(index - 1);
+  }
+}
+
+// --- driving -----------------------------------------------------------------
+
+absl::Status WorldImpl::Drive() {
+  if (failed_) return error();
+  idle_ = false;
+  pool_->Drive(this);
+  if (failed_) {
+    EndSubmissions(error());
+    return error();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WorldImpl::FlushAfter(absl::Status status) {
+  const absl::Status flushed = writer_->Flush();
+  if (!flushed.ok()) {
+    Fail(flushed);
+    return error();
+  }
+  if (status.ok() && interrupted_.exchange(false)) {
+    return absl::CancelledError("interrupted at the end of a round");
+  }
+  return status;
+}
+
+absl::Status WorldImpl::Run() {
+  if (closed_) return absl::FailedPreconditionError("the world is closed");
+  if (background_.started()) {
+    return absl::FailedPreconditionError("the world runs in the background");
+  }
+  REENACT_RETURN_IF_ERROR(Drive());
+  return FlushAfter(absl::OkStatus());
+}
+
+absl::Status WorldImpl::Feed(InputSource& source) {
+  if (closed_) return absl::FailedPreconditionError("the world is closed");
+  if (background_.started()) {
+    return absl::FailedPreconditionError("the world runs in the background");
+  }
+  feed_ = &source;
+  feed_status_ = absl::OkStatus();
+  absl::Status status = Drive();
+  // What was admitted before the source failed is not composed yet.
+  const absl::Status source_status = std::exchange(feed_status_, {});
+  if (status.ok() && !source_status.ok()) {
+    feed_ = nullptr;
+    status = Drive();
+  }
+  feed_ = nullptr;
+  REENACT_RETURN_IF_ERROR(status);
+  return FlushAfter(source_status);
+}
+
+absl::Status WorldImpl::Start() {
+  if (closed_) return absl::FailedPreconditionError("the world is closed");
+  if (failed_) return error();
+  if (background_.started()) return absl::OkStatus();
+  stopping_ = false;
+  background_.Start([this] { BackgroundLoop(); });
+  return absl::OkStatus();
+}
+
+void WorldImpl::BackgroundLoop() {
+  while (Drive().ok() && !stopping_) {
+    // A submission that came after the last look rang the bell.
+    doorbell_.Wait(kIdleWaitMs);
+  }
+}
+
+absl::Status WorldImpl::Stop() {
+  if (!background_.started()) return failed_ ? error() : absl::OkStatus();
+  stopping_ = true;
+  interrupted_ = true;
+  doorbell_.Ring();
+  background_.Join();
+  interrupted_ = false;
+  if (failed_) return error();
+  return FlushAfter(absl::OkStatus());
+}
+
+absl::Status WorldImpl::Close() {
+  if (closed_) return close_status_;
+  closed_ = true;
+  ingress_.Close();
+  if (!open_) return close_status_;
+  close_status_ = Stop();
+  const absl::Status written = writer_->Close();
+  if (close_status_.ok()) close_status_ = written;
+  const absl::Status stored = store_->Close();
+  if (close_status_.ok()) close_status_ = stored;
+  EndSubmissions(close_status_.ok()
+                     ? absl::FailedPreconditionError("the world was closed")
+                     : close_status_);
+  ownership_.reset();
+  return close_status_;
+}
+
+void WorldImpl::Fail(const absl::Status& status) {
+  {
+    MutexLock lock(&error_mutex_);
+    if (error_.ok()) error_ = status;
+  }
+  failed_ = true;
+}
+
+absl::Status WorldImpl::error() const {
+  MutexLock lock(&error_mutex_);
+  return error_;
+}
+
+// --- submissions and their moments
+// ---------------------------------------------
+
+void WorldImpl::ResolveCommitted(EventId event_id, InputId input,
+                                 std::optional<FailureCode> failure) {
+  const auto it = live_.find(input.value);
+  if (it == live_.end()) return;
+  it->second->Committed(failure);
+  MutexLock lock(&waiting_mutex_);
+  awaiting_durable_.emplace_back(event_id, std::move(it->second));
+  live_.erase(it);
+}
+
+// Called by the journal's writer.
+void WorldImpl::Progress() {
+  if (writer_ == nullptr) return;
+  const EventId durable = writer_->durable();
+  MutexLock lock(&waiting_mutex_);
+  while (!awaiting_durable_.empty() &&
+         awaiting_durable_.front().first <= durable) {
+    awaiting_durable_.front().second->Durable();
+    awaiting_durable_.pop_front();
+  }
+}
+
+void WorldImpl::EndSubmissions(const absl::Status& status) {
+  Progress();
+  for (auto& [input, state] : live_) state->End(status);
+  live_.clear();
+  {
+    MutexLock lock(&waiting_mutex_);
+    for (auto& [event_id, state] : awaiting_durable_) state->End(status);
+    awaiting_durable_.clear();
+  }
+  while (std::optional<Incoming> incoming = ingress_.Take()) {
+    incoming->state->End(status);
+  }
+}
+
+// --- reading -----------------------------------------------------------------
+
+absl::StatusOr<std::optional<Bytes>> WorldImpl::Read(
+    std::string_view reducer, std::string_view key) const {
+  ReaderLock lock(*cells_);
+  const std::optional<ReducerId> id = rules_.Find(reducer);
+  if (!id) {
+    return absl::NotFoundError("no reducer is called \"" +
+                               std::string(reducer) + "\"");
+  }
+  return cells_->Read(*id, key);
+}
+
+absl::StatusOr<std::vector<std::pair<std::string, Bytes>>> WorldImpl::Scan(
+    std::string_view reducer, std::string_view from, std::string_view to,
+    std::size_t limit) const {
+  ReaderLock lock(*cells_);
+  const std::optional<ReducerId> id = rules_.Find(reducer);
+  if (!id) {
+    return absl::NotFoundError("no reducer is called \"" +
+                               std::string(reducer) + "\"");
+  }
+  std::vector<std::pair<std::string, Bytes>> found;
+  REENACT_RETURN_IF_ERROR(cells_->Scan(*id, from, to, limit, &found));
+  return found;
+}
+
+WorldConfig WorldImpl::config() const {
+  ReaderLock lock(*cells_);
+  return config_;
+}
+
+WorldStats WorldImpl::stats() const {
+  ReaderLock lock(*cells_);
+  WorldStats stats = published_;
+  const Committer::Counts& counts = committer_->counts();
+  stats.committed = counts.committed;
+  stats.failed = counts.failed;
+  stats.conflicts = counts.conflicts;
+  stats.reruns = counts.reruns;
+  stats.failures.assign(counts.failures.begin(), counts.failures.end());
+  stats.waits = window_->wait_count();
+  stats.cells_cached = cells_->cell_count();
+  stats.cache_bytes = cells_->bytes();
+  stats.cell_loads = cells_->load_count();
+  stats.groups = writer_->group_count();
+  stats.syncs = writer_->sync_count();
+  return stats;
+}
+
+absl::StatusOr<StartingPlace> WorldImpl::Place() {
+  StartingPlace place;
+  place.config = config_;
+  place.event_id = window_->committed();
+  place.round = last_round_;
+  place.time = time_;
+  place.block_count = writer_->block_count();
+  place.block_hash = writer_->head_hash();
+  place.last_input = last_input_;
+  place.position = position_;
+  sequencer_.Encode(&place.sequencer);
+  return place;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<World>> OpenWorld(WorldOptions options,
+                                                 WorldInternals internals) {
+  auto world =
+      std::make_unique<WorldImpl>(std::move(options), std::move(internals));
+  REENACT_RETURN_IF_ERROR(world->Init());
+  return std::unique_ptr<World>(std::move(world));
+}
+
+absl::StatusOr<std::unique_ptr<World>> World::Open(WorldOptions options) {
+  return OpenWorld(std::move(options), WorldInternals{});
+}
+
+}  // namespace reenact

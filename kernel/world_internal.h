@@ -1,0 +1,86 @@
+// The second door to a world, for replay and for tests: with a pool, a store
+// and a script of one's own. Not installed.
+
+#ifndef REENACT_KERNEL_WORLD_INTERNAL_H_
+#define REENACT_KERNEL_WORLD_INTERNAL_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "reenact/kernel/world.h"
+
+namespace reenact {
+
+class Pool;
+class Store;
+class StepObserver;
+
+// What one recorded round admitted, and when it was.
+struct ScriptedRound {
+  Round round;
+  LogicalTime time;
+  std::vector<Input> inputs;
+  std::vector<Bytes> controls;  // entries of control inputs
+};
+
+// Rounds of a recorded history, in order.
+class RoundScript {
+ public:
+  virtual ~RoundScript() = default;
+  // False at the end.
+  virtual absl::StatusOr<bool> Next(ScriptedRound* round) = 0;
+};
+
+// A place in history to start from, at the end of a round. The store's cells
+// are as of it.
+struct StartingPlace {
+  WorldConfig config;
+  EventId event_id;
+  Round round;
+  LogicalTime time;
+  std::uint64_t block_count = 0;
+  Digest block_hash;
+  InputId last_input;
+  std::uint64_t position = 0;
+  Bytes sequencer;  // Sequencer::Encode(); empty: an empty one
+};
+
+struct WorldInternals {
+  std::unique_ptr<Pool> pool;     // null: what WorldOptions::workers says
+  std::unique_ptr<Store> store;   // not null: the world lives there, not at
+                                  // `path`, and has no head record
+  RoundScript* script = nullptr;  // where rounds come from, in Run()
+  // With a store: where to go on. Nullopt: a new world, or with a script, one
+  // whose genesis has this configuration as it stands.
+  std::optional<StartingPlace> start;
+  bool config_as_is = false;
+  StepObserver* observer = nullptr;
+  bool run_twice = false;  // an impure step ends the world with Internal
+  // Filled in before that.
+  struct Impure {
+    EventId event_id;
+    CellId cell;
+  };
+  std::optional<Impure>* impure = nullptr;
+  // Never runs steps on the ordering thread because they are short: for tests
+  // of what happens when they are not.
+  bool never_inline = false;
+};
+
+// As World::Open(), with parts of one's own.
+absl::StatusOr<std::unique_ptr<World>> OpenWorld(WorldOptions options,
+                                                 WorldInternals internals);
+
+// The state in a form for a slice: where the world stands now. REQUIRES: idle.
+class WorldPlace {
+ public:
+  virtual ~WorldPlace() = default;
+  virtual absl::StatusOr<StartingPlace> Place() = 0;
+};
+
+}  // namespace reenact
+
+#endif  // REENACT_KERNEL_WORLD_INTERNAL_H_

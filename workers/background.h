@@ -1,0 +1,56 @@
+#ifndef REENACT_WORKERS_BACKGROUND_H_
+#define REENACT_WORKERS_BACKGROUND_H_
+
+#include <cstdint>
+#include <functional>
+#include <thread>
+
+#include "reenact/kernel/mutex.h"
+
+namespace reenact {
+
+// A bell that a thread waits at: rings are remembered, not counted.
+//
+// Thread safety: any thread.
+class Doorbell {
+ public:
+  void Ring() {
+    MutexLock lock(&mutex_);
+    rung_ = true;
+    condition_.SignalAll();
+  }
+  // Returns once it has rung since the last wait, or after `timeout_ms`.
+  void Wait(std::uint64_t timeout_ms) {
+    MutexLock lock(&mutex_);
+    if (!rung_) condition_.WaitFor(&mutex_, timeout_ms);
+    rung_ = false;
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar condition_;
+  bool rung_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+// One thread that runs one function, joined before the object goes.
+//
+// Thread safety: none.
+class Background {
+ public:
+  ~Background() { Join(); }
+  void Start(std::function<void()> body) {
+    Join();
+    thread_ = std::thread(std::move(body));
+  }
+  void Join() {
+    if (thread_.joinable()) thread_.join();
+  }
+  bool started() const { return thread_.joinable(); }
+
+ private:
+  std::thread thread_;
+};
+
+}  // namespace reenact
+
+#endif  // REENACT_WORKERS_BACKGROUND_H_

@@ -1,0 +1,165 @@
+#include "reenact/workers/pool.h"
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "reenact/kernel/check.h"
+#include "reenact/kernel/mutex.h"
+#include "reenact/kernel/rng.h"
+
+namespace reenact {
+
+namespace {
+
+class InlinePool final : public Pool {
+ public:
+  std::size_t workers() const override { return 0; }
+  void Drive(Crew* crew) override {
+    while (!crew->Finished()) crew->Work(0);
+  }
+};
+
+class ShuffledPool final : public Pool {
+ public:
+  explicit ShuffledPool(std::uint64_t seed) : rng_(Seed{seed}) {}
+
+  std::size_t workers() const override { return 1; }
+  bool chooses() const override { return true; }
+  void Drive(Crew* crew) override {
+    while (!crew->Finished()) {
+      const std::size_t choices = crew->Choices();
+      REENACT_CHECK(choices > 0);
+      crew->Choose(rng_.Below(choices));
+    }
+  }
+
+ private:
+  Rng rng_;
+};
+
+// Threads that wait first in an empty loop, then by yielding, then asleep.
+class ThreadPool final : public Pool {
+ public:
+  explicit ThreadPool(std::size_t workers) : workers_(workers) {
+    for (std::size_t worker = 1; worker < workers; ++worker) {
+      threads_.emplace_back([this, worker] { Loop(worker); });
+    }
+  }
+
+  ~ThreadPool() override {
+    {
+      MutexLock lock(&mutex_);
+      stopping_ = true;
+      changed_.SignalAll();
+    }
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  std::size_t workers() const override { return workers_; }
+
+  void Drive(Crew* crew) override {
+    {
+      MutexLock lock(&mutex_);
+      crew_ = crew;
+      ++drive_;
+      changed_.SignalAll();
+    }
+    Help(crew, 0);
+    MutexLock lock(&mutex_);
+    crew_ = nullptr;
+    epoch_.fetch_add(1);
+    changed_.SignalAll();
+    while (helping_ > 0) changed_.Wait(&mutex_);
+  }
+
+  void Wake() override {
+    // Sequentially consistent, as is the other side in Sleep(): either the
+    // sleeper sees the new epoch or this sees the sleeper.
+    epoch_.fetch_add(1);
+    if (sleeping_.load() == 0) return;
+    MutexLock lock(&mutex_);
+    changed_.SignalAll();
+  }
+
+ private:
+  static constexpr int kSpins = 200;
+  static constexpr int kYields = 20;
+  static constexpr std::uint64_t kSleepMs = 20;
+
+  void Loop(std::size_t worker) {
+    std::uint64_t joined = 0;  // each drive is joined once
+    for (;;) {
+      Crew* crew = nullptr;
+      {
+        MutexLock lock(&mutex_);
+        while (!stopping_ && (crew_ == nullptr || drive_ == joined)) {
+          changed_.Wait(&mutex_);
+        }
+        if (stopping_) return;
+        crew = crew_;
+        joined = drive_;
+        ++helping_;
+      }
+      Help(crew, worker);
+      MutexLock lock(&mutex_);
+      --helping_;
+      changed_.SignalAll();
+    }
+  }
+
+  void Help(Crew* crew, std::size_t worker) {
+    int idle = 0;
+    for (;;) {
+      const std::uint64_t epoch = epoch_.load();
+      if (crew->Work(worker)) {
+        idle = 0;
+        continue;
+      }
+      if (crew->Finished()) break;
+      ++idle;
+      if (idle <= kSpins) {
+        __builtin_ia32_pause();
+      } else if (idle <= kSpins + kYields) {
+        std::this_thread::yield();
+      } else {
+        Sleep(epoch);
+      }
+    }
+    Wake();  // the others see that it has finished
+  }
+
+  void Sleep(std::uint64_t epoch) {
+    MutexLock lock(&mutex_);
+    sleeping_.fetch_add(1);
+    // The time-out is a belt to the braces; a missed wake costs it, no more.
+    if (epoch_.load() == epoch) changed_.WaitFor(&mutex_, kSleepMs);
+    sleeping_.fetch_sub(1);
+  }
+
+  const std::size_t workers_;
+  std::atomic<std::uint64_t> epoch_{0};
+  std::atomic<int> sleeping_{0};
+  Mutex mutex_;
+  CondVar changed_;
+  Crew* crew_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  std::uint64_t drive_ ABSL_GUARDED_BY(mutex_) = 0;  // rises with each Drive()
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  int helping_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace
+
+std::unique_ptr<Pool> NewInlinePool() { return std::make_unique<InlinePool>(); }
+
+std::unique_ptr<Pool> NewThreadPool(std::size_t workers) {
+  REENACT_CHECK(workers > 0);
+  return std::make_unique<ThreadPool>(workers);
+}
+
+std::unique_ptr<Pool> NewShuffledPool(std::uint64_t seed) {
+  return std::make_unique<ShuffledPool>(seed);
+}
+
+}  // namespace reenact

@@ -1,0 +1,119 @@
+// A ticket in flight: what it is, what it waits for, and what came of it.
+
+#ifndef REENACT_WORKERS_SLOT_H_
+#define REENACT_WORKERS_SLOT_H_
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "reenact/kernel/bytes.h"
+#include "reenact/kernel/event.h"
+#include "reenact/kernel/ids.h"
+#include "reenact/kernel/outcome.h"
+#include "reenact/kernel/reducer.h"
+#include "reenact/workers/cells.h"
+
+namespace reenact {
+
+struct Slot;
+
+// A unit with its place in history.
+struct Ticket {
+  EventId event_id;
+  Round round;
+  LogicalTime time;
+  UnitKind kind = UnitKind::kEvent;
+  Cause cause;
+  ReducerId reducer = kNoReducer;
+  const Reducer* code = nullptr;  // null: a control command
+  std::string key;
+  std::string schema;
+  Bytes payload;
+};
+
+// A cell that a ticket declares to touch. Written by the ordered role before
+// the ticket is issued, constant until its slot is used again.
+struct Touch {
+  Cell* cell = nullptr;
+  bool write = false;
+  Slot* slot = nullptr;  // whose touch it is
+  std::uint64_t event_id = 0;
+  Touch* older = nullptr;        // the write before, if uncommitted at issue
+  Touch* next_waiter = nullptr;  // in the list of the slot it waits for
+};
+
+// What one run of a step came to. Whoever runs the step fills it; it is
+// constant once the slot says that it is done.
+struct StepResult {
+  struct Read {
+    Cell* cell;
+    const Version* version;
+  };
+  struct Write {
+    Cell* cell;
+    const Version* version;  // the result's own until it is settled
+  };
+  struct Pending {
+    Cell* cell;
+    Update update;
+  };
+  struct Scan {
+    ReducerId reducer;
+    std::string from;
+    std::string to;  // what lies beyond does not matter; empty: no upper end
+    EventId as_of;
+  };
+
+  StepOutcome outcome;
+  std::vector<Read> reads;       // each cell once, in order of first read
+  std::vector<Write> writes;     // each cell once, in order of first write
+  std::vector<Pending> updates;  // in the order they were applied
+  std::vector<Scan> scans;
+  Bytes entries;         // StepScheduled and the outcome, encoded
+  bool impure = false;   // a second run on the same reads differed
+  bool settled = false;  // its versions were published or discarded
+
+  // Forgets everything and keeps the memory. REQUIRES: settled, or no writes.
+  void Clear();
+};
+
+// A place for one ticket in the window's ring.
+struct Slot {
+  enum class State : std::uint32_t {
+    kFree,
+    kIssued,
+    kRunning,
+    kDone,    // results[0] counts
+    kRedone,  // results[1] counts: the ticket was run again in its turn
+  };
+
+  Ticket ticket;
+  Cell* own = nullptr;         // null: a control command
+  std::vector<Touch> touches;  // own cell first
+
+  // One for being claimed, one for each predecessor that is not done.
+  std::atomic<int> blockers{0};
+  // Touches of later tickets that wait for this one; Closed() once it is done.
+  std::atomic<Touch*> waiters{nullptr};
+  std::atomic<State> state{State::kFree};
+
+  StepResult results[2];
+
+  bool done() const {
+    const State now = state.load(std::memory_order_acquire);
+    return now == State::kDone || now == State::kRedone;
+  }
+  // REQUIRES: done().
+  const StepResult& result() const {
+    return results[state.load(std::memory_order_acquire) == State::kRedone];
+  }
+
+  static Touch* Closed() { return reinterpret_cast<Touch*>(1); }
+};
+
+}  // namespace reenact
+
+#endif  // REENACT_WORKERS_SLOT_H_

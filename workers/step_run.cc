@@ -1,0 +1,480 @@
+#include "reenact/workers/step_run.h"
+
+#include <algorithm>
+#include <exception>
+#include <map>
+
+#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/check.h"
+
+namespace reenact {
+
+namespace {
+
+// Beyond so many reads or writes a step looks them up in a hash table.
+constexpr std::size_t kLinear = 16;
+// How long a read waits for a step that runs at this moment: about as long as a
+// hand-over costs, in turns of an empty loop.
+constexpr int kReadSpins = 512;
+
+constexpr FailureCode kNoFailure = static_cast<FailureCode>(0);
+
+FailureCode CodeOf(const absl::Status& refusal) {
+  return static_cast<FailureCode>(refusal.raw_code());
+}
+
+bool SameVersions(const Version* a, const Version* b) {
+  return a->state() == b->state();
+}
+
+// Whether the two runs saw the same versions, so that they must agree.
+bool SameReads(const StepResult& a, const StepResult& b) {
+  const std::size_t common = std::min(a.reads.size(), b.reads.size());
+  for (std::size_t i = 0; i < common; ++i) {
+    if (a.reads[i].cell != b.reads[i].cell) return true;  // then they disagree
+    if (a.reads[i].version->stamp != b.reads[i].version->stamp) return false;
+  }
+  for (std::size_t i = 0; i < std::min(a.scans.size(), b.scans.size()); ++i) {
+    if (a.scans[i].as_of != b.scans[i].as_of) return false;
+  }
+  return true;
+}
+
+bool SameWrites(const StepResult& a, const StepResult& b) {
+  return std::equal(
+      a.writes.begin(), a.writes.end(), b.writes.begin(), b.writes.end(),
+      [](const StepResult::Write& x, const StepResult::Write& y) {
+        return x.cell == y.cell && SameVersions(x.version, y.version);
+      });
+}
+
+bool SameUpdates(const StepResult& a, const StepResult& b) {
+  return std::equal(
+      a.updates.begin(), a.updates.end(), b.updates.begin(), b.updates.end(),
+      [](const StepResult::Pending& x, const StepResult::Pending& y) {
+        return x.cell == y.cell && x.update == y.update;
+      });
+}
+
+bool SameOutcome(const StepResult& a, const StepResult& b) {
+  if (a.outcome.failure != b.outcome.failure) return false;
+  if (a.outcome.failure) return true;
+  return SameWrites(a, b) && SameUpdates(a, b) &&
+         a.outcome.raised == b.outcome.raised &&
+         a.outcome.effects == b.outcome.effects;
+}
+
+}  // namespace
+
+void StepResult::Clear() {
+  REENACT_CHECK(settled || writes.empty());
+  writes.clear();
+  settled = false;
+  outcome.failure.reset();
+  outcome.raised.clear();
+  outcome.effects.clear();
+  reads.clear();
+  updates.clear();
+  scans.clear();
+  entries.clear();
+  impure = false;
+}
+
+std::optional<ReducerId> StepRules::Find(std::string_view name) const {
+  // A handful of names: a linear search beats a table.
+  for (std::size_t i = 0; i < reducers.size(); ++i) {
+    if (reducers[i] != nullptr && reducers[i]->name() == name) {
+      return static_cast<ReducerId>(i);
+    }
+  }
+  return std::nullopt;
+}
+
+StepRun::StepRun(CellTable* cells, const StepRules* rules,
+                 const std::atomic<std::uint64_t>* committed)
+    : cells_(cells), rules_(rules), committed_(committed) {}
+
+StepRun::~StepRun() = default;
+
+void StepRun::Run(Slot* slot, RunMode mode, StepResult* result) {
+  slot_ = slot;
+  ticket_ = &slot->ticket;
+  result_ = result;
+  event_ = EventView{ticket_->code->name(), ticket_->key, ticket_->schema,
+                     ticket_->payload};
+  stamp_ = (ticket_->event_id.value << 1) | (mode == RunMode::kAgain ? 1 : 0);
+  in_turn_ = mode != RunMode::kSpeculative;
+  fuel_ = rules_->limits.fuel_max;
+  output_bytes_ = 0;
+  rng_.reset();
+  if (!read_index_.empty()) read_index_.clear();
+  if (!write_index_.empty()) write_index_.clear();
+
+  const FailureCode code = CallStep();
+  if (code != kNoFailure) {
+    DropWrites();
+    result_->updates.clear();
+    result_->outcome.raised.clear();
+    result_->outcome.effects.clear();
+    result_->outcome.failure = code;
+  }
+}
+
+FailureCode StepRun::CallStep() {
+  try {
+    const absl::Status refusal = ticket_->code->Step(*this);
+    return refusal.ok() ? kNoFailure : CodeOf(refusal);
+  } catch (const Abort& abort) {
+    return abort.code;
+  } catch (...) {
+    return FailureCode::kException;
+  }
+}
+
+void StepRun::RunTwice(Slot* slot, RunMode mode, StepObserver* observer,
+                       StepResult* result) {
+  if (observer != nullptr) observer->Begin(0, slot->ticket);
+  Run(slot, mode, result);
+  if (observer != nullptr) {
+    observer->End(0, slot->ticket, *result);
+    observer->Begin(1, slot->ticket);
+  }
+  Run(slot, mode, &second_);
+  if (observer != nullptr) observer->End(1, slot->ticket, second_);
+  result->impure =
+      SameReads(*result, second_) && !SameOutcome(*result, second_);
+  for (StepResult::Write& write : second_.writes) {
+    Version::Free(write.version);
+  }
+  second_.writes.clear();
+  second_.Clear();
+}
+
+void StepRun::DropWrites() {
+  // Nobody has seen them: the slot is not done.
+  for (StepResult::Write& write : result_->writes) {
+    Version::Free(write.version);
+  }
+  result_->writes.clear();
+}
+
+ReducerId StepRun::FindReducer(std::string_view name) {
+  const std::optional<ReducerId> found = rules_->Find(name);
+  if (!found) throw Abort{FailureCode::kUnknownReducer};
+  return *found;
+}
+
+Cell* StepRun::FindCell(std::string_view reducer, std::string_view key) {
+  if (key == ticket_->key && reducer == event_.reducer) return slot_->own;
+  const ReducerId id = FindReducer(reducer);
+  CheckKey(key);
+  for (const Touch& touch : slot_->touches) {
+    if (touch.cell->reducer == id && touch.cell->key == key) return touch.cell;
+  }
+  return cells_->Find(id, key, ticket_->event_id);
+}
+
+void StepRun::CheckKey(std::string_view key) {
+  if (key.size() > rules_->limits.key_bytes_max || !cbor::IsUtf8(key)) {
+    throw Abort{FailureCode::kInvalidOutput};
+  }
+}
+
+void StepRun::CheckItem(BytesView item) {
+  if (!cbor::Validate(item).ok()) throw Abort{FailureCode::kInvalidOutput};
+}
+
+void StepRun::CountOutput(std::size_t bytes) {
+  output_bytes_ += bytes;
+  if (output_bytes_ > rules_->limits.output_bytes_max) {
+    throw Abort{FailureCode::kTooMuchOutput};
+  }
+}
+
+void StepRun::UseFuel(std::uint64_t amount) {
+  if (amount > fuel_) {
+    fuel_ = 0;
+    throw Abort{FailureCode::kOutOfFuel};
+  }
+  fuel_ -= amount;
+}
+
+const Version* StepRun::Newest(Cell* cell) {
+  if (!in_turn_) {
+    const std::uint64_t self = ticket_->event_id.value;
+    for (Touch* touch = cell->tail.load(std::memory_order_acquire);
+         touch != nullptr; touch = touch->older) {
+      if (touch->event_id >= self) continue;
+      if (touch->event_id <= committed_->load(std::memory_order_acquire)) break;
+      Slot* writer = touch->slot;
+      for (int spins = 0; spins < kReadSpins && !writer->done() &&
+                          writer->state.load(std::memory_order_relaxed) ==
+                              Slot::State::kRunning;
+           ++spins) {
+        __builtin_ia32_pause();
+      }
+      // Not done: what it will write is unknown. Going on with what there is
+      // costs a second run at worst.
+      if (!writer->done()) continue;
+      for (const StepResult::Write& write : writer->result().writes) {
+        if (write.cell == cell) return write.version;
+      }
+    }
+  }
+  return cells_->Load(cell);
+}
+
+const Version* StepRun::FindRead(const Cell* cell) {
+  if (read_index_.empty()) {
+    for (const StepResult::Read& read : result_->reads) {
+      if (read.cell == cell) return read.version;
+    }
+    return nullptr;
+  }
+  const auto it = read_index_.find(cell);
+  return it == read_index_.end() ? nullptr : it->second;
+}
+
+StepResult::Write* StepRun::FindWrite(const Cell* cell) {
+  if (!write_index_.empty()) {
+    const auto it = write_index_.find(cell);
+    return it == write_index_.end() ? nullptr : &result_->writes[it->second];
+  }
+  for (StepResult::Write& write : result_->writes) {
+    if (write.cell == cell) return &write;
+  }
+  return nullptr;
+}
+
+std::optional<BytesView> StepRun::ReadCell(Cell* cell) {
+  if (!result_->updates.empty()) Materialize(cell);
+  if (const StepResult::Write* write = FindWrite(cell)) {
+    return write->version->state();
+  }
+  if (const Version* seen = FindRead(cell)) return seen->state();
+  const Version* version = Newest(cell);
+  result_->reads.push_back({cell, version});
+  if (!read_index_.empty()) {
+    read_index_.emplace(cell, version);
+  } else if (result_->reads.size() > kLinear) {
+    for (const StepResult::Read& read : result_->reads) {
+      read_index_.emplace(read.cell, read.version);
+    }
+  }
+  return version->state();
+}
+
+// Turns this step's updates of a cell that it now reads into a read and a
+// write.
+void StepRun::Materialize(Cell* cell) {
+  std::vector<StepResult::Pending> mine;
+  auto& all = result_->updates;
+  for (auto it = all.begin(); it != all.end();) {
+    if (it->cell != cell) {
+      ++it;
+      continue;
+    }
+    mine.push_back(std::move(*it));
+    it = all.erase(it);
+  }
+  for (const StepResult::Pending& pending : mine) {
+    absl::StatusOr<Bytes> applied = ApplyUpdate(ReadCell(cell), pending.update);
+    if (!applied.ok()) throw Abort{UpdateFailure(applied.status())};
+    WriteCell(cell, *applied);
+  }
+}
+
+void StepRun::WriteCell(Cell* cell, std::optional<BytesView> state) {
+  if (state) {
+    CheckItem(*state);
+    CountOutput(state->size());
+  }
+  if (!result_->updates.empty()) {
+    std::erase_if(result_->updates, [cell](const StepResult::Pending& pending) {
+      return pending.cell == cell;
+    });
+  }
+  const Version* version = Version::New(stamp_, state);
+  if (StepResult::Write* write = FindWrite(cell)) {
+    Version::Free(write->version);
+    write->version = version;
+  } else {
+    result_->writes.push_back({cell, version});
+    IndexWrites();
+  }
+}
+
+void StepRun::IndexWrites() {
+  const auto& writes = result_->writes;
+  if (writes.size() <= kLinear) return;
+  for (std::size_t i = write_index_.empty() ? 0 : writes.size() - 1;
+       i < writes.size(); ++i) {
+    write_index_.emplace(writes[i].cell, i);
+  }
+}
+
+std::optional<BytesView> StepRun::state() {
+  UseFuel(1);
+  return ReadCell(slot_->own);
+}
+
+void StepRun::SetState(BytesView state) {
+  UseFuel(1);
+  WriteCell(slot_->own, state);
+}
+
+void StepRun::DeleteState() {
+  UseFuel(1);
+  WriteCell(slot_->own, std::nullopt);
+}
+
+std::optional<BytesView> StepRun::Read(std::string_view reducer,
+                                       std::string_view key) {
+  UseFuel(1);
+  return ReadCell(FindCell(reducer, key));
+}
+
+void StepRun::Write(std::string_view reducer, std::string_view key,
+                    BytesView state) {
+  UseFuel(1);
+  WriteCell(FindCell(reducer, key), state);
+}
+
+void StepRun::Delete(std::string_view reducer, std::string_view key) {
+  UseFuel(1);
+  WriteCell(FindCell(reducer, key), std::nullopt);
+}
+
+std::vector<std::pair<std::string, Bytes>> StepRun::Scan(
+    std::string_view reducer, std::string_view from, std::string_view to,
+    std::size_t limit) {
+  UseFuel(1);
+  const ReducerId id = FindReducer(reducer);
+  // This step's own updates of the range count too.
+  std::vector<Cell*> updated;
+  for (const StepResult::Pending& pending : result_->updates) {
+    if (pending.cell->reducer == id) updated.push_back(pending.cell);
+  }
+  for (Cell* cell : updated) Materialize(cell);
+
+  std::map<std::string_view, const Version*> own;
+  for (const StepResult::Write& write : result_->writes) {
+    const std::string& key = write.cell->key;
+    if (write.cell->reducer == id && key >= from && (to.empty() || key < to)) {
+      own.emplace(key, write.version);
+    }
+  }
+
+  std::vector<std::pair<std::string, Bytes>> found;
+  EventId as_of;
+  absl::Status status;
+  const std::size_t wanted = limit + own.size();  // own deletions hide some
+  if (in_turn_) {
+    as_of.value = committed_->load(std::memory_order_acquire);
+    status = cells_->Scan(id, from, to, wanted, &found);
+  } else {
+    ReaderLock lock(*cells_);
+    as_of.value = committed_->load(std::memory_order_acquire);
+    status = cells_->Scan(id, from, to, wanted, &found);
+  }
+  if (!status.ok()) cells_->Fail(status);
+
+  // What lies beyond the last cell found does not matter if there are enough.
+  std::string end(to);
+  if (found.size() == wanted && !found.empty()) {
+    end = found.back().first + '\0';
+  }
+  result_->scans.push_back({id, std::string(from), std::move(end), as_of});
+
+  for (const auto& [key, version] : own) {
+    const auto at = std::lower_bound(
+        found.begin(), found.end(), key,
+        [](const auto& pair, std::string_view k) { return pair.first < k; });
+    const bool there = at != found.end() && at->first == key;
+    const std::optional<BytesView> state = version->state();
+    if (there && state) {
+      at->second = *state;
+    } else if (there) {
+      found.erase(at);
+    } else if (state) {
+      found.emplace(at, key, *state);
+    }
+  }
+  if (found.size() > limit) found.resize(limit);
+  UseFuel(found.size());
+  return found;
+}
+
+void StepRun::Apply(std::string_view reducer, std::string_view key,
+                    Update update) {
+  UseFuel(1);
+  Cell* cell = FindCell(reducer, key);
+  if (!update.item.empty() || update.op == Update::Op::kUnion ||
+      update.op == Update::Op::kAppend) {
+    CheckItem(update.item);
+  }
+  if (!cbor::IsUtf8(update.field)) throw Abort{FailureCode::kInvalidOutput};
+  CountOutput(16 + update.item.size() + update.field.size());
+  if (FindWrite(cell) != nullptr) {
+    absl::StatusOr<Bytes> applied = ApplyUpdate(ReadCell(cell), update);
+    if (!applied.ok()) throw Abort{UpdateFailure(applied.status())};
+    WriteCell(cell, *applied);
+    return;
+  }
+  result_->updates.push_back({cell, std::move(update)});
+}
+
+void StepRun::Raise(Event event) { RaiseEvent(std::move(event), std::nullopt); }
+
+void StepRun::RaiseAt(LogicalTime due, Event event) {
+  RaiseEvent(std::move(event), due);
+}
+
+void StepRun::RaiseEvent(Event event, std::optional<LogicalTime> due) {
+  UseFuel(1);
+  if (result_->outcome.raised.size() >= rules_->limits.events_max) {
+    throw Abort{FailureCode::kTooManyEvents};
+  }
+  const ReducerId id = FindReducer(event.reducer);
+  CheckKey(event.key);
+  CheckItem(event.payload);
+  if (!cbor::IsUtf8(event.schema) ||
+      event.payload.size() > rules_->limits.payload_bytes_max) {
+    throw Abort{FailureCode::kInvalidOutput};
+  }
+  CountOutput(event.key.size() + event.schema.size() + event.payload.size());
+  result_->outcome.raised.push_back({id, std::move(event.key),
+                                     std::move(event.schema),
+                                     std::move(event.payload), due});
+}
+
+void StepRun::Intend(EffectIntent intent) {
+  UseFuel(1);
+  if (result_->outcome.effects.size() >= rules_->limits.effects_max) {
+    throw Abort{FailureCode::kTooManyEffects};
+  }
+  CheckItem(intent.params);
+  if (!cbor::IsUtf8(intent.kind) || !cbor::IsUtf8(intent.capability)) {
+    throw Abort{FailureCode::kInvalidOutput};
+  }
+  CountOutput(intent.kind.size() + intent.capability.size() +
+              intent.params.size() + intent.idempotency.size());
+  result_->outcome.effects.push_back(std::move(intent));
+}
+
+Rng& StepRun::rng() {
+  UseFuel(1);
+  if (!rng_) {
+    rng_.emplace(StepSeed(rules_->world_seed, ticket_->event_id, event_.reducer,
+                          event_.key));
+  }
+  return *rng_;
+}
+
+FailureCode UpdateFailure(const absl::Status& status) {
+  return status.code() == absl::StatusCode::kOutOfRange
+             ? FailureCode::kOutOfBounds
+             : FailureCode::kTypeMismatch;
+}
+
+}  // namespace reenact

@@ -1,0 +1,357 @@
+#include "reenact/workers/window.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "reenact/kernel/check.h"
+
+namespace reenact {
+
+namespace {
+
+// What one claim should keep a worker busy for: long against the cost of
+// claiming, short against what the other workers could do meanwhile.
+constexpr std::uint64_t kClaimNs = 8000;
+constexpr std::uint64_t kClaimMax = 32;
+
+std::uint64_t NowNs() {
+  // A hint for the size of claims; nothing recorded depends on it.
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(
+          std::chrono::steady_clock::now().time_since_epoch())
+          .count());
+}
+
+}  // namespace
+
+struct alignas(64) Window::Worker {
+  Worker(CellTable* cells, const StepRules* rules,
+         const std::atomic<std::uint64_t>* committed)
+      : run(cells, rules, committed) {}
+
+  StepRun run;
+  std::vector<Slot*> runnable;
+};
+
+// Hands what Reducer::Touch() declares to a slot.
+class Window::Collector final : public TouchSet {
+ public:
+  Collector(Window* window, Slot* slot) : window_(window), slot_(slot) {}
+
+  void Reads(std::string_view reducer, std::string_view key) override {
+    Add(reducer, key, false);
+  }
+  void Writes(std::string_view reducer, std::string_view key) override {
+    Add(reducer, key, true);
+  }
+
+ private:
+  void Add(std::string_view reducer, std::string_view key, bool write) {
+    // What does not exist cannot be waited for; the step finds out by itself.
+    const std::optional<ReducerId> id = window_->rules_->Find(reducer);
+    if (!id || key.size() > window_->rules_->limits.key_bytes_max) return;
+    window_->AddTouch(
+        slot_, window_->cells_->Find(*id, key, slot_->ticket.event_id), write);
+  }
+
+  Window* window_;
+  Slot* slot_;
+};
+
+Window::Window(CellTable* cells, const StepRules* rules, Encode encode,
+               EventId committed, const Options& options)
+    : cells_(cells),
+      rules_(rules),
+      encode_(std::move(encode)),
+      size_(options.size),
+      mask_(2 * options.size - 1),
+      options_(options),
+      slots_(new Slot[2 * options.size]),
+      committed_(committed.value),
+      issued_(committed.value),
+      claimed_(committed.value) {
+  REENACT_CHECK(size_ > 0 && (size_ & (size_ - 1)) == 0);
+  for (std::size_t i = 0; i < std::max<std::size_t>(1, options.workers); ++i) {
+    workers_.push_back(std::make_unique<Worker>(cells, rules, &committed_));
+  }
+  ordered_ = std::make_unique<Worker>(cells, rules, &committed_);
+}
+
+Window::~Window() {
+  // A world that failed may leave steps that nobody committed.
+  for (std::size_t i = 0; i < 2 * size_; ++i) {
+    for (StepResult& result : slots_[i].results) {
+      if (result.settled) continue;
+      for (StepResult::Write& write : result.writes) {
+        Version::Free(write.version);
+      }
+    }
+  }
+}
+
+Slot* Window::Issue(Ticket&& ticket, bool serial) {
+  const std::uint64_t id = ticket.event_id.value;
+  REENACT_CHECK(HasRoom() && id == issued().value + 1);
+  Slot* slot = &At(id);
+  slot->ticket = std::move(ticket);
+  slot->touches.clear();
+  slot->own = nullptr;
+  for (StepResult& result : slot->results) result.Clear();
+  slot->waiters.store(nullptr, std::memory_order_relaxed);
+  slot->state.store(Slot::State::kIssued, std::memory_order_relaxed);
+  if (slot->ticket.code != nullptr) {
+    slot->own = cells_->Find(slot->ticket.reducer, slot->ticket.key,
+                             slot->ticket.event_id);
+  }
+  if (serial) {
+    REENACT_CHECK(issued().value == committed().value);
+    claimed_.store(id, std::memory_order_relaxed);
+  } else {
+    slot->blockers.store(1, std::memory_order_relaxed);
+    if (slot->own != nullptr) CollectTouches(slot);
+    Link(slot);
+  }
+  issued_.store(id, std::memory_order_release);
+  return slot;
+}
+
+void Window::CollectTouches(Slot* slot) {
+  AddTouch(slot, slot->own, true);
+  Collector collector(this, slot);
+  try {
+    slot->ticket.code->Touch(
+        EventView{slot->ticket.code->name(), slot->ticket.key,
+                  slot->ticket.schema, slot->ticket.payload},
+        collector);
+  } catch (...) {
+    // Touches are hints: the step says what is wrong, in its turn.
+  }
+}
+
+void Window::AddTouch(Slot* slot, Cell* cell, bool write) {
+  for (Touch& touch : slot->touches) {
+    if (touch.cell != cell) continue;
+    touch.write = touch.write || write;
+    return;
+  }
+  slot->touches.push_back(
+      Touch{cell, write, slot, slot->ticket.event_id.value, nullptr, nullptr});
+}
+
+void Window::Link(Slot* slot) {
+  // The touches stay where they are from here on.
+  for (Touch& touch : slot->touches) {
+    Touch* before = touch.cell->tail.load(std::memory_order_relaxed);
+    if (before != nullptr) {
+      slot->blockers.fetch_add(1, std::memory_order_relaxed);
+      if (!WaitFor(before->slot, &touch)) {
+        slot->blockers.fetch_sub(1, std::memory_order_relaxed);
+      }
+    }
+    if (touch.write) {
+      touch.older = before;
+      touch.cell->tail.store(&touch, std::memory_order_release);
+    }
+  }
+}
+
+// Puts `touch` in line behind `predecessor`; false if that is done already.
+bool Window::WaitFor(Slot* predecessor, Touch* touch) {
+  Touch* head = predecessor->waiters.load(std::memory_order_acquire);
+  do {
+    if (head == Slot::Closed()) return false;
+    touch->next_waiter = head;
+  } while (!predecessor->waiters.compare_exchange_weak(
+      head, touch, std::memory_order_release, std::memory_order_acquire));
+  return true;
+}
+
+Slot* Window::Next() {
+  const std::uint64_t next = committed().value + 1;
+  return next <= issued().value ? &At(next) : nullptr;
+}
+
+void Window::RunStep(Slot* slot, RunMode mode, StepRun* run,
+                     StepResult* result) {
+  if (slot->ticket.code != nullptr) {
+    if (options_.run_twice) {
+      run->RunTwice(slot, mode, options_.observer, result);
+    } else {
+      if (options_.observer != nullptr) {
+        options_.observer->Begin(0, slot->ticket);
+      }
+      run->Run(slot, mode, result);
+      if (options_.observer != nullptr) {
+        options_.observer->End(0, slot->ticket, *result);
+      }
+    }
+  }
+  encode_(*slot, result);
+}
+
+void Window::RunInTurn(Slot* slot) {
+  // A sample of the cost tells when steps have become worth handing over.
+  const bool sampled = options_.workers > 0 && inline_count_++ % 64 == 0;
+  const std::uint64_t start = sampled ? NowNs() : 0;
+  RunStep(slot, RunMode::kInTurn, &ordered_->run, &slot->results[0]);
+  slot->state.store(Slot::State::kDone, std::memory_order_release);
+  if (sampled) ObserveCost(NowNs() - start);
+}
+
+void Window::RunAgain(Slot* slot) {
+  // Into the other result: readers may be looking at the first.
+  RunStep(slot, RunMode::kAgain, &ordered_->run, &slot->results[1]);
+  slot->state.store(Slot::State::kRedone, std::memory_order_release);
+}
+
+void Window::Committed(Slot* slot) {
+  Unlink(slot);
+  committed_.store(slot->ticket.event_id.value, std::memory_order_release);
+}
+
+// Nobody needs to look for this ticket's writes any more: they are committed.
+void Window::Unlink(Slot* slot) {
+  for (Touch& touch : slot->touches) {
+    if (touch.cell->tail.load(std::memory_order_relaxed) == &touch) {
+      touch.cell->tail.store(nullptr, std::memory_order_release);
+    }
+  }
+}
+
+bool Window::IsCurrent(const Slot& slot, const StepResult& result) const {
+  for (const StepResult::Read& read : result.reads) {
+    const Version* now = read.cell->committed.load(std::memory_order_acquire);
+    if (now->stamp != read.version->stamp) return false;
+  }
+  for (const StepResult::Scan& scan : result.scans) {
+    if (!ScanIsCurrent(slot, scan)) return false;
+  }
+  return true;
+}
+
+// Whether no ticket between the scan and its own wrote into the scanned range.
+bool Window::ScanIsCurrent(const Slot& slot,
+                           const StepResult::Scan& scan) const {
+  const auto in_range = [&scan](const Cell* cell) {
+    return cell->reducer == scan.reducer && cell->key >= scan.from &&
+           (scan.to.empty() || cell->key < scan.to);
+  };
+  for (std::uint64_t id = scan.as_of.value + 1; id < slot.ticket.event_id.value;
+       ++id) {
+    const StepResult& other = At(id).result();
+    for (const StepResult::Write& write : other.writes) {
+      if (in_range(write.cell)) return false;
+    }
+    for (const StepResult::Pending& update : other.updates) {
+      if (in_range(update.cell)) return false;
+    }
+  }
+  return true;
+}
+
+void Window::DiscardWrites(const Slot& slot, StepResult* result) {
+  for (StepResult::Write& write : result->writes) {
+    cells_->Discard(write.version, slot.ticket.event_id);
+  }
+  // The list itself stays: readers may be looking at it.
+  result->settled = true;
+}
+
+std::size_t Window::RunSome(std::size_t index) {
+  const std::uint64_t cost = step_cost_ns();
+  const std::uint64_t want =
+      cost == 0 ? 1 : std::clamp<std::uint64_t>(kClaimNs / cost, 1, kClaimMax);
+  std::uint64_t from = claimed_.load(std::memory_order_relaxed);
+  std::uint64_t to = 0;
+  do {
+    const std::uint64_t issued = issued_.load(std::memory_order_acquire);
+    if (from >= issued) return 0;
+    to = std::min(from + want, issued);
+  } while (!claimed_.compare_exchange_weak(from, to, std::memory_order_acq_rel,
+                                           std::memory_order_relaxed));
+
+  Worker* worker = workers_[index].get();
+  const std::uint64_t start = NowNs();
+  std::size_t ran = 0;
+  for (std::uint64_t id = from + 1; id <= to; ++id) {
+    Slot* slot = &At(id);
+    if (slot->blockers.fetch_sub(1, std::memory_order_acq_rel) != 1) {
+      waits_.fetch_add(1, std::memory_order_relaxed);
+      continue;
+    }
+    worker->runnable.push_back(slot);
+    while (!worker->runnable.empty()) {
+      Slot* next = worker->runnable.back();
+      worker->runnable.pop_back();
+      Execute(next, worker);
+      ++ran;
+    }
+  }
+  if (ran > 0) ObserveCost((NowNs() - start) / ran);
+  return ran == 0 ? 1 : ran;
+}
+
+void Window::ObserveCost(std::uint64_t ns_per_step) {
+  const std::uint64_t old = step_cost_ns();
+  cost_ns_.store(old == 0 ? ns_per_step : (7 * old + ns_per_step) / 8,
+                 std::memory_order_relaxed);
+}
+
+void Window::Execute(Slot* slot, Worker* worker) {
+  slot->state.store(Slot::State::kRunning, std::memory_order_relaxed);
+  RunStep(slot, RunMode::kSpeculative, &worker->run, &slot->results[0]);
+  slot->state.store(Slot::State::kDone, std::memory_order_release);
+  Release(slot, &worker->runnable);
+}
+
+// Lets the tickets go that waited for this one only.
+void Window::Release(Slot* slot, std::vector<Slot*>* runnable) {
+  Touch* waiter =
+      slot->waiters.exchange(Slot::Closed(), std::memory_order_acq_rel);
+  const std::size_t first = runnable->size();
+  while (waiter != nullptr) {
+    // Read before the ticket is released: its slot is its own from then on.
+    Touch* next = waiter->next_waiter;
+    Slot* freed = waiter->slot;
+    if (freed->blockers.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      runnable->push_back(freed);
+    }
+    waiter = next;
+  }
+  // Taken from the back: the lowest ticket first.
+  std::sort(runnable->begin() + static_cast<std::ptrdiff_t>(first),
+            runnable->end(), [](const Slot* a, const Slot* b) {
+              return a->ticket.event_id > b->ticket.event_id;
+            });
+}
+
+void Window::DrainReady() {
+  std::uint64_t claimed = claimed_.load(std::memory_order_relaxed);
+  for (; claimed < issued().value; ++claimed) {
+    Slot* slot = &At(claimed + 1);
+    if (slot->blockers.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      ready_.push_back(slot);
+    } else {
+      waits_.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+  claimed_.store(claimed, std::memory_order_relaxed);
+}
+
+std::size_t Window::ReadyCount() {
+  DrainReady();
+  return ready_.size();
+}
+
+void Window::RunReady(std::size_t index) {
+  Slot* slot = ready_[index];
+  ready_[index] = ready_.back();
+  ready_.pop_back();
+  Worker* worker = workers_[0].get();
+  worker->runnable.clear();
+  Execute(slot, worker);
+  ready_.insert(ready_.end(), worker->runnable.begin(), worker->runnable.end());
+  worker->runnable.clear();
+}
+
+}  // namespace reenact
