@@ -315,6 +315,16 @@ TEST_CASE("a step encoded in parts has the bytes of the whole", "[journal]") {
   REQUIRE(ToHex(parts) == ToHex(Encoded(scheduled)));
 }
 
+TEST_CASE("a round and an input have one encoding", "[journal]") {
+  const entry::RoundOpened round{Round{3}, LogicalTime{-1}, EventId{7}, 2};
+  const entry::InputAdmitted input{
+      InputId{9}, 1, "a", "", "\x01", "row 9", 0, LogicalTime{5}, 9};
+  Bytes parts;
+  EncodeRoundOpened(round, &parts);
+  EncodeInputAdmitted(input, &parts);
+  REQUIRE(ToHex(parts) == ToHex(Encoded(round) + Encoded(input)));
+}
+
 TEST_CASE("entries are read one after the other from a sequence", "[journal]") {
   const Entry first = entry::SnapshotRequested{InputId{1}};
   const Entry second =

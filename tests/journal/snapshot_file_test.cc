@@ -367,6 +367,43 @@ TEST_CASE("leftovers of a crash are removed, and nothing else is",
         std::vector<EventId>{EventId{9}, EventId{10}});
 }
 
+TEST_CASE("the newest snapshots are kept", "[snapshot]") {
+  const TemporaryDirectory directory;
+  const auto name = [](int event_id) {
+    return "0000000000000000000" + std::to_string(event_id) + ".snap";
+  };
+  for (const int event_id : {3, 1, 9, 7}) {
+    WriteWholeFile(directory / name(event_id), "x");
+  }
+  WriteWholeFile(directory / "notes.txt", "x");
+
+  REQUIRE_OK(RemoveOldSnapshots(directory.path(), 2));
+  CHECK(ListSnapshots(directory.path()).value() ==
+        std::vector<EventId>{EventId{7}, EventId{9}});
+  CHECK(std::filesystem::exists(directory / "notes.txt"));
+
+  REQUIRE_OK(RemoveOldSnapshots(directory.path(), 5));
+  CHECK(ListSnapshots(directory.path())->size() == 2);
+}
+
+TEST_CASE("open work comes back, and is refused with one bit changed",
+          "[snapshot]") {
+  const Bytes bytes = EncodeOpenWork(SomeHeader(), kQueues);
+  const auto contents = DecodeOpenWork(bytes);
+  REQUIRE_OK(contents);
+  CHECK(contents->header == SomeHeader());
+  CHECK(contents->sequencer == kQueues);
+
+  for (std::size_t byte = 0; byte < bytes.size(); ++byte) {
+    CAPTURE(byte);
+    Bytes changed = bytes;
+    changed[byte] = static_cast<char>(changed[byte] ^ 1 << byte % 8);
+    REQUIRE(absl::IsDataLoss(DecodeOpenWork(changed).status()));
+    REQUIRE(absl::IsDataLoss(
+        DecodeOpenWork(BytesView(bytes).substr(0, byte)).status()));
+  }
+}
+
 TEST_CASE("a snapshot is private and replaces a leftover", "[snapshot]") {
   const TemporaryDirectory directory;
   const std::string path = directory / "s.snap";
