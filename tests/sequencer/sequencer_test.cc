@@ -336,6 +336,25 @@ TEST_CASE("an aged queue obeys the limit of its cell", "[sequencer]") {
   CHECK(world.Compose() == Names{"h3", "h4"});
 }
 
+TEST_CASE("looking for aged units ends after as many as a round holds",
+          "[sequencer]") {
+  Scheduling rules;
+  rules.round_limit = 4;
+  rules.entity_round_limit = 1;
+  rules.aging_tickets = 1;
+  World world(rules);
+  for (const char* name : {"h1", "h2", "h3"}) world.Admit("hot", name, 0);
+  world.Admit("seen", "seen", 3);
+  world.Admit("not seen", "not seen", 3);
+  for (int i = 0; i < 4; ++i) world.Admit("calm" + std::to_string(i), "c", 1);
+  world.next = EventId{10};
+  CHECK(world.Compose() == Names{"h1", "seen", "c", "c"});
+  rules.round_limit = 3;
+  world.sequencer.SetScheduling(rules);
+  world.Admit("more", "more", 0);
+  CHECK(world.Compose() == Names{"h2", "not seen", "c"});
+}
+
 TEST_CASE("input is wanted while rounds have room", "[sequencer]") {
   Scheduling rules;
   rules.round_limit = 4;
