@@ -419,8 +419,11 @@ void Sequencer::Impl::CountTakeable() {
 void Sequencer::Impl::Remember(std::string_view id, InputId input) {
   const Submission& latest =
       submissions.emplace_back(Submission{std::string(id), input});
-  // Erased first when it is there: the view in the map must be into the latest.
-  submission_inputs.erase(ToAbsl(id));
+  const auto [known, is_new] =
+      submission_inputs.emplace(ToAbsl(latest.id), input);
+  if (is_new) return;
+  // The view in the map has to be into the latest.
+  submission_inputs.erase(known);
   submission_inputs.emplace(ToAbsl(latest.id), input);
 }
 
