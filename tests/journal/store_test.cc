@@ -207,7 +207,7 @@ TEST_CASE("a closed store refuses, as often as it is asked", "[journal]") {
 }
 
 TEST_CASE("random groups leave what a map says", "[journal]") {
-  const std::uint64_t seed = GENERATE(range(1, 6));
+  const auto seed = GENERATE(range<std::uint64_t>(1, 6));
   AnyStore store(GENERATE(true, false));
   INFO("seed " << seed);
   Rng rng(Seed{seed});

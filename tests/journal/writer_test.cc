@@ -358,7 +358,7 @@ TEST_CASE("who waits for a ticket hears of the error", "[journal]") {
 }
 
 TEST_CASE("HEAD never says more than what is synced", "[journal]") {
-  const std::uint64_t seed = GENERATE(range(1, 9));
+  const auto seed = GENERATE(range<std::uint64_t>(1, 9));
   const SyncPolicy::Kind kind =
       GENERATE(SyncPolicy::Kind::kEveryBlock, SyncPolicy::Kind::kInterval,
                SyncPolicy::Kind::kNone);
