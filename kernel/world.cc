@@ -359,6 +359,8 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   absl::Status Close() override;
 
   absl::StatusOr<StartingPlace> Place() override;
+  absl::StatusOr<std::map<CellRef, Bytes>> Cells() override;
+  absl::StatusOr<Digest> StateDigest() override;
 
  private:
   class SlotStep;
@@ -487,7 +489,6 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   absl::Status feed_status_;
   ScriptedRound scripted_;
   bool scripted_pending_ = false;
-  bool script_done_ = false;
   bool inline_ = false;
   absl::flat_hash_map<std::uint64_t, SubmissionState> live_;  // by InputId
   WorldStats counts_;
@@ -577,7 +578,9 @@ class WorldImpl::SlotStep final : public PendingStep {
 // --- opening -----------------------------------------------------------------
 
 absl::Status WorldImpl::Init() {
-  REENACT_RETURN_IF_ERROR(CheckModules(options_.modules));
+  if (!internals_.config_as_is) {
+    REENACT_RETURN_IF_ERROR(CheckModules(options_.modules));
+  }
   if (options_.window == 0 || (options_.window & (options_.window - 1)) != 0 ||
       options_.window > 65536) {
     return absl::InvalidArgumentError(
@@ -702,11 +705,11 @@ absl::Status WorldImpl::InitDirectory() {
     REENACT_RETURN_IF_ERROR(CreateWorldDirectory(paths_));
   }
   REENACT_ASSIGN_OR_RETURN(ownership_, AcquireOwnership(paths_));
-  if (decision == OpenDecision::kCreate) return CreateWorld();
   // Once more, now that nobody else can change it.
   REENACT_ASSIGN_OR_RETURN(findings, Inspect(paths_));
   decision = Decide(findings);
   REENACT_RETURN_IF_ERROR(RefusalStatus(decision, findings, paths_));
+  if (decision == OpenDecision::kCreate) return CreateWorld();
   return OpenExisting(decision, findings);
 }
 
@@ -1298,13 +1301,10 @@ absl::StatusOr<bool> WorldImpl::PullRow() {
 }
 
 absl::StatusOr<bool> WorldImpl::PullScript() {
-  if (scripted_pending_ || script_done_) return scripted_pending_;
+  if (scripted_pending_) return true;
   scripted_ = ScriptedRound{};
   REENACT_ASSIGN_OR_RETURN(bool more, internals_.script->Next(&scripted_));
-  if (!more) {
-    script_done_ = true;
-    return false;
-  }
+  if (!more) return false;
   REENACT_RETURN_IF_ERROR(CheckRow(scripted_.inputs));
   for (Input& input : scripted_.inputs) Admit(std::move(input), nullptr);
   for (Bytes& control : scripted_.controls) {
@@ -1652,7 +1652,8 @@ void WorldImpl::FinishRound(RoundInFlight& round) {
   }
   changed->clear();
   counts_.journal_bytes += record.entries.size();
-  if (round.barrier() && !options_.path.empty()) {
+  const bool stored = !options_.path.empty() || internals_.want_open_work;
+  if (round.barrier() && stored) {
     // Nothing was composed beyond this round, so this is the state at its end.
     record.open_work = [place = PlaceAfter(round)](const BlockHeader& header,
                                                    const Digest& hash) {
@@ -1951,6 +1952,23 @@ absl::StatusOr<StartingPlace> WorldImpl::Place() {
   place.position = position_;
   sequencer_.Encode(&place.sequencer);
   return place;
+}
+
+absl::StatusOr<std::map<CellRef, Bytes>> WorldImpl::Cells() {
+  std::map<CellRef, Bytes> cells;
+  REENACT_RETURN_IF_ERROR(
+      store_->View()->ScanAll([&cells](ReducerId reducer, std::string_view key,
+                                       EventId, BytesView state) {
+        cells.emplace(CellRef{reducer, std::string(key)}, state);
+        return absl::OkStatus();
+      }));
+  return cells;
+}
+
+absl::StatusOr<Digest> WorldImpl::StateDigest() {
+  REENACT_ASSIGN_OR_RETURN(SnapshotDigests digests,
+                           StateDigestOf(*store_->View()));
+  return digests.state;
 }
 
 }  // namespace

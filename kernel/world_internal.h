@@ -5,11 +5,13 @@
 #define REENACT_KERNEL_WORLD_INTERNAL_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "reenact/kernel/outcome.h"
 #include "reenact/kernel/world.h"
 
 namespace reenact {
@@ -65,6 +67,8 @@ struct WorldInternals {
     CellId cell;
   };
   std::optional<Impure>* impure = nullptr;
+  // Gives the store the open work at each snapshot, as a durable world does.
+  bool want_open_work = false;
   // Never runs steps on the ordering thread because they are short: for tests
   // of what happens when they are not.
   bool never_inline = false;
@@ -74,11 +78,14 @@ struct WorldInternals {
 absl::StatusOr<std::unique_ptr<World>> OpenWorld(WorldOptions options,
                                                  WorldInternals internals);
 
-// The state in a form for a slice: where the world stands now. REQUIRES: idle.
+// Where a world from OpenWorld() stands, for replay. REQUIRES: it is idle.
 class WorldPlace {
  public:
   virtual ~WorldPlace() = default;
   virtual absl::StatusOr<StartingPlace> Place() = 0;
+  // All cells in the store, and their digest.
+  virtual absl::StatusOr<std::map<CellRef, Bytes>> Cells() = 0;
+  virtual absl::StatusOr<Digest> StateDigest() = 0;
 };
 
 }  // namespace reenact
