@@ -104,7 +104,8 @@ class JsonReader final : public Reader {
     return std::optional(*std::move(value));
   }
   absl::StatusOr<bool> Skip() override {
-    REENACT_ASSIGN_OR_RETURN(const auto line, NextText());
+    REENACT_ASSIGN_OR_RETURN(const auto line, NextLine());
+    number_ = line_;
     return line.has_value();
   }
 

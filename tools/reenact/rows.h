@@ -42,7 +42,8 @@ class RowReader {
 
   // The next row; nullopt at the end.
   virtual absl::StatusOr<std::optional<cbor::Value>> Next() = 0;
-  // Passes over the next row without looking into it; false at the end.
+  // Passes over the next row without looking into it (jsonl: the next line,
+  // even an empty one); false at the end.
   virtual absl::StatusOr<bool> Skip() = 0;
 
   // Of the row that was read last: its number, which grows from row to row and
