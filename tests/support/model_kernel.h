@@ -1,0 +1,68 @@
+// A world once more, written to be read: one map of cells, one ticket at a
+// time, no cache, no thread, no speculation. The kernel must give the same
+// bytes.
+//
+// It shares with the kernel what has tests of its own against published vectors
+// or golden bytes: CBOR, the digests, the generator, the encoding of one entry
+// and of a block. Scheduling is tests/sequencer/model.h; steps, updates, limits
+// and what an entry says are here.
+
+#ifndef REENACT_TESTS_SUPPORT_MODEL_KERNEL_H_
+#define REENACT_TESTS_SUPPORT_MODEL_KERNEL_H_
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "reenact/journal/entry.h"
+#include "reenact/kernel/hash.h"
+#include "tests/sequencer/model.h"
+#include "tests/support/worlds.h"
+
+namespace reenact {
+
+class ModelKernel {
+ public:
+  // `config` as Genesis records it; `reducers` by ReducerId.
+  ModelKernel(WorldConfig config,
+              std::vector<std::shared_ptr<const Reducer>> reducers);
+
+  // As World::Feed() with one row for each input.
+  void Feed(const std::vector<Input>& inputs);
+
+  const std::vector<Bytes>& blocks() const { return blocks_; }
+  const StateMap& states() const { return cells_; }
+  std::uint64_t failed() const { return failed_; }
+
+ private:
+  void Admit(const Input& input);
+  std::optional<Round> NextRound() const;
+  LogicalTime TimeOf(Round round) const;
+  void PlayRound(Round round);
+  void PlayTicket(Round round, const Unit& unit, std::vector<Unit>* raised);
+  void Record(const Entry& entry);
+  void EndBlock(Round round, EventId first, std::uint64_t tickets);
+
+  WorldConfig config_;
+  std::vector<std::shared_ptr<const Reducer>> reducers_;
+  SequencerModel sequencer_;
+  StateMap cells_;
+  std::vector<Bytes> blocks_;
+  Digest chain_end_;
+  std::vector<Entry> entries_;   // of the block under construction
+  std::vector<Entry> admitted_;  // of the block after it
+  Round last_round_;
+  LogicalTime time_;
+  LogicalTime input_time_;
+  EventId next_{1};
+  std::uint64_t inputs_ = 0;
+  std::uint64_t position_ = 0;
+  std::uint64_t failed_ = 0;
+};
+
+}  // namespace reenact
+
+#endif  // REENACT_TESTS_SUPPORT_MODEL_KERNEL_H_
