@@ -205,7 +205,8 @@ void CellTable::Evict(EventId committed) {
 bool CellTable::TryDrop(Cell* cell, EventId committed) {
   if (cell->dirty) return false;
   const std::uint64_t last_use = cell->last_use.load(std::memory_order_relaxed);
-  if (last_use > committed.value) return false;
+  // Results of the latest `window_` tickets name cells, and scans look at them.
+  if (last_use + window_ > committed.value) return false;
   // Recently used: spared once, until the hand comes round again.
   if (!cell->spared && last_use + 4 * window_ > committed.value) {
     cell->spared = true;
@@ -216,7 +217,7 @@ bool CellTable::TryDrop(Cell* cell, EventId committed) {
   Shard& shard = ShardOf(view);
   {
     MutexLock lock(&shard.mutex);
-    if (cell->last_use.load(std::memory_order_relaxed) > committed.value) {
+    if (cell->last_use.load(std::memory_order_relaxed) != last_use) {
       return false;
     }
     shard.cells.erase(shard.cells.find(view));

@@ -93,8 +93,8 @@ class CellSource {
 //
 // A version that was replaced at ticket c is freed once ticket c + window has
 // been committed: no ticket that could have seen it is in flight then. A cell
-// is dropped from memory only when it is in the source and no ticket in flight
-// has looked it up.
+// is dropped from memory only when it is in the source and none of the tickets
+// in flight, nor of the `window` before them, has looked it up.
 //
 // Thread safety: Find(), Load() and status() from any thread. What is marked
 // *ordered* only from whoever has the ordered role. Exclusive() keeps committed

@@ -42,6 +42,7 @@ struct Touch {
   Slot* slot = nullptr;  // whose touch it is
   std::uint64_t event_id = 0;
   Touch* older = nullptr;        // the write before, if uncommitted at issue
+  std::uint64_t older_id = 0;    // its ticket; once committed, it is not there
   Touch* next_waiter = nullptr;  // in the list of the slot it waits for
 };
 

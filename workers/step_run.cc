@@ -202,8 +202,14 @@ void StepRun::UseFuel(std::uint64_t amount) {
 const Version* StepRun::Newest(Cell* cell) {
   if (!in_turn_) {
     const std::uint64_t self = ticket_->event_id.value;
+    // A touch of a committed ticket is not followed: its slot may be used again.
+    const auto older = [this](const Touch* touch) {
+      return touch->older_id > committed_->load(std::memory_order_acquire)
+                 ? touch->older
+                 : nullptr;
+    };
     for (Touch* touch = cell->tail.load(std::memory_order_acquire);
-         touch != nullptr; touch = touch->older) {
+         touch != nullptr; touch = older(touch)) {
       if (touch->event_id >= self) continue;
       if (touch->event_id <= committed_->load(std::memory_order_acquire)) break;
       Slot* writer = touch->slot;
