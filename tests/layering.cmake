@@ -1,0 +1,186 @@
+# Who may include what: cmake -DROOT=... -P layering.cmake
+#
+#         kernel/world.cc   kernel/replay.cc      the only two that see everything
+#          │        │         │        │
+#    sequencer/  workers/  committer/ ─┴─▶ journal/
+#          ▼        ▼         ▼              ▼
+#                       kernel/
+#
+# Beside the arrows: threads, locks and atomics, clocks, the standard library's
+# and Abseil's random numbers, and containers without an order are refused in
+# these five folders, but for the exceptions below, each with its reason.
+cmake_minimum_required(VERSION 3.25)
+
+set(arrows_kernel kernel)
+set(arrows_journal kernel journal)
+set(arrows_sequencer kernel sequencer)
+set(arrows_workers kernel workers)
+set(arrows_committer kernel journal committer)
+set(core kernel journal sequencer workers committer)
+set(roots kernel/world.cc kernel/replay.cc)
+
+# What is refused, by kind.
+set(threads "^(thread|mutex|shared_mutex|condition_variable|atomic|future|semaphore|latch|barrier|stop_token|pthread\\.h|stdatomic\\.h|absl/synchronization/.*|reenact/kernel/mutex\\.h)$")
+set(clocks "^(chrono|ctime|time\\.h|sys/time\\.h|absl/time/.*)$")
+set(random "^(random|absl/random/.*)$")
+set(unordered "^(unordered_map|unordered_set|absl/container/(flat|node)_hash_(map|set)\\.h)$")
+set(kinds threads clocks random unordered)
+set(rocksdb "^rocksdb/")
+set(edges "^(nlohmann|CLI|prometheus|benchmark|catch2|rapidcheck)/")
+
+set(exceptions "")
+macro(allow kind file reason)
+  list(APPEND exceptions ${kind}:${file})
+endmacro()
+
+allow(threads kernel/mutex.h "is the one wrapper around std::mutex")
+allow(threads kernel/submission.h "callers wait for what the world's thread does")
+allow(threads kernel/world.cc "flags and counts that other threads read")
+allow(threads kernel/replay.cc "counts what the pool's threads observe")
+allow(threads sequencer/ingress.h "the door for inputs from any thread")
+allow(threads journal/writer.cc "the thread that writes and syncs")
+allow(threads journal/rocksdb_store.cc "any thread reads beside the writing one")
+allow(threads journal/memory_store.cc "any thread reads beside the writing one")
+foreach(file background.h cells.h pool.cc slot.h step_run.h window.h)
+  allow(threads workers/${file} "threads live in workers/")
+endforeach()
+allow(clocks kernel/mutex.h "a wait with a timeout")
+allow(clocks kernel/world.cc "the machine's clock of worlds that ask for it")
+allow(clocks kernel/replay.cc "how often progress is told")
+allow(clocks journal/writer.cc "the interval between syncs; leaves no trace")
+allow(clocks workers/window.cc "what a step costs: whether to hand it out")
+allow(unordered kernel/world.cc "submissions by input; order is not recorded")
+allow(unordered journal/archive.cc "subjects by ticket, looked up only")
+allow(unordered sequencer/sequencer.cc "entities and ids, looked up only")
+allow(unordered workers/cells.h "cells by key; scans sort what they find")
+allow(unordered workers/step_run.h "indexes into vectors that have the order")
+
+set(problems 0)
+
+# Names file and line of an include that is refused.
+function(refuse file name why)
+  file(READ ${ROOT}/${file} text)
+  string(FIND "${text}" "${name}" at)
+  string(SUBSTRING "${text}" 0 ${at} before)
+  string(REGEX MATCHALL "\n" lines "${before}")
+  list(LENGTH lines line)
+  math(EXPR line "${line} + 1")
+  message("${file}:${line}: includes ${name}: ${why}")
+  math(EXPR problems "${problems} + 1")
+  set(problems ${problems} PARENT_SCOPE)
+endfunction()
+
+# The names that `file` includes.
+function(includes_of file result)
+  file(STRINGS ${ROOT}/${file} lines REGEX "^[ \t]*#[ \t]*include[ \t]*[<\"]")
+  set(names "")
+  foreach(line IN LISTS lines)
+    string(REGEX REPLACE "^[^<\"]*[<\"]([^>\"]*)[>\"].*$" "\\1" name "${line}")
+    list(APPEND names ${name})
+  endforeach()
+  set(${result} ${names} PARENT_SCOPE)
+endfunction()
+
+function(files_of folder result)
+  file(GLOB_RECURSE files RELATIVE ${ROOT}
+       ${ROOT}/${folder}/*.h ${ROOT}/${folder}/*.cc)
+  list(SORT files)
+  set(${result} ${files} PARENT_SCOPE)
+endfunction()
+
+foreach(folder IN LISTS core)
+  files_of(${folder} files)
+  if(NOT files)
+    message(FATAL_ERROR "${ROOT}/${folder} has no sources")
+  endif()
+  foreach(file IN LISTS files)
+    includes_of(${file} names)
+    foreach(name IN LISTS names)
+      if(name MATCHES "^reenact/([a-z]+)/" AND NOT file IN_LIST roots AND
+         NOT CMAKE_MATCH_1 IN_LIST arrows_${folder})
+        refuse(${file} ${name} "${folder}/ does not see ${CMAKE_MATCH_1}/")
+      elseif(name MATCHES "^(tools|examples|bench|tests|harness)/")
+        refuse(${file} ${name} "the library does not see what is built on it")
+      elseif(name MATCHES "^(kernel|journal|sequencer|workers|committer)/")
+        refuse(${file} ${name} "spell it reenact/${name}")
+      elseif(name MATCHES ${rocksdb} AND
+             NOT file STREQUAL journal/rocksdb_store.cc)
+        refuse(${file} ${name} "only journal/rocksdb_store.cc knows RocksDB")
+      elseif(name MATCHES ${edges})
+        refuse(${file} ${name} "that library is for the edges")
+      endif()
+      foreach(kind IN LISTS kinds)
+        if(name MATCHES ${${kind}} AND NOT ${kind}:${file} IN_LIST exceptions)
+          refuse(${file} ${name} "${kind}: no exception for this file")
+        endif()
+      endforeach()
+    endforeach()
+  endforeach()
+endforeach()
+
+# The public headers are those that are installed; see kernel/CMakeLists.txt.
+file(READ ${ROOT}/kernel/CMakeLists.txt listing)
+string(REGEX MATCH "HEADERS([^A-Z)]*)" ignored "${listing}")
+string(REGEX MATCHALL "[a-z_]+\\.h" public "${CMAKE_MATCH_1}")
+list(TRANSFORM public PREPEND reenact/kernel/)
+if(NOT reenact/kernel/world.h IN_LIST public)
+  message(FATAL_ERROR "kernel/CMakeLists.txt lists no public headers")
+endif()
+
+# An installed header that includes one that is not would fail far away.
+foreach(header IN LISTS public)
+  string(REGEX REPLACE "^reenact/" "" file ${header})
+  includes_of(${file} names)
+  foreach(name IN LISTS names)
+    if(name MATCHES "^reenact/" AND NOT name IN_LIST public)
+      refuse(${file} ${name} "it is not installed, and ${file} is")
+    endif()
+  endforeach()
+endforeach()
+
+# The command reads journals; examples are what users write, but for these.
+set(example_exceptions
+  # A tool that ships with its example: reads a world without running it.
+  "examples/packages/packages_check.cc:reenact/journal/archive.h"
+  # A generator of workloads, for benchmarks and tests.
+  "examples/bank/generate.cc:reenact/kernel/check.h")
+foreach(folder tools examples)
+  files_of(${folder} files)
+  foreach(file IN LISTS files)
+    includes_of(${file} names)
+    foreach(name IN LISTS names)
+      if("${file}:${name}" IN_LIST example_exceptions)
+        continue()
+      elseif(name MATCHES "^reenact/" AND NOT name IN_LIST public AND
+         NOT (folder STREQUAL tools AND name MATCHES
+              "^reenact/(journal/|kernel/check\\.h$)"))
+        refuse(${file} ${name} "${folder}/ sees public headers")
+      elseif(folder STREQUAL examples AND name MATCHES "^(tools|nlohmann)/")
+        refuse(${file} ${name} "an example is what a user could write")
+      endif()
+    endforeach()
+  endforeach()
+endforeach()
+
+# An exception that nobody needs any more is one that hides the next mistake.
+foreach(exception IN LISTS exceptions)
+  string(REGEX MATCH "^([a-z]+):(.*)$" ignored ${exception})
+  set(kind ${CMAKE_MATCH_1})
+  set(file ${CMAKE_MATCH_2})
+  set(needed FALSE)
+  if(EXISTS ${ROOT}/${file})
+    includes_of(${file} names)
+    foreach(name IN LISTS names)
+      if(name MATCHES ${${kind}})
+        set(needed TRUE)
+      endif()
+    endforeach()
+  endif()
+  if(NOT needed)
+    message(STATUS "${file} has an exception for ${kind} that it does not need")
+  endif()
+endforeach()
+
+if(problems)
+  message(FATAL_ERROR "${problems} includes are refused")
+endif()

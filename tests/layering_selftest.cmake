@@ -1,0 +1,71 @@
+# Plants includes that tests/layering.cmake must refuse into a copy of the
+# sources, one at a time, and checks that it names each:
+#
+#   cmake -DROOT=... -DWORK=... -P layering_selftest.cmake
+cmake_minimum_required(VERSION 3.25)
+
+set(folders kernel journal sequencer workers committer tools examples)
+set(missed 0)
+
+function(look result)
+  execute_process(
+    COMMAND ${CMAKE_COMMAND} -DROOT=${WORK} -P ${ROOT}/tests/layering.cmake
+    RESULT_VARIABLE failed OUTPUT_VARIABLE out ERROR_VARIABLE out)
+  set(${result} "${failed}" PARENT_SCOPE)
+  set(out "${out}" PARENT_SCOPE)
+endfunction()
+
+# plant(file include words): with `include` on line 1 of `file`, the test says
+# "file:1: includes" and `words`.
+function(plant file include words)
+  file(READ ${WORK}/${file} text)
+  file(WRITE ${WORK}/${file} "#include ${include}\n${text}")
+  look(failed)
+  file(WRITE ${WORK}/${file} "${text}")
+  if(failed EQUAL 0 OR NOT out MATCHES "${file}:1: includes [^\n]*${words}")
+    message("missed: ${include} in ${file}\n${out}")
+    math(EXPR missed "${missed} + 1")
+    set(missed ${missed} PARENT_SCOPE)
+  endif()
+endfunction()
+
+file(REMOVE_RECURSE ${WORK})
+foreach(folder IN LISTS folders)
+  file(COPY ${ROOT}/${folder} DESTINATION ${WORK})
+endforeach()
+look(failed)
+if(NOT failed EQUAL 0)
+  message(FATAL_ERROR "the copy itself is refused:\n${out}")
+endif()
+
+# Arrows.
+plant(kernel/cbor.cc "\"reenact/journal/entry.h\"" "does not see journal/")
+plant(kernel/world.h "\"reenact/workers/pool.h\"" "does not see workers/")
+plant(journal/block.cc "\"reenact/sequencer/ingress.h\"" "not see sequencer/")
+plant(sequencer/sequencer.cc "\"reenact/workers/pool.h\"" "not see workers/")
+plant(workers/window.cc "\"reenact/journal/store.h\"" "not see journal/")
+plant(committer/committer.cc "\"reenact/workers/slot.h\"" "not see workers/")
+plant(kernel/hash.cc "\"tools/reenact/json.h\"" "does not see what is built")
+plant(kernel/hash.cc "\"kernel/bytes.h\"" "spell it")
+plant(journal/writer.cc "\"rocksdb/db.h\"" "only journal/rocksdb_store.cc")
+plant(kernel/cbor.cc "<nlohmann/json.hpp>" "for the edges")
+plant(kernel/world.h "\"reenact/kernel/mutex.h\"" "it is not installed")
+plant(tools/reenact/digest.cc "\"reenact/workers/pool.h\"" "public headers")
+plant(examples/counter/counter.cc "\"reenact/journal/store.h\"" "public headers")
+
+# What would make bytes or decisions depend on a schedule, a clock or chance.
+plant(committer/committer.cc "<thread>" "threads")
+plant(sequencer/sequencer.cc "<atomic>" "threads")
+plant(kernel/cbor.cc "<mutex>" "threads")
+plant(journal/entry.cc "\"reenact/kernel/mutex.h\"" "threads")
+plant(sequencer/sequencer.cc "<chrono>" "clocks")
+plant(committer/committer.cc "  <ctime>" "clocks")
+plant(kernel/rng.cc "<random>" "random")
+plant(workers/step_run.cc "\"absl/random/random.h\"" "random")
+plant(journal/snapshot_file.cc "<unordered_map>" "unordered")
+plant(committer/committer.h "\"absl/container/flat_hash_set.h\"" "unordered")
+
+file(REMOVE_RECURSE ${WORK})
+if(missed)
+  message(FATAL_ERROR "${missed} planted includes were missed")
+endif()

@@ -1,0 +1,69 @@
+# Tests of the project as a whole. What they find does not depend on how the
+# library was instrumented, so they run without sanitizers only.
+
+# reenact_skipped_test(NAME REASON): a line in ctest's summary.
+function(reenact_skipped_test name reason)
+  add_test(NAME "${name}" COMMAND ${CMAKE_COMMAND} -E echo "skipped: ${reason}")
+  set_tests_properties("${name}" PROPERTIES
+                       SKIP_REGULAR_EXPRESSION "^skipped: ")
+endfunction()
+
+if(REENACT_SANITIZE)
+  reenact_skipped_test("project: all"
+    "includes, misuses, installation and README are looked at without \
+sanitizers, which do not change what is found")
+  return()
+endif()
+
+add_test(NAME "project: includes go along the arrows"
+  COMMAND ${CMAKE_COMMAND} -DROOT=${PROJECT_SOURCE_DIR}
+          -P ${CMAKE_CURRENT_LIST_DIR}/layering.cmake)
+add_test(NAME "project: an include against the arrows is found"
+  COMMAND ${CMAKE_COMMAND} -DROOT=${PROJECT_SOURCE_DIR}
+          -DWORK=${CMAKE_CURRENT_BINARY_DIR}/layering
+          -P ${CMAKE_CURRENT_LIST_DIR}/layering_selftest.cmake)
+
+add_subdirectory(compile_fail)
+
+if(PROJECT_IS_TOP_LEVEL)
+  add_test(NAME "project: public headers stand alone"
+    COMMAND ${CMAKE_COMMAND} --build ${PROJECT_BINARY_DIR}
+            --target all_verify_interface_header_sets)
+  set_tests_properties("project: public headers stand alone" PROPERTIES
+    RUN_SERIAL ON TIMEOUT 600)
+endif()
+
+# Somebody else's project, against an installation.
+if(REENACT_INSTALL AND REENACT_BUILD_TOOLS)
+  set(installed ${CMAKE_CURRENT_BINARY_DIR}/installed)
+  add_test(NAME "consumer: an installation"
+    COMMAND ${CMAKE_COMMAND} --install ${PROJECT_BINARY_DIR}
+            --prefix ${installed})
+  set_tests_properties("consumer: an installation" PROPERTIES
+    FIXTURES_SETUP installation)
+  add_test(NAME "consumer: a project finds it, builds, and runs a world"
+    COMMAND ${CMAKE_CTEST_COMMAND}
+      --build-and-test ${CMAKE_CURRENT_LIST_DIR}/consumer
+                       ${CMAKE_CURRENT_BINARY_DIR}/consumer
+      --build-generator ${CMAKE_GENERATOR}
+      --build-options -DCMAKE_PREFIX_PATH=${installed}
+                      -DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER}
+                      -DCMAKE_BUILD_TYPE=${CMAKE_BUILD_TYPE}
+      --test-command consumer)
+  add_test(NAME "consumer: the command finds its modules where it is installed"
+    COMMAND ${CMAKE_COMMAND} -DPREFIX=${installed}
+            -DWORK=${CMAKE_CURRENT_BINARY_DIR}/installed_run
+            -P ${CMAKE_CURRENT_LIST_DIR}/consumer/command.cmake)
+  set_tests_properties(
+    "consumer: a project finds it, builds, and runs a world"
+    "consumer: the command finds its modules where it is installed" PROPERTIES
+    FIXTURES_REQUIRED installation TIMEOUT 300)
+endif()
+
+if(REENACT_BUILD_TOOLS)
+  add_test(NAME "readme: its program is the example, and its commands run"
+    COMMAND ${CMAKE_COMMAND} -DROOT=${PROJECT_SOURCE_DIR}
+            -DBIN=${PROJECT_BINARY_DIR}/bin
+            -DWORK=${CMAKE_CURRENT_BINARY_DIR}/readme
+            -P ${CMAKE_CURRENT_LIST_DIR}/readme.cmake)
+endif()
