@@ -172,27 +172,30 @@ void Append(const entry::RoundOpened& round, Bytes* out) {
       .AppendTo(out);
 }
 
-void Append(const entry::InputAdmitted& input, Bytes* out) {
-  const std::uint64_t size = 5U + (input.schema.empty() ? 0U : 1U) +
+// `event` holds key, schema and payload; `input` what the outside said of it.
+template <typename EventPart, typename InputPart>
+void AppendInput(InputId id, ReducerId reducer, const EventPart& event,
+                 const InputPart& input, Bytes* out) {
+  const std::uint64_t size = 5U + (event.schema.empty() ? 0U : 1U) +
                              (input.submission_id.empty() ? 0U : 1U) +
                              (input.priority == kPriorityDefault ? 0U : 1U) +
                              (input.time.value == 0 ? 0U : 1U) +
                              (input.position == 0 ? 0U : 1U);
   EntryHead(EntryKind::kInputAdmitted, size)
       .Unsigned(1)
-      .Unsigned(input.input.value)
+      .Unsigned(id.value)
       .Unsigned(2)
-      .Unsigned(input.reducer)
+      .Unsigned(reducer)
       .Unsigned(3)
-      .TextHead(input.key)
+      .TextHead(event.key)
       .AppendTo(out);
-  out->append(input.key);
-  if (!input.schema.empty()) {
+  out->append(event.key);
+  if (!event.schema.empty()) {
     Heads().Unsigned(4).AppendTo(out);
-    AppendText(input.schema, out);
+    AppendText(event.schema, out);
   }
   Heads().Unsigned(5).AppendTo(out);
-  out->append(input.payload);
+  out->append(event.payload);
   if (!input.submission_id.empty()) {
     Heads().Unsigned(6).AppendTo(out);
     AppendByteString(input.submission_id, out);
@@ -204,6 +207,10 @@ void Append(const entry::InputAdmitted& input, Bytes* out) {
   if (input.time.value != 0) tail.Unsigned(8).Integer(input.time.value);
   if (input.position != 0) tail.Unsigned(9).Unsigned(input.position);
   tail.AppendTo(out);
+}
+
+void Append(const entry::InputAdmitted& input, Bytes* out) {
+  AppendInput(input.input, input.reducer, input, input, out);
 }
 
 void Append(const entry::StepScheduled& step, Bytes* out) {
@@ -664,8 +671,9 @@ void EncodeRoundOpened(const entry::RoundOpened& round, Bytes* out) {
   Append(round, out);
 }
 
-void EncodeInputAdmitted(const entry::InputAdmitted& input, Bytes* out) {
-  Append(input, out);
+void EncodeInputAdmitted(InputId id, ReducerId reducer, const Input& input,
+                         Bytes* out) {
+  AppendInput(id, reducer, input.event, input, out);
 }
 
 void EncodeStepScheduled(EventId event_id, LaneId lane_id, UnitKind kind,

@@ -133,7 +133,8 @@ void EncodeEntry(const Entry& entry, Bytes* out);
 // The parts that workers and the committer write one by one, for speed; each is
 // what EncodeEntry() gives for the same entry.
 void EncodeRoundOpened(const entry::RoundOpened& round, Bytes* out);
-void EncodeInputAdmitted(const entry::InputAdmitted& input, Bytes* out);
+void EncodeInputAdmitted(InputId id, ReducerId reducer, const Input& input,
+                         Bytes* out);
 void EncodeStepScheduled(EventId event_id, LaneId lane_id, UnitKind kind,
                          ReducerId reducer, std::string_view key,
                          const Cause& cause, Bytes* out);

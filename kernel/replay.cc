@@ -92,20 +92,40 @@ class BlockScript final : public RoundScript {
     REENACT_ASSIGN_OR_RETURN(Bytes stored, blocks_->ReadBlock(next_));
     REENACT_ASSIGN_OR_RETURN(BlockView block, DecodeBlock(stored));
     ++next_;
+    controls_ = false;
     round->round = block.header.round;
     cbor::Reader reader(block.entries);
     for (std::uint64_t i = 0; i < block.header.entry_count; ++i) {
       const BytesView rest = block.entries.substr(reader.offset());
-      REENACT_ASSIGN_OR_RETURN(EntryKind kind, PeekEntryKind(rest));
+      const absl::StatusOr<EntryKind> kind = PeekEntryKind(rest);
       // Inputs come first: what follows are consequences.
-      if (kind == EntryKind::kStepScheduled) break;
-      REENACT_ASSIGN_OR_RETURN(Entry entry, DecodeEntry(reader));
-      REENACT_RETURN_IF_ERROR(Take(entry, round));
+      if (kind.ok() && *kind == EntryKind::kStepScheduled) break;
+      absl::StatusOr<Entry> entry = DecodeEntry(reader);
+      absl::Status status = entry.status();
+      if (status.ok()) status = Take(*entry, round);
+      if (!status.ok()) return Unreadable(i, status);
     }
     return true;
   }
 
+  // The modules that history went on with, change by change.
+  const std::vector<ModuleRecord>& modules() const { return modules_; }
+  // Whether the round read last changes modules or rules, or asks for a
+  // snapshot, and has no other input.
+  bool controls() const { return controls_; }
+  // The block read last; and what is wrong with it, if its inputs cannot be
+  // read.
+  std::uint64_t block() const { return next_ - 1; }
+  const std::string& problem() const { return problem_; }
+
  private:
+  absl::Status Unreadable(std::uint64_t index, const absl::Status& status) {
+    const std::string place = "journal, block " + std::to_string(block()) +
+                              ", entry " + std::to_string(index);
+    problem_ = place + ": " + std::string(ToStd(status.message()));
+    return absl::DataLossError(problem_);
+  }
+
   absl::Status Take(Entry& entry, ScriptedRound* round) {
     if (auto* opened = std::get_if<entry::RoundOpened>(&entry)) {
       round->time = opened->time;
@@ -128,7 +148,10 @@ class BlockScript final : public RoundScript {
     } else if (!std::holds_alternative<entry::SnapshotTaken>(entry)) {
       if (auto* change = std::get_if<entry::ModuleChanged>(&entry)) {
         reducers_ = change->reducers;
+        modules_.insert(modules_.end(), change->modules.begin(),
+                        change->modules.end());
       }
+      controls_ = true;
       Bytes bytes;
       EncodeEntry(entry, &bytes);
       round->controls.push_back(std::move(bytes));
@@ -140,6 +163,9 @@ class BlockScript final : public RoundScript {
   std::uint64_t next_;
   std::uint64_t end_ = 0;
   std::vector<std::string> reducers_;
+  std::vector<ModuleRecord> modules_;
+  bool controls_ = false;
+  std::string problem_;
 };
 
 // A snapshot on disk that the replay comes past.
@@ -267,6 +293,7 @@ class Observer final : public StepObserver {
   const std::vector<ObservedRead>& reads() const { return reads_; }
   // From now on notes every cell that is touched, for a slice.
   void NoteCells() { noting_ = true; }
+  void NoteCell(const CellRef& cell) { cells_.insert(cell); }
   const std::set<CellRef>& cells() const { return cells_; }
   const std::set<ReducerId>& scanned() const { return scanned_; }
 
@@ -348,8 +375,9 @@ class EntryComparison {
     out_->recomputed =
         recomputed.empty() ? "nothing" : cbor::Diagnose(recomputed);
     out_->field = "entry";
-    if (a.ok()) Place(*a);
-    if (b.ok() && out_->event_id.value == 0) Place(*b);
+    // What was recomputed is in its place; what is recorded need not be.
+    if (b.ok()) Place(*b);
+    if (a.ok() && out_->event_id.value == 0) Place(*a);
     if (!a.ok() || !b.ok()) return;
     if (KindOf(*a) != KindOf(*b)) {
       out_->field = "outcome";
@@ -360,9 +388,13 @@ class EntryComparison {
     out_->field = EntryKindName(KindOf(*a));
     const auto* x = std::get_if<entry::StepCommitted>(&*a);
     const auto* y = std::get_if<entry::StepCommitted>(&*b);
-    if (x != nullptr) CompareSteps(*x, *y);
+    if (x != nullptr && SameTicket(*x, *y)) CompareSteps(*x, *y);
+    const auto* p = std::get_if<entry::StepScheduled>(&*a);
+    if (p != nullptr) ComparePlaces(*p, std::get<entry::StepScheduled>(*b));
+    const auto* r = std::get_if<entry::RoundOpened>(&*a);
+    if (r != nullptr) CompareRounds(*r, std::get<entry::RoundOpened>(*b));
     const auto* f = std::get_if<entry::StepFailed>(&*a);
-    if (f != nullptr) {
+    if (f != nullptr && SameTicket(*f, std::get<entry::StepFailed>(*b))) {
       out_->field = "failure code";
       out_->recorded = DescribeOutcome(*a);
       out_->recomputed = DescribeOutcome(*b);
@@ -376,6 +408,51 @@ class EntryComparison {
           if constexpr (requires { e.lane_id; }) out_->event_id = e.event_id;
         },
         entry);
+  }
+
+  template <typename Step>
+  static bool SameTicket(const Step& a, const Step& b) {
+    return a.event_id == b.event_id && a.lane_id == b.lane_id;
+  }
+
+  void Say(const std::string& field, const std::string& recorded,
+           const std::string& recomputed) {
+    out_->field = field;
+    out_->recorded = recorded;
+    out_->recomputed = recomputed;
+  }
+
+  static std::string CauseOf(const Cause& cause) {
+    if (cause.is_input()) return "input " + std::to_string(cause.input.value);
+    return "event " + std::to_string(cause.index) + " of ticket " +
+           std::to_string(cause.parent.value);
+  }
+
+  // The whole entries are shown unless one thing alone differs.
+  void ComparePlaces(const entry::StepScheduled& a,
+                     const entry::StepScheduled& b) {
+    if (!SameTicket(a, b)) return;
+    if (a.subject != b.subject && a.subject && b.subject) {
+      Say("the cell", NameOf(a.subject), NameOf(b.subject));
+    } else if (a.cause != b.cause) {
+      Say("cause", CauseOf(a.cause), CauseOf(b.cause));
+    } else if (a.kind != b.kind) {
+      Say("kind of unit", std::string(UnitKindName(a.kind)),
+          std::string(UnitKindName(b.kind)));
+    }
+  }
+
+  void CompareRounds(const entry::RoundOpened& a, const entry::RoundOpened& b) {
+    if (a.round != b.round) {
+      Say("number of the round", std::to_string(a.round.value),
+          std::to_string(b.round.value));
+    } else if (a.time != b.time) {
+      Say("logical time of the round", std::to_string(a.time.value),
+          std::to_string(b.time.value));
+    } else if (a.count != b.count) {
+      Say("tickets in the round", std::to_string(a.count),
+          std::to_string(b.count));
+    }
   }
 
   std::string NameOf(const std::optional<CellRef>& cell) const {
@@ -483,7 +560,12 @@ class Verifier {
     if (!status.ok()) return Damaged(status);
     REENACT_RETURN_IF_ERROR(ChooseStart());
     REENACT_RETURN_IF_ERROR(Replay());
+    if (report_.verdict == Verdict::kIdentical) LookForStraySnapshots();
     if (report_.verdict == Verdict::kIdentical) CompareStoredCells();
+    if (report_.verdict == Verdict::kDiverged ||
+        report_.verdict == Verdict::kDamaged) {
+      REENACT_RETURN_IF_ERROR(DoubtStart());
+    }
     if (report_.verdict == Verdict::kIdentical) CompareModules();
     return std::move(report_);
   }
@@ -637,17 +719,15 @@ class Verifier {
         options_.progress(done.value, report_.head.value);
       }
     };
-    BlockScript script(blocks_, FirstBlock(), StartConfig());
+    script_.emplace(blocks_, FirstBlock(), StartConfig());
     report_.from = start_ ? start_->event_id : EventId{0};
     auto pool = options_.workers == 0 ? NewInlinePool()
                                       : NewThreadPool(options_.workers);
     absl::StatusOr<std::unique_ptr<World>> world =
-        OpenReplay(std::move(pool), &shared_, &script, options_.run_twice);
-    absl::Status status = world.status();
-    if (world.ok()) {
-      status = (*world)->Run();
-      TakeResults(**world);
-    }
+        OpenReplay(std::move(pool), &shared_, &*script_, options_.run_twice);
+    REENACT_RETURN_IF_ERROR(world.status());
+    const absl::Status status = (*world)->Run();
+    TakeResults(**world);
     return Judge(status);
   }
 
@@ -657,14 +737,9 @@ class Verifier {
     report_.failed_steps = stats.failed;
     report_.reruns = stats.reruns;
     report_.snapshots_checked = shared_.snapshots_checked;
-    absl::StatusOr<StartingPlace> place =
-        dynamic_cast<WorldPlace&>(world).Place();
-    if (place.ok()) final_config_ = place->config;
-    state_of_ = [&world]() -> absl::StatusOr<Digest> {
-      return dynamic_cast<WorldPlace&>(world).StateDigest();
-    };
     if (!shared_.mismatch && !impure_ && shared_.problem.empty()) {
-      absl::StatusOr<Digest> digest = state_of_();
+      absl::StatusOr<Digest> digest =
+          dynamic_cast<WorldPlace&>(world).StateDigest();
       if (digest.ok()) report_.state = *digest;
     }
   }
@@ -672,7 +747,6 @@ class Verifier {
   absl::Status Judge(const absl::Status& status) {
     if (status.ok()) return absl::OkStatus();
     if (status.code() == absl::StatusCode::kCancelled) return status;
-    if (status.code() == absl::StatusCode::kInvalidArgument) return status;
     if (impure_) {
       report_.verdict = Verdict::kImpure;
       Divergence divergence;
@@ -686,21 +760,39 @@ class Verifier {
       report_.divergence = std::move(divergence);
       return absl::OkStatus();
     }
-    if (!shared_.problem.empty()) {
-      report_.verdict = Verdict::kDamaged;
-      report_.problem = shared_.problem;
-      return absl::OkStatus();
+    if (!shared_.problem.empty()) return Damage(shared_.problem);
+    if (shared_.mismatch) {
+      report_.verdict = Verdict::kDiverged;
+      return Explain();
     }
-    report_.verdict = Verdict::kDiverged;
-    if (!shared_.mismatch) {
+    if (!script_->problem().empty()) return Damage(script_->problem());
+    return JudgeInputs(status);
+  }
+
+  absl::Status Damage(std::string problem) {
+    report_.verdict = Verdict::kDamaged;
+    report_.problem = std::move(problem);
+    return absl::OkStatus();
+  }
+
+  // The round read last could not be played.
+  absl::Status JudgeInputs(const absl::Status& status) {
+    const std::string message(ToStd(status.message()));
+    if (status.code() == absl::StatusCode::kDataLoss) {
+      report_.verdict = Verdict::kDiverged;
       Divergence divergence;
       divergence.field = "scheduling";
-      divergence.recorded = "a round";
-      divergence.recomputed = std::string(ToStd(status.message()));
+      divergence.recorded = "block " + std::to_string(script_->block());
+      divergence.recomputed = message;
       report_.divergence = std::move(divergence);
       return absl::OkStatus();
     }
-    return Explain();
+    const bool refused = status.code() == absl::StatusCode::kInvalidArgument ||
+                         status.code() == absl::StatusCode::kNotFound;
+    // A change of modules asks for modules that were not given.
+    if (!refused || script_->controls()) return status;
+    return Damage("journal, block " + std::to_string(script_->block()) +
+                  ": no world admits this input: " + message);
   }
 
   // --- the first divergence, explained ---
@@ -729,7 +821,7 @@ class Verifier {
       // Once for the ticket, once more when its cell is known.
       const std::vector<std::string> table = FullTable();
       EntryComparison(table, &divergence).Compare(x, y);
-      FillFromJournal(&divergence);
+      if (!FillFromEntries(ys, &divergence)) FillFromJournal(&divergence);
       EntryComparison(table, &divergence).Compare(x, y);
     }
     report_.divergence = std::move(divergence);
@@ -739,7 +831,6 @@ class Verifier {
   // Reducer, key and cause of the divergent ticket, from its StepScheduled.
   void FillFromJournal(Divergence* divergence) {
     if (divergence->event_id == kNoTicket) return;
-    const std::vector<std::string> table = FullTable();
     for (std::uint64_t i = FirstBlockOf(divergence->event_id);
          i < blocks_->block_count(); ++i) {
       absl::StatusOr<Bytes> stored = blocks_->ReadBlock(i);
@@ -748,21 +839,28 @@ class Verifier {
       if (!block.ok()) return;
       if (block->header.last() < divergence->event_id) continue;
       divergence->round = block->header.round;
-      for (const Bytes& item : SplitEntries(block->entries)) {
-        const absl::StatusOr<Entry> entry = DecodeEntry(item);
-        if (!entry.ok()) continue;
-        const auto* step = std::get_if<entry::StepScheduled>(&*entry);
-        if (step == nullptr || step->event_id != divergence->event_id) continue;
-        if (step->subject && step->subject->reducer < table.size()) {
-          divergence->reducer = table[step->subject->reducer];
-          divergence->key = step->subject->key;
-        }
-        divergence->cause = step->cause;
-        divergence->cause_text = DescribeCause(step->cause);
-        return;
-      }
+      FillFromEntries(SplitEntries(block->entries), divergence);
       return;
     }
+  }
+
+  bool FillFromEntries(const std::vector<Bytes>& entries,
+                       Divergence* divergence) {
+    const std::vector<std::string> table = FullTable();
+    for (const Bytes& item : entries) {
+      const absl::StatusOr<Entry> entry = DecodeEntry(item);
+      if (!entry.ok()) continue;
+      const auto* step = std::get_if<entry::StepScheduled>(&*entry);
+      if (step == nullptr || step->event_id != divergence->event_id) continue;
+      if (step->subject && step->subject->reducer < table.size()) {
+        divergence->reducer = table[step->subject->reducer];
+        divergence->key = step->subject->key;
+      }
+      divergence->cause = step->cause;
+      divergence->cause_text = DescribeCause(step->cause);
+      return true;
+    }
+    return false;
   }
 
   std::uint64_t FirstBlockOf(EventId event_id) const {
@@ -775,7 +873,32 @@ class Verifier {
       return "event " + std::to_string(cause.index) + " that ticket " +
              std::to_string(cause.parent.value) + " raised";
     }
-    return "input " + std::to_string(cause.input.value);
+    return "input " + std::to_string(cause.input.value) +
+           DescribePosition(cause.input);
+  }
+
+  // Where an input stood in what it came from, looked for in recent blocks.
+  std::string DescribePosition(InputId input) const {
+    constexpr std::uint64_t kBlocksMax = 1000;
+    const std::uint64_t end =
+        std::min(script_->block() + 1, blocks_->block_count());
+    const std::uint64_t first =
+        std::max(FirstBlock(), end - std::min(end, kBlocksMax));
+    for (std::uint64_t i = end; i > first; --i) {
+      const absl::StatusOr<Bytes> stored = blocks_->ReadBlock(i - 1);
+      const absl::StatusOr<BlockView> block =
+          stored.ok() ? DecodeBlock(*stored) : stored.status();
+      if (!block.ok()) break;
+      for (const Bytes& item : SplitEntries(block->entries)) {
+        const absl::StatusOr<Entry> entry = DecodeEntry(item);
+        const auto* admitted =
+            entry.ok() ? std::get_if<entry::InputAdmitted>(&*entry) : nullptr;
+        if (admitted == nullptr || admitted->input != input) continue;
+        if (admitted->position == 0) return "";
+        return " at position " + std::to_string(admitted->position);
+      }
+    }
+    return "";
   }
 
   // Runs up to the divergent block again, serially: what did the step read, is
@@ -797,10 +920,11 @@ class Verifier {
     auto& placed = dynamic_cast<WorldPlace&>(*world);
     REENACT_ASSIGN_OR_RETURN(StartingPlace place, placed.Place());
     std::map<CellRef, Bytes> cells;
+    observer_.NoteCells();
+    NoteRecordedCells(index);
     if (!options_.slice.empty()) {
       REENACT_ASSIGN_OR_RETURN(cells, placed.Cells());
     }
-    observer_.NoteCells();
     script.EndBefore(index + 1);
     (void)world->Run();
     report_.divergence->reads = observer_.reads();
@@ -809,6 +933,24 @@ class Verifier {
     }
     return options_.slice.empty() ? absl::OkStatus()
                                   : WriteSlice(place, cells, index);
+  }
+
+  // What the recorded block changed belongs into a slice, too: the reducers
+  // that were recorded may touch what those that diverge leave alone.
+  void NoteRecordedCells(std::uint64_t index) {
+    const absl::StatusOr<Bytes> stored = blocks_->ReadBlock(index);
+    const absl::StatusOr<BlockView> block =
+        stored.ok() ? DecodeBlock(*stored) : stored.status();
+    if (!block.ok()) return;
+    for (const Bytes& item : SplitEntries(block->entries)) {
+      const absl::StatusOr<Entry> entry = DecodeEntry(item);
+      const auto* step =
+          entry.ok() ? std::get_if<entry::StepCommitted>(&*entry) : nullptr;
+      if (step == nullptr) continue;
+      for (const Diff& diff : step->diffs) {
+        if (diff.cell) observer_.NoteCell(*diff.cell);
+      }
+    }
   }
 
   absl::Status Unstable(const std::string& how) {
@@ -900,7 +1042,6 @@ class Verifier {
     report_.blocks = blocks.blocks.size();
     REENACT_RETURN_IF_ERROR(Replay());
     if (report_.verdict == Verdict::kIdentical) {
-      final_config_ = start_->config;
       CompareModules();
     }
     return std::move(report_);
@@ -931,6 +1072,90 @@ class Verifier {
 
   // --- the rest ---
 
+  // A replay that comes past the place of a snapshot compares it, if one was
+  // taken there.
+  void LookForStraySnapshots() {
+    for (const auto& [block_count, known] : shared_.snapshots) {
+      if (known.event_id < report_.from) continue;
+      const auto& checked = shared_.snapshots_checked;
+      if (std::count(checked.begin(), checked.end(), known.event_id) == 0) {
+        (void)Damage(known.path +
+                     ": by the journal no snapshot was taken of ticket " +
+                     std::to_string(known.event_id.value));
+        return;
+      }
+    }
+  }
+
+  // A replay from a snapshot that went wrong: was it the snapshot's fault? Its
+  // cells must be what the recorded changes come to.
+  absl::Status DoubtStart() {
+    if (!start_) return absl::OkStatus();
+    REENACT_ASSIGN_OR_RETURN(Digest recorded, FoldState(start_->block_count));
+    const KnownSnapshot& base = shared_.snapshots.at(start_->block_count);
+    if (recorded != base.contents.digests.state) {
+      report_.divergence.reset();
+      return Damage(base.path +
+                    ": its cells are not the state that the journal records "
+                    "at ticket " +
+                    std::to_string(base.event_id.value));
+    }
+    report_.notes.push_back(
+        "replayed from a snapshot, whose queues were believed; a replay from "
+        "genesis does not depend on it");
+    return absl::OkStatus();
+  }
+
+  // The digest of the cells that the changes in the first blocks come to,
+  // without running a reducer.
+  absl::StatusOr<Digest> FoldState(std::uint64_t end) {
+    std::map<CellRef, Bytes> cells;
+    std::map<EventId, CellRef> subjects;
+    REENACT_RETURN_IF_ERROR(archive_->ScanEntries(
+        0, [&](const BlockHeader& block, const Entry& entry, BytesView) {
+          if (block.index >= end) return absl::CancelledError("enough");
+          if (std::holds_alternative<entry::RoundOpened>(entry)) {
+            subjects.clear();
+          }
+          const auto* step = std::get_if<entry::StepScheduled>(&entry);
+          if (step != nullptr && step->subject) {
+            subjects[step->event_id] = *step->subject;
+          }
+          const auto* done = std::get_if<entry::StepCommitted>(&entry);
+          return done == nullptr
+                     ? absl::OkStatus()
+                     : Fold(*done, subjects[done->event_id], &cells);
+        }));
+    SnapshotEncoder encoder(SnapshotHeader{}, "\xf6",
+                            [](BytesView) { return absl::OkStatus(); });
+    for (const auto& [cell, state] : cells) {
+      REENACT_RETURN_IF_ERROR(encoder.AddCell(cell.reducer, cell.key, state));
+    }
+    REENACT_ASSIGN_OR_RETURN(SnapshotDigests digests, encoder.Finish());
+    return digests.state;
+  }
+
+  static absl::Status Fold(const entry::StepCommitted& step, const CellRef& own,
+                           std::map<CellRef, Bytes>* cells) {
+    for (const Diff& diff : step.diffs) {
+      const CellRef cell = diff.cell.value_or(own);
+      const auto it = cells->find(cell);
+      if (diff.op == Diff::Op::kPut) {
+        (*cells)[cell] = diff.state;
+      } else if (diff.op == Diff::Op::kDelete) {
+        cells->erase(cell);
+      } else {
+        REENACT_ASSIGN_OR_RETURN(
+            Bytes state, ApplyUpdate(it == cells->end()
+                                         ? std::nullopt
+                                         : std::optional<BytesView>(it->second),
+                                     diff.update));
+        (*cells)[cell] = std::move(state);
+      }
+    }
+    return absl::OkStatus();
+  }
+
   // The cells in the database must be what the replay came to.
   void CompareStoredCells() {
     if (archive_->store().cells_through() != archive_->block_count()) {
@@ -949,7 +1174,12 @@ class Verifier {
 
   void CompareModules() {
     bool changed = false;
-    for (const ModuleRecord& record : final_config_.modules) {
+    std::vector<ModuleRecord> recorded = StartConfig().modules;
+    recorded.insert(recorded.end(), script_->modules().begin(),
+                    script_->modules().end());
+    std::set<Digest> seen;
+    for (const ModuleRecord& record : recorded) {
+      if (!seen.insert(record.digest).second) continue;
       const bool given =
           std::any_of(options_.modules.begin(), options_.modules.end(),
                       [&record](const Module& module) {
@@ -985,8 +1215,7 @@ class Verifier {
   std::optional<StartingPlace> start_;
   std::string base_path_;  // of the snapshot to start from
   WorldConfig genesis_;
-  WorldConfig final_config_;
-  std::function<absl::StatusOr<Digest>()> state_of_;
+  std::optional<BlockScript> script_;
 };
 
 }  // namespace

@@ -51,6 +51,8 @@ constexpr std::uint64_t kInlineBelowNs = 900;
 constexpr std::uint64_t kInlineAboveNs = 1300;
 // Tickets that the ordered role commits before it looks round.
 constexpr std::size_t kBurst = 256;
+// Rows that it pulls before it does.
+constexpr std::size_t kPullBurst = 64;
 // How long a background world waits before it looks at the clock again.
 constexpr std::uint64_t kIdleWaitMs = 50;
 
@@ -401,13 +403,13 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   absl::StatusOr<bool> PullRow();
   absl::StatusOr<bool> PullScript();
   absl::Status CheckRow(const std::vector<Input>& row) const;
-  void Admit(Input input, SubmissionState state);
+  void Admit(Input&& input, SubmissionState state);
   void AdmitControl(Bytes entry, SubmissionState state);
   std::optional<Round> ChooseRound(LogicalTime* time);
   LogicalTime TimeFor(Round round) const;
   void OpenRound(RoundInFlight round);
   bool IssueTickets();
-  Ticket TicketOf(RoundInFlight& round, std::size_t index);
+  void FillTicket(RoundInFlight& round);
   bool CommitDone();
   bool RunInOrder();
   void CommitSlot(Slot* slot);
@@ -440,7 +442,7 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   WorldPaths paths_;
   OpenReport report_;
   bool serial_ = true;
-  std::set<std::string, std::less<>> names_;  // of reducers that can be used
+  std::vector<std::string> names_;  // of reducers that can be used
   std::uint64_t epoch_ = 0;
 
   std::unique_ptr<Ownership> ownership_;
@@ -489,6 +491,7 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   absl::Status feed_status_;
   ScriptedRound scripted_;
   bool scripted_pending_ = false;
+  bool pulling_ = false;  // the round to come may admit more
   bool inline_ = false;
   absl::flat_hash_map<std::uint64_t, SubmissionState> live_;  // by InputId
   WorldStats counts_;
@@ -524,8 +527,8 @@ class WorldImpl::SlotStep final : public PendingStep {
       if (!applied.ok()) return UpdateFailure(applied.status());
       const std::uint64_t redone =
           slot_->state.load() == Slot::State::kRedone ? 1 : 0;
-      settled_.emplace_back(
-          pending.cell, Version::New(event_id().value << 1 | redone, *applied));
+      Settled(pending.cell,
+              Version::New(event_id().value << 1 | redone, *applied));
     }
     return std::nullopt;
   }
@@ -562,10 +565,21 @@ class WorldImpl::SlotStep final : public PendingStep {
     return &slot_->results[slot_->state.load() == Slot::State::kRedone];
   }
 
+  // Of a cell that is updated more than once only the last version is ever
+  // published: others see no value between, and stamps stay distinct.
+  void Settled(Cell* cell, const Version* version) {
+    for (auto& [settled, old] : settled_) {
+      if (settled != cell) continue;
+      Version::Free(std::exchange(old, version));
+      return;
+    }
+    settled_.emplace_back(cell, version);
+  }
+
   // The newest version of a cell, with what this step has settled already.
   const Version* Present(Cell* cell) const {
-    for (auto it = settled_.rbegin(); it != settled_.rend(); ++it) {
-      if (it->first == cell) return it->second;
+    for (const auto& [settled, version] : settled_) {
+      if (settled == cell) return version;
     }
     return world_->cells_->Load(cell);
   }
@@ -596,7 +610,8 @@ absl::Status WorldImpl::Init() {
   }
   serial_ = pool_->workers() == 0;
   for (const Module& module : options_.modules) {
-    names_.insert(module.record.reducers.begin(), module.record.reducers.end());
+    names_.insert(names_.end(), module.record.reducers.begin(),
+                  module.record.reducers.end());
   }
   if (!internals_.config_as_is) {
     options_.config.format_version = kFormatVersion;
@@ -1023,9 +1038,11 @@ class Forwarder {
     switch (diff.op) {
       case Diff::Op::kPut:
         state = diff.state;
+        known_.insert(cell);
         return absl::OkStatus();
       case Diff::Op::kDelete:
         state.reset();
+        known_.insert(cell);
         return absl::OkStatus();
       case Diff::Op::kUpdate:
         break;
@@ -1138,7 +1155,7 @@ absl::Status WorldImpl::FastForward(std::uint64_t block_count,
 
 absl::Status WorldImpl::CheckInput(const Input& input) const {
   const Event& event = input.event;
-  if (!names_.contains(event.reducer)) {
+  if (std::find(names_.begin(), names_.end(), event.reducer) == names_.end()) {
     return absl::NotFoundError("no reducer is called \"" +
                                event.reducer.substr(0, 64) + "\"");
   }
@@ -1192,7 +1209,7 @@ absl::StatusOr<Submission> WorldImpl::ChangeConfig(
   changed.scheduling = scheduling;
   changed.snapshot_every = snapshot_every;
   REENACT_RETURN_IF_ERROR(CheckConfig(changed));
-  if (scheduling.pipeline_depth != options_.config.scheduling.pipeline_depth) {
+  if (scheduling.pipeline_depth != config().scheduling.pipeline_depth) {
     return absl::InvalidArgumentError(
         "the pipeline depth is a constant of the world");
   }
@@ -1213,8 +1230,9 @@ absl::Status WorldImpl::CheckRow(const std::vector<Input>& row) const {
   return absl::OkStatus();
 }
 
-void WorldImpl::Admit(Input input, SubmissionState state) {
-  if (sequencer_.FindSubmission(input.submission_id)) {
+void WorldImpl::Admit(Input&& input, SubmissionState state) {
+  if (!input.submission_id.empty() &&
+      sequencer_.FindSubmission(input.submission_id)) {
     ++counts_.duplicates;
     if (state != nullptr) {
       state->End(absl::AlreadyExistsError(
@@ -1229,29 +1247,19 @@ void WorldImpl::Admit(Input input, SubmissionState state) {
   if (input.position != 0) position_ = input.position;
   input_time_ = std::max(input_time_, input.time);
 
+  const ReducerId reducer = *rules_.Find(input.event.reducer);
+  EncodeInputAdmitted(last_input_, reducer, input, &admitted_);
+  ++admitted_count_;
+
   Unit unit;
   unit.kind = UnitKind::kEvent;
   unit.priority = input.priority;
-  unit.reducer = *rules_.Find(input.event.reducer);
+  unit.reducer = reducer;
   unit.cause = Cause{last_input_, EventId{0}, 0};
-
-  entry::InputAdmitted entry;
-  entry.input = last_input_;
-  entry.reducer = unit.reducer;
-  entry.key = std::move(input.event.key);
-  entry.schema = std::move(input.event.schema);
-  entry.payload = std::move(input.event.payload);
-  entry.submission_id = std::move(input.submission_id);
-  entry.priority = input.priority;
-  entry.time = input.time;
-  entry.position = input.position;
-  EncodeInputAdmitted(entry, &admitted_);
-  ++admitted_count_;
-
-  unit.key = std::move(entry.key);
-  unit.schema = std::move(entry.schema);
-  unit.payload = std::move(entry.payload);
-  sequencer_.Admit(std::move(unit), entry.submission_id, next_ticket_);
+  unit.key = std::move(input.event.key);
+  unit.schema = std::move(input.event.schema);
+  unit.payload = std::move(input.event.payload);
+  sequencer_.Admit(std::move(unit), input.submission_id, next_ticket_);
   if (state != nullptr) live_.emplace(last_input_.value, std::move(state));
 }
 
@@ -1316,9 +1324,19 @@ absl::StatusOr<bool> WorldImpl::PullScript() {
 
 absl::StatusOr<bool> WorldImpl::PullInputs() {
   if (internals_.script != nullptr) return PullScript();
-  while (controls_.empty() && sequencer_.WantsInput() && !interrupted_) {
-    REENACT_ASSIGN_OR_RETURN(bool pulled, PullRow());
-    if (!pulled) break;
+  // A few at a time: the role has finished steps to commit in between. What a
+  // round admits does not depend on it.
+  pulling_ = true;
+  for (std::size_t i = 0; i < kPullBurst; ++i) {
+    // A round that has begun to admit is filled, interrupted or not: where it
+    // is cut would decide what later rounds hold.
+    const bool interrupted = interrupted_ && admitted_count_ == 0;
+    if (!controls_.empty() || !sequencer_.WantsInput() || interrupted) {
+      pulling_ = false;
+      break;
+    }
+    REENACT_ASSIGN_OR_RETURN(pulling_, PullRow());
+    if (!pulling_) break;
   }
   return true;
 }
@@ -1371,15 +1389,8 @@ bool WorldImpl::Compose() {
     if (rounds_.empty()) idle_ = true;
     return false;
   }
-  if (!rounds_.empty()) {
-    if (rounds_.back().barrier()) return false;
-    // Round r is composed from rounds up to r - depth, all committed.
-    if (Serial() ||
-        rounds_.front().round.value + config_.scheduling.pipeline_depth <=
-            last_round_.value + 1) {
-      return false;
-    }
-  }
+  // What a barrier captures includes nothing of the next round.
+  if (!rounds_.empty() && rounds_.back().barrier()) return false;
   if (interrupted_ && admitted_count_ == 0 && !scripted_pending_) {
     if (rounds_.empty()) idle_ = true;
     return false;
@@ -1391,6 +1402,14 @@ bool WorldImpl::Compose() {
   }
   if (internals_.script != nullptr && !*pulled) {
     if (rounds_.empty()) idle_ = true;
+    return false;
+  }
+  if (pulling_) return true;
+  // Round r is composed from rounds up to r - depth, all committed.
+  if (!rounds_.empty() &&
+      (Serial() ||
+       rounds_.front().round.value + config_.scheduling.pipeline_depth <=
+           last_round_.value + 1)) {
     return false;
   }
   if (!controls_.empty() && admitted_count_ == 0) return ComposeControls();
@@ -1468,9 +1487,10 @@ void WorldImpl::OpenRound(RoundInFlight round) {
 
 // --- issuing, committing -----------------------------------------------------
 
-Ticket WorldImpl::TicketOf(RoundInFlight& round, std::size_t index) {
+void WorldImpl::FillTicket(RoundInFlight& round) {
+  const std::size_t index = round.issued++;
   Unit& unit = round.units[index];
-  Ticket ticket;
+  Ticket& ticket = *window_->NextTicket();
   ticket.event_id = EventId{round.first.value + index};
   ticket.round = round.round;
   ticket.time = round.time;
@@ -1480,6 +1500,7 @@ Ticket WorldImpl::TicketOf(RoundInFlight& round, std::size_t index) {
   ticket.key = std::move(unit.key);
   ticket.schema = std::move(unit.schema);
   ticket.payload = std::move(unit.payload);
+  ticket.code = nullptr;
   if (unit.kind != UnitKind::kControl) {
     ticket.code = rules_.reducers[unit.reducer].get();
     REENACT_CHECK(ticket.code != nullptr);
@@ -1488,7 +1509,6 @@ Ticket WorldImpl::TicketOf(RoundInFlight& round, std::size_t index) {
     const auto it = live_.find(unit.cause.input.value);
     if (it != live_.end()) it->second->Ticketed(ticket.event_id);
   }
-  return ticket;
 }
 
 bool WorldImpl::IssueTickets() {
@@ -1497,7 +1517,8 @@ bool WorldImpl::IssueTickets() {
     if (round.control) break;  // run by RunInOrder()
     while (round.issued < round.units.size()) {
       if (!window_->HasRoom()) return issued;
-      window_->Issue(TicketOf(round, round.issued++), false);
+      FillTicket(round);
+      window_->Issue(/*serial=*/false);
       issued = true;
     }
   }
@@ -1540,7 +1561,8 @@ bool WorldImpl::RunInOrder() {
   for (std::size_t i = 0; i < kBurst && !failed_ && !rounds_.empty(); ++i) {
     RoundInFlight& round = rounds_.front();
     if (round.issued == round.units.size()) break;
-    Slot* slot = window_->Issue(TicketOf(round, round.issued++), true);
+    FillTicket(round);
+    Slot* slot = window_->Issue(/*serial=*/true);
     window_->RunInTurn(slot);
     CommitSlot(slot);
     FinishRounds();
@@ -1710,11 +1732,15 @@ bool WorldImpl::Order() {
   if (!writer_->status().ok()) Fail(writer_->status());
 
   ChooseMode();
-  while (!failed_ && Compose()) did = true;
-  if (!Serial() && IssueTickets()) {
-    did = true;
-    pool_->Wake();
-  }
+  bool composed = false;
+  do {
+    if (!Serial() && IssueTickets()) {
+      did = true;
+      pool_->Wake();
+    }
+    composed = !failed_ && Compose();
+    did |= composed;
+  } while (composed && (Serial() || !pulling_));
   return did;
 }
 

@@ -89,11 +89,10 @@ Window::~Window() {
   }
 }
 
-Slot* Window::Issue(Ticket&& ticket, bool serial) {
-  const std::uint64_t id = ticket.event_id.value;
-  REENACT_CHECK(HasRoom() && id == issued().value + 1);
+Slot* Window::Issue(bool serial) {
+  const std::uint64_t id = issued().value + 1;
   Slot* slot = &At(id);
-  slot->ticket = std::move(ticket);
+  REENACT_CHECK(HasRoom() && slot->ticket.event_id.value == id);
   slot->touches.clear();
   slot->own = nullptr;
   for (StepResult& result : slot->results) result.Clear();
@@ -135,7 +134,7 @@ void Window::AddTouch(Slot* slot, Cell* cell, bool write) {
     return;
   }
   slot->touches.push_back(
-      Touch{cell, write, slot, slot->ticket.event_id.value, nullptr, nullptr});
+      Touch{cell, write, slot, slot->ticket.event_id.value});
 }
 
 void Window::Link(Slot* slot) {
@@ -150,6 +149,7 @@ void Window::Link(Slot* slot) {
     }
     if (touch.write) {
       touch.older = before;
+      touch.older_id = before == nullptr ? 0 : before->event_id;
       touch.cell->tail.store(&touch, std::memory_order_release);
     }
   }

@@ -52,10 +52,12 @@ class Window {
   }
   bool HasRoom() const { return issued().value - committed().value < size_; }
 
-  // Issues the next ticket. REQUIRES: HasRoom(), ticket.event_id follows
+  // Where the next ticket goes, for the caller to fill in. REQUIRES: HasRoom().
+  Ticket* NextTicket() { return &At(issued().value + 1).ticket; }
+  // Issues it. REQUIRES: HasRoom(); the ticket is filled in and follows
   // issued(). `serial`: nothing is in flight and nobody else runs steps; the
   // caller runs it with RunInTurn() at once.
-  Slot* Issue(Ticket&& ticket, bool serial);
+  Slot* Issue(bool serial);
 
   // The slot whose turn it is, or nullptr if none is in flight.
   Slot* Next();

@@ -321,7 +321,8 @@ TEST_CASE("a round and an input have one encoding", "[journal]") {
       InputId{9}, 1, "a", "", "\x01", "row 9", 0, LogicalTime{5}, 9};
   Bytes parts;
   EncodeRoundOpened(round, &parts);
-  EncodeInputAdmitted(input, &parts);
+  const Input data{{"", "a", "", "\x01"}, "row 9", 0, LogicalTime{5}, 9};
+  EncodeInputAdmitted(InputId{9}, 1, data, &parts);
   REQUIRE(ToHex(parts) == ToHex(Encoded(round) + Encoded(input)));
 }
 
