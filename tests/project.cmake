@@ -60,10 +60,13 @@ if(REENACT_INSTALL AND REENACT_BUILD_TOOLS)
     FIXTURES_REQUIRED installation TIMEOUT 300)
 endif()
 
-if(REENACT_BUILD_TOOLS)
-  add_test(NAME "readme: its program is the example, and its commands run"
-    COMMAND ${CMAKE_COMMAND} -DROOT=${PROJECT_SOURCE_DIR}
-            -DBIN=${PROJECT_BINARY_DIR}/bin
-            -DWORK=${CMAKE_CURRENT_BINARY_DIR}/readme
-            -P ${CMAKE_CURRENT_LIST_DIR}/readme.cmake)
+find_program(PYTHON3_SYSTEM python3 PATHS /usr/bin NO_DEFAULT_PATH)
+if(NOT PYTHON3_SYSTEM)
+  reenact_skipped_test("readme: what it says is so" "there is no python3")
+elseif(REENACT_BUILD_TOOLS)
+  add_test(NAME "readme: what it says is so"
+    COMMAND ${PYTHON3_SYSTEM} ${CMAKE_CURRENT_LIST_DIR}/readme.py
+            ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/bin
+            ${CMAKE_CURRENT_BINARY_DIR}/readme)
+  set_tests_properties("readme: what it says is so" PROPERTIES TIMEOUT 300)
 endif()
