@@ -221,7 +221,9 @@ void Window::Unlink(Slot* slot) {
 bool Window::IsCurrent(const Slot& slot, const StepResult& result) const {
   for (const StepResult::Read& read : result.reads) {
     const Version* now = read.cell->committed.load(std::memory_order_acquire);
-    if (now->stamp != read.version->stamp) return false;
+    // Not loaded: what was read was a version that nobody published, of a step
+    // that failed after all or was run again.
+    if (now == nullptr || now->stamp != read.version->stamp) return false;
   }
   for (const StepResult::Scan& scan : result.scans) {
     if (!ScanIsCurrent(slot, scan)) return false;
