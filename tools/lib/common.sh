@@ -50,6 +50,9 @@ build_jobs() {
   echo $((processors < gigabytes ? processors : gigabytes))
 }
 
+# So that clones in different places share what they compiled.
+export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
+
 # configure PRESET [CMAKE OPTIONS]: with ccache if there is one.
 configure() {
   local preset=$1
