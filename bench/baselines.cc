@@ -1,0 +1,156 @@
+#include "baselines.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "measure.h"
+#include "reenact/journal/directory.h"
+#include "reenact/journal/rocksdb_store.h"
+#include "rocksdb/db.h"
+#include "rocksdb/options.h"
+
+namespace reenact::bench {
+namespace {
+
+// A file that has its size and its blocks before anything is timed.
+class PreparedFile {
+ public:
+  static absl::StatusOr<std::unique_ptr<PreparedFile>> Make(
+      const std::filesystem::path& path, std::size_t size) {
+    std::unique_ptr<PreparedFile> file(new PreparedFile);
+    file->descriptor_ =
+        open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (file->descriptor_ < 0) return Failed("open");
+    const Bytes zeros(1 << 20, '\0');
+    for (std::size_t done = 0; done < size; done += zeros.size()) {
+      REENACT_RETURN_IF_ERROR(file->Write(zeros));
+    }
+    REENACT_RETURN_IF_ERROR(file->Sync());
+    file->offset_ = 0;
+    return file;
+  }
+  ~PreparedFile() {
+    if (descriptor_ >= 0) close(descriptor_);
+  }
+  PreparedFile(const PreparedFile&) = delete;
+  PreparedFile& operator=(const PreparedFile&) = delete;
+
+  absl::Status Write(BytesView bytes) {
+    while (!bytes.empty()) {
+      const ssize_t written =
+          pwrite(descriptor_, bytes.data(), bytes.size(), offset_);
+      if (written < 0) return Failed("write");
+      offset_ += written;
+      bytes.remove_prefix(static_cast<std::size_t>(written));
+    }
+    return absl::OkStatus();
+  }
+  absl::Status Sync() {
+    return fdatasync(descriptor_) == 0 ? absl::OkStatus() : Failed("sync");
+  }
+
+ private:
+  PreparedFile() = default;
+  static absl::Status Failed(std::string_view what) {
+    return absl::ErrnoToStatus(errno, ToAbsl(what));
+  }
+
+  int descriptor_ = -1;
+  off_t offset_ = 0;
+};
+
+absl::Status FromRocksDb(const rocksdb::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  return absl::UnavailableError(status.ToString());
+}
+
+std::size_t TotalSize(const std::vector<Bytes>& pieces) {
+  std::size_t total = 0;
+  for (const Bytes& piece : pieces) total += piece.size();
+  return total;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Bytes>> PackedBlocks(
+    const std::filesystem::path& directory, std::size_t groups) {
+  RocksDbOptions options;
+  options.read_only = true;
+  REENACT_ASSIGN_OR_RETURN(std::unique_ptr<Store> store,
+                           OpenRocksDbStore(WorldPaths(directory).db, options));
+  const std::uint64_t blocks = store->block_count();
+  const std::uint64_t per_piece =
+      (blocks + groups - 1) / std::max<std::size_t>(groups, 1);
+  std::vector<Bytes> pieces;
+  REENACT_RETURN_IF_ERROR(
+      store->ScanBlocks(0, [&](std::uint64_t index, BytesView stored) {
+        if (index % per_piece == 0) pieces.emplace_back();
+        pieces.back().append(stored);
+        return absl::OkStatus();
+      }));
+  REENACT_RETURN_IF_ERROR(store->Close());
+  return pieces;
+}
+
+absl::StatusOr<double> TimeRawFile(const std::filesystem::path& directory,
+                                   const std::vector<Bytes>& pieces) {
+  REENACT_ASSIGN_OR_RETURN(
+      std::unique_ptr<PreparedFile> file,
+      PreparedFile::Make(directory / "raw", TotalSize(pieces)));
+  const double start = WallSeconds();
+  for (const Bytes& piece : pieces) {
+    REENACT_RETURN_IF_ERROR(file->Write(piece));
+    REENACT_RETURN_IF_ERROR(file->Sync());
+  }
+  return WallSeconds() - start;
+}
+
+absl::StatusOr<double> TimeRocksDb(const std::filesystem::path& directory,
+                                   const std::vector<Bytes>& pieces,
+                                   bool sync) {
+  rocksdb::Options options;
+  options.create_if_missing = true;
+  options.error_if_exists = true;
+  rocksdb::DB* opened = nullptr;
+  REENACT_RETURN_IF_ERROR(
+      FromRocksDb(rocksdb::DB::Open(options, directory / "plain", &opened)));
+  const std::unique_ptr<rocksdb::DB> db(opened);
+  rocksdb::WriteOptions write;
+  write.sync = sync;
+  const double start = WallSeconds();
+  std::uint64_t index = 0;
+  for (const Bytes& piece : pieces) {
+    char key[8];
+    for (int i = 0; i < 8; ++i)
+      key[i] = static_cast<char>(index >> (56 - 8 * i));
+    ++index;
+    REENACT_RETURN_IF_ERROR(
+        FromRocksDb(db->Put(write, rocksdb::Slice(key, sizeof key), piece)));
+  }
+  return WallSeconds() - start;
+}
+
+absl::StatusOr<std::vector<double>> SyncLatencies(
+    const std::filesystem::path& directory, std::size_t count) {
+  const Bytes record(200, 'x');
+  REENACT_ASSIGN_OR_RETURN(
+      std::unique_ptr<PreparedFile> file,
+      PreparedFile::Make(directory / "latency", count * record.size()));
+  std::vector<double> latencies;
+  for (std::size_t i = 0; i < count; ++i) {
+    const double start = WallSeconds();
+    REENACT_RETURN_IF_ERROR(file->Write(record));
+    REENACT_RETURN_IF_ERROR(file->Sync());
+    latencies.push_back((WallSeconds() - start) * 1e6);
+  }
+  return latencies;
+}
+
+}  // namespace reenact::bench
