@@ -14,7 +14,8 @@ namespace reenact::tools {
 namespace {
 
 constexpr std::size_t kReadBytes = 256 << 10;
-constexpr int kPollMs = 200;  // how soon a stop is noticed while nothing comes
+constexpr int kPollMs = 200;
+constexpr int kGraceMs = 1000;  // of silence, after a stop
 
 class Input final : public InputFile {
  public:
@@ -53,10 +54,9 @@ class Input final : public InputFile {
     ssize_t count;
     do {
       count = read(fd_, buffer_.data() + old, kReadBytes);
-    } while (count < 0 && errno == EINTR && !Stopped());
+    } while (count < 0 && errno == EINTR);
     const int error = errno;
     buffer_.resize(old + static_cast<std::size_t>(count < 0 ? 0 : count));
-    if (count < 0 && error == EINTR) return absl::CancelledError("stopped");
     if (count < 0) return Annotate(absl::ErrnoToStatus(error, "read"), name_);
     return count > 0;
   }
@@ -64,15 +64,18 @@ class Input final : public InputFile {
  private:
   bool Stopped() const { return stopped_ && stopped_(); }
 
-  // A pipe may stay silent for long; a signal must not wait for it.
+  // A pipe may stay silent for long; a signal must not wait for it for ever.
+  // What comes within the grace still counts, so that a round which has begun
+  // to fill is filled, and going on later leads to the same rounds.
   absl::Status WaitReadable() const {
-    while (!Stopped()) {
+    for (int silent_ms = 0; !(Stopped() && silent_ms >= kGraceMs);) {
       pollfd poll_fd{fd_, POLLIN, 0};
       const int ready = poll(&poll_fd, 1, kPollMs);
       if (ready > 0) return absl::OkStatus();
       if (ready < 0 && errno != EINTR) {
         return Annotate(absl::ErrnoToStatus(errno, "poll"), name_);
       }
+      silent_ms = Stopped() && ready == 0 ? silent_ms + kPollMs : 0;
     }
     return absl::CancelledError("stopped");
   }

@@ -24,8 +24,8 @@ inline constexpr std::size_t kRecordBytesMax = 16 << 20;
 // Thread safety: none.
 class InputFile {
  public:
-  // `path` may be "-". `stopped` is asked while waiting for more of a pipe;
-  // once it says true, reading fails with Cancelled.
+  // `path` may be "-". `stopped` is asked while a pipe is silent; if it says
+  // true and nothing comes for a second, reading fails with Cancelled.
   static absl::StatusOr<std::unique_ptr<InputFile>> Open(
       const std::string& path, std::function<bool()> stopped = nullptr);
   // For tests: bytes that are there already.

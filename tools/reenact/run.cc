@@ -333,8 +333,9 @@ Failure RunCommand::OpenWorld() {
   return {};
 }
 
+// A signal is no reason to refuse a row here: the world has been interrupted,
+// and stops where it does no harm to the rounds that follow.
 absl::Status RunCommand::OnRow() {
-  if (StopSignal() != 0) return absl::CancelledError("stopped");
   const InputFile& file = source_->rows().file();
   std::optional<double> fraction;
   if (file.size() && *file.size() > 0) {
