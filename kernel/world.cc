@@ -56,6 +56,10 @@ constexpr std::size_t kPullBurst = 64;
 // How long a background world waits before it looks at the clock again.
 constexpr std::uint64_t kIdleWaitMs = 50;
 
+// Stands in a control input's entry until it is admitted: a number that an
+// entry may have.
+constexpr InputId kAnyInput{1};
+
 LogicalTime MachineTime() {
   return LogicalTime{std::chrono::duration_cast<std::chrono::microseconds>(
                          std::chrono::system_clock::now().time_since_epoch())
@@ -276,7 +280,7 @@ using SubmissionState = std::shared_ptr<Submission::State>;
 
 // Something that waits in the ingress.
 struct Incoming {
-  std::variant<Input, Bytes> what;  // Bytes: a control input's entry, number 0
+  std::variant<Input, Bytes> what;  // Bytes: a control input's entry
   SubmissionState state;
 };
 
@@ -782,6 +786,7 @@ absl::Status WorldImpl::ApplyOptionChanges() {
           "; accept the module change to record it and go on");
     }
     entry::ModuleChanged change;
+    change.input = kAnyInput;
     change.modules = given;
     change.reducers = ExtendTable(config_.reducers, given);
     AdmitControl(EncodeToBytes(change), nullptr);
@@ -790,6 +795,7 @@ absl::Status WorldImpl::ApplyOptionChanges() {
       (options_.config.scheduling != config_.scheduling ||
        options_.config.snapshot_every != config_.snapshot_every)) {
     entry::ConfigChanged change;
+    change.input = kAnyInput;
     change.scheduling = options_.config.scheduling;
     change.snapshot_every = options_.config.snapshot_every;
     if (change.scheduling.pipeline_depth != config_.scheduling.pipeline_depth) {
@@ -1199,7 +1205,8 @@ absl::StatusOr<Submission> WorldImpl::Offer(Incoming incoming) {
 
 absl::StatusOr<Submission> WorldImpl::RequestSnapshot() {
   if (failed_) return error();
-  return Offer(Incoming{EncodeToBytes(entry::SnapshotRequested{}), nullptr});
+  return Offer(
+      Incoming{EncodeToBytes(entry::SnapshotRequested{kAnyInput}), nullptr});
 }
 
 absl::StatusOr<Submission> WorldImpl::ChangeConfig(
@@ -1214,6 +1221,7 @@ absl::StatusOr<Submission> WorldImpl::ChangeConfig(
         "the pipeline depth is a constant of the world");
   }
   entry::ConfigChanged change;
+  change.input = kAnyInput;
   change.scheduling = scheduling;
   change.snapshot_every = snapshot_every;
   return Offer(Incoming{EncodeToBytes(change), nullptr});
