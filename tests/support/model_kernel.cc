@@ -50,6 +50,13 @@ Value ApplyToArray(const std::optional<Value>& before, const Update& update) {
     items.push_back(item);
     return Value::Array(std::move(items));
   }
+  const auto not_below = [](const Value& a, const Value& b) {
+    return a.Encode() >= b.Encode();
+  };
+  if (std::adjacent_find(items.begin(), items.end(), not_below) !=
+      items.end()) {
+    throw Refused{FailureCode::kTypeMismatch};  // no set
+  }
   for (const Value& old : items) {
     if (old == item) return Value::Array(std::move(items));
   }
