@@ -920,11 +920,11 @@ class Verifier {
     auto& placed = dynamic_cast<WorldPlace&>(*world);
     REENACT_ASSIGN_OR_RETURN(StartingPlace place, placed.Place());
     std::map<CellRef, Bytes> cells;
-    observer_.NoteCells();
-    NoteRecordedCells(index);
     if (!options_.slice.empty()) {
       REENACT_ASSIGN_OR_RETURN(cells, placed.Cells());
     }
+    observer_.NoteCells();
+    NoteRecordedCells(index);
     script.EndBefore(index + 1);
     (void)world->Run();
     report_.divergence->reads = observer_.reads();
