@@ -99,7 +99,7 @@ class BlockScript final : public RoundScript {
       const BytesView rest = block.entries.substr(reader.offset());
       const absl::StatusOr<EntryKind> kind = PeekEntryKind(rest);
       // Inputs come first: what follows are consequences.
-      if (kind.ok() && *kind == EntryKind::kStepScheduled) break;
+      if (kind.ok() && IsConsequence(*kind)) break;
       absl::StatusOr<Entry> entry = DecodeEntry(reader);
       absl::Status status = entry.status();
       if (status.ok()) status = Take(*entry, round);
@@ -119,6 +119,12 @@ class BlockScript final : public RoundScript {
   const std::string& problem() const { return problem_; }
 
  private:
+  static bool IsConsequence(EntryKind kind) {
+    return kind == EntryKind::kStepScheduled ||
+           kind == EntryKind::kStepCommitted ||
+           kind == EntryKind::kStepFailed || kind == EntryKind::kSnapshotTaken;
+  }
+
   absl::Status Unreadable(std::uint64_t index, const absl::Status& status) {
     const std::string place = "journal, block " + std::to_string(block()) +
                               ", entry " + std::to_string(index);
@@ -145,7 +151,9 @@ class BlockScript final : public RoundScript {
       in.time = input->time;
       in.position = input->position;
       round->inputs.push_back(std::move(in));
-    } else if (!std::holds_alternative<entry::SnapshotTaken>(entry)) {
+    } else if (std::holds_alternative<entry::Genesis>(entry)) {
+      return absl::DataLossError("a second genesis");
+    } else {
       if (auto* change = std::get_if<entry::ModuleChanged>(&entry)) {
         reducers_ = change->reducers;
         modules_.insert(modules_.end(), change->modules.begin(),
@@ -944,8 +952,12 @@ class Verifier {
     if (!block.ok()) return;
     for (const Bytes& item : SplitEntries(block->entries)) {
       const absl::StatusOr<Entry> entry = DecodeEntry(item);
-      const auto* step =
-          entry.ok() ? std::get_if<entry::StepCommitted>(&*entry) : nullptr;
+      if (!entry.ok()) continue;
+      const auto* place = std::get_if<entry::StepScheduled>(&*entry);
+      if (place != nullptr && place->subject) {
+        observer_.NoteCell(*place->subject);
+      }
+      const auto* step = std::get_if<entry::StepCommitted>(&*entry);
       if (step == nullptr) continue;
       for (const Diff& diff : step->diffs) {
         if (diff.cell) observer_.NoteCell(*diff.cell);
