@@ -10,7 +10,6 @@
 #include <string_view>
 #include <utility>
 
-#include "measure.h"
 #include "reenact/journal/directory.h"
 #include "reenact/journal/rocksdb_store.h"
 #include "rocksdb/db.h"
@@ -99,32 +98,33 @@ absl::StatusOr<std::vector<Bytes>> PackedBlocks(
   return pieces;
 }
 
-absl::StatusOr<double> TimeRawFile(const std::filesystem::path& directory,
+absl::StatusOr<Timing> TimeRawFile(const std::filesystem::path& directory,
                                    const std::vector<Bytes>& pieces) {
   REENACT_ASSIGN_OR_RETURN(
       std::unique_ptr<PreparedFile> file,
       PreparedFile::Make(directory / "raw", TotalSize(pieces)));
-  const double start = WallSeconds();
+  const Stopwatch watch;
   for (const Bytes& piece : pieces) {
     REENACT_RETURN_IF_ERROR(file->Write(piece));
     REENACT_RETURN_IF_ERROR(file->Sync());
   }
-  return WallSeconds() - start;
+  return watch.Read();
 }
 
-absl::StatusOr<double> TimeRocksDb(const std::filesystem::path& directory,
+absl::StatusOr<Timing> TimeRocksDb(const std::filesystem::path& directory,
                                    const std::vector<Bytes>& pieces,
                                    bool sync) {
   rocksdb::Options options;
   options.create_if_missing = true;
-  options.error_if_exists = true;
+  REENACT_RETURN_IF_ERROR(
+      FromRocksDb(rocksdb::DestroyDB(directory / "plain", options)));
   rocksdb::DB* opened = nullptr;
   REENACT_RETURN_IF_ERROR(
       FromRocksDb(rocksdb::DB::Open(options, directory / "plain", &opened)));
   const std::unique_ptr<rocksdb::DB> db(opened);
   rocksdb::WriteOptions write;
   write.sync = sync;
-  const double start = WallSeconds();
+  const Stopwatch watch;
   std::uint64_t index = 0;
   for (const Bytes& piece : pieces) {
     char key[8];
@@ -134,7 +134,7 @@ absl::StatusOr<double> TimeRocksDb(const std::filesystem::path& directory,
     REENACT_RETURN_IF_ERROR(
         FromRocksDb(db->Put(write, rocksdb::Slice(key, sizeof key), piece)));
   }
-  return WallSeconds() - start;
+  return watch.Read();
 }
 
 absl::StatusOr<std::vector<double>> SyncLatencies(

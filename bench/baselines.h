@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "measure.h"
 #include "reenact/kernel/bytes.h"
 #include "reenact/kernel/status.h"
 
@@ -19,12 +20,12 @@ namespace reenact::bench {
 absl::StatusOr<std::vector<Bytes>> PackedBlocks(
     const std::filesystem::path& directory, std::size_t groups);
 
-// Seconds to write the pieces one after the other in a new file or database in
+// Time to write the pieces one after the other in a new file or database in
 // `directory`, each made durable before the next. Making the file, of its full
 // size already, and opening the database are not counted.
-absl::StatusOr<double> TimeRawFile(const std::filesystem::path& directory,
+absl::StatusOr<Timing> TimeRawFile(const std::filesystem::path& directory,
                                    const std::vector<Bytes>& pieces);
-absl::StatusOr<double> TimeRocksDb(const std::filesystem::path& directory,
+absl::StatusOr<Timing> TimeRocksDb(const std::filesystem::path& directory,
                                    const std::vector<Bytes>& pieces, bool sync);
 
 // Microseconds that each of `count` appends of 200 bytes took, with fdatasync,

@@ -162,7 +162,7 @@ class BigRun {
   }
 
   void Add(const std::string& name, const std::string& unit, double value) {
-    figures_.push_back({kGroup, name, unit, {value}, {}});
+    figures_.push_back({kGroup, name, unit, {value}, {}, {}});
   }
   void AddMemory(const std::string& name, std::uint64_t bytes) {
     Add(name, "MiB", static_cast<double>(bytes) / kMebibyte);

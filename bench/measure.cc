@@ -84,6 +84,9 @@ std::string FigureJson(const Figure& figure) {
     comma = ",";
   }
   out << "]";
+  if (!figure.cpu_values.empty()) {
+    out << ",\"cpu_median\":" << JsonNumber(Median(figure.cpu_values));
+  }
   for (const auto& [name, value] : figure.notes) {
     out << "," << Quoted(name) << ":" << JsonNumber(value);
   }
@@ -153,15 +156,17 @@ Machine MachineWatch::Finish() const {
 
 void Report::Add(Figure figure) {
   if (figures_.empty() || figures_.back().group != figure.group) {
-    std::printf("\n%s\n  %-40s %10s  %-19s\n", figure.group.c_str(), "",
-                "median", "lowest - highest");
+    std::printf("\n%s\n  %-40s %10s %10s  %-19s\n", figure.group.c_str(), "",
+                "median", "by cpu", "lowest - highest");
   }
   const auto [low, high] =
       std::minmax_element(figure.values.begin(), figure.values.end());
   const std::string spread = NumberText(*low) + " - " + NumberText(*high);
-  std::printf("  %-40s %10s  %-19s %s", figure.name.c_str(),
-              NumberText(Median(figure.values)).c_str(), spread.c_str(),
-              figure.unit.c_str());
+  const std::string cpu =
+      figure.cpu_values.empty() ? "" : NumberText(Median(figure.cpu_values));
+  std::printf("  %-40s %10s %10s  %-19s %s", figure.name.c_str(),
+              NumberText(Median(figure.values)).c_str(), cpu.c_str(),
+              spread.c_str(), figure.unit.c_str());
   for (const auto& [name, value] : figure.notes) {
     std::printf("  %s %s", name.c_str(), NumberText(value).c_str());
   }

@@ -17,6 +17,23 @@ double WallSeconds();       // since some fixed moment
 double CpuSeconds();        // of this process, all threads
 double ThreadCpuSeconds();  // of this thread
 
+// What something took, by the wall's clock and in processor time of all
+// threads. On a machine that others use too, the second is the steadier one.
+struct Timing {
+  double wall = 0;
+  double cpu = 0;
+};
+
+// Starts when it is made.
+class Stopwatch {
+ public:
+  Timing Read() const { return {WallSeconds() - wall_, CpuSeconds() - cpu_}; }
+
+ private:
+  double wall_ = WallSeconds();
+  double cpu_ = CpuSeconds();
+};
+
 // "VmRSS" or "VmHWM" of this process, in bytes; 0 if the system does not say.
 std::uint64_t ProcessMemory(std::string_view what);
 
@@ -26,6 +43,8 @@ struct Figure {
   std::string name;   // "10 us, uniform, 2 workers"
   std::string unit;   // "x", "events/s", ...
   std::vector<double> values;
+  // The same in processor time instead of the wall's, if that makes sense.
+  std::vector<double> cpu_values;
   // Other medians of the same runs, by name: "reruns", "cores" ...
   std::vector<std::pair<std::string, double>> notes;
 };

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -87,6 +88,17 @@ absl::Status Alternate(int repetition, std::size_t sides,
   return absl::OkStatus();
 }
 
+// What serial and durable is compared with, and itself.
+enum DurableSide : std::size_t {
+  kInMemory,
+  kSynced,
+  kRocksDbSynced,
+  kRawSynced,
+  kUnsynced,
+  kRocksDbUnsynced,
+  kDurableSides
+};
+
 class Bench {
  public:
   explicit Bench(Settings settings) : settings_(std::move(settings)) {}
@@ -103,6 +115,10 @@ class Bench {
   absl::Status Parallel(bool durable);
   absl::Status ParallelCase(const Load& load, bool durable);
   absl::Status Durable();
+  absl::StatusOr<Timing> RunDurableSide(DurableSide side, const Load& load,
+                                        const std::filesystem::path& disk,
+                                        const std::vector<Bytes>& pieces,
+                                        const Digest& journal);
   absl::Status Replay();
   absl::Status ReplayCase(double step_us);
   absl::Status ReplayOnce(const Load& load, int repetition,
@@ -165,24 +181,27 @@ struct Side {
   }
 };
 
-double CoresOf(const RunResult& run) { return run.cpu_seconds / run.seconds; }
+double CoresOf(const RunResult& run) { return run.time.cpu / run.time.wall; }
+
+// `side` as a multiple of `base`'s speed.
+void AddRatio(const Timing& base, const Timing& side, Figure* figure) {
+  figure->values.push_back(base.wall / side.wall);
+  figure->cpu_values.push_back(base.cpu / side.cpu);
+}
 
 Figure CompareSides(const Side& serial, const Side& parallel,
                     std::size_t events) {
   Figure figure;
   figure.unit = "x";
-  std::vector<double> cpu;
   for (std::size_t i = 0; i < serial.runs.size(); ++i) {
-    figure.values.push_back(serial.runs[i].seconds / parallel.runs[i].seconds);
-    cpu.push_back(parallel.runs[i].cpu_seconds / serial.runs[i].cpu_seconds);
+    AddRatio(serial.runs[i].time, parallel.runs[i].time, &figure);
   }
   const double steps = static_cast<double>(events);
   figure.notes = {
       {"serial/s",
-       steps / Median(serial.Map([](auto& run) { return run.seconds; }))},
+       steps / Median(serial.Map([](auto& run) { return run.time.wall; }))},
       {"cores", Median(parallel.Map(CoresOf))},
       {"serial_cores", Median(serial.Map(CoresOf))},
-      {"cpu_x", Median(cpu)},
       {"rerun_%", 100 / steps * Median(parallel.Map([](auto& run) {
                     return static_cast<double>(run.stats.reruns);
                   }))}};
@@ -226,94 +245,111 @@ absl::Status Bench::ParallelCase(const Load& load, bool durable) {
 
 // --- durability ---
 
+struct DurableRun {
+  std::array<Timing, kDurableSides> times;
+};
+
+struct DurableRatio {
+  const char* name;
+  DurableSide side, base;
+};
+constexpr DurableRatio kDurableRatios[] = {
+    {"sync every-block / in memory", kSynced, kInMemory},
+    {"sync every-block / packed RocksDB", kSynced, kRocksDbSynced},
+    {"sync every-block / raw file", kSynced, kRawSynced},
+    {"sync none / in memory", kUnsynced, kInMemory},
+    {"sync none / packed RocksDB", kUnsynced, kRocksDbUnsynced},
+};
+
 constexpr const char* kDurable = "serial and durable, trivial reducer";
 
-// A world's run under one sync policy, and what the same bytes took.
-struct DurableFigures {
-  Figure rate, to_memory, to_rocksdb, to_raw;
+Figure RateFigure(const char* name, DurableSide side, double events,
+                  const std::vector<DurableRun>& runs) {
+  Figure figure{kDurable, name, "events/s", {}, {}, {}};
+  for (const DurableRun& run : runs) {
+    figure.values.push_back(events / run.times[side].wall);
+    figure.cpu_values.push_back(events / run.times[side].cpu);
+  }
+  return figure;
+}
 
-  explicit DurableFigures(const std::string& policy)
-      : rate{kDurable, "sync " + policy, "events/s", {}, {}},
-        to_memory{kDurable, "sync " + policy + " / in memory", "x", {}, {}},
-        to_rocksdb{
-            kDurable, "sync " + policy + " / packed RocksDB", "x", {}, {}},
-        to_raw{kDurable, "sync " + policy + " / raw file", "x", {}, {}} {}
-};
+Figure RatioFigure(const DurableRatio& ratio,
+                   const std::vector<DurableRun>& runs) {
+  Figure figure{kDurable, ratio.name, "x", {}, {}, {}};
+  for (const DurableRun& run : runs) {
+    AddRatio(run.times[ratio.base], run.times[ratio.side], &figure);
+  }
+  return figure;
+}
+
+// Times one side. `disk` holds the baselines' files, `pieces` what they write.
+absl::StatusOr<Timing> Bench::RunDurableSide(DurableSide side, const Load& load,
+                                             const std::filesystem::path& disk,
+                                             const std::vector<Bytes>& pieces,
+                                             const Digest& journal) {
+  switch (side) {
+    case kRocksDbSynced:
+      return TimeRocksDb(disk, pieces, true);
+    case kRocksDbUnsynced:
+      return TimeRocksDb(disk, pieces, false);
+    case kRawSynced:
+      return TimeRawFile(disk, pieces);
+    default:
+      break;
+  }
+  RunOptions options;
+  if (side != kSynced) options.sync.kind = SyncPolicy::Kind::kNone;
+  REENACT_ASSIGN_OR_RETURN(RunResult run,
+                           RunOnce(load, options, side != kInMemory));
+  if (run.journal != journal) {
+    return absl::InternalError("the journal depends on where it is kept");
+  }
+  return run.time;
+}
 
 absl::Status Bench::Durable() {
   const Load load = MakeLoad(Pattern::kUniform, 0, EventsFor(settings_, 0));
-  const double events = static_cast<double>(load.size());
   const std::filesystem::path disk = NewDirectory();
   std::filesystem::create_directory(disk);
 
   // The bytes, and into how many writes the world put them.
   REENACT_ASSIGN_OR_RETURN(
-      RunResult sample,
+      const RunResult sample,
       RunWorld(work_, load, {0, disk / "world", SyncPolicy{}}));
-  REENACT_ASSIGN_OR_RETURN(
-      std::vector<Bytes> pieces,
-      PackedBlocks(disk / "world",
-                   std::max<std::uint64_t>(sample.stats.groups, 1)));
+  const std::uint64_t groups = std::max<std::uint64_t>(sample.stats.groups, 1);
+  REENACT_ASSIGN_OR_RETURN(const std::vector<Bytes> pieces,
+                           PackedBlocks(disk / "world", groups));
 
-  Figure sync{kDurable, "200 bytes appended and synced", "us", {}, {}};
-  Figure sync99 = sync;
-  sync.name += ", p50";
-  sync99.name += ", p99";
-  DurableFigures every("every-block"), none("none");
-  every.rate.notes = {{"groups", static_cast<double>(sample.stats.groups)},
-                      {"syncs", static_cast<double>(sample.stats.syncs)}};
-
+  Figure p50{kDurable, "200 bytes appended and synced, p50", "us", {}, {}, {}};
+  Figure p99{kDurable, "200 bytes appended and synced, p99", "us", {}, {}, {}};
+  std::vector<DurableRun> runs(static_cast<std::size_t>(settings_.pairs));
   for (int i = 0; i < settings_.pairs; ++i) {
-    double memory = 0, synced = 0, unsynced = 0, raw = 0, rocks = 0,
-           rocks_unsynced = 0;
-    const auto world = [&](bool durable, SyncPolicy::Kind kind,
-                           double* seconds) -> absl::Status {
-      SyncPolicy policy;
-      policy.kind = kind;
-      REENACT_ASSIGN_OR_RETURN(RunResult run,
-                               RunOnce(load, {0, {}, policy}, durable));
-      if (run.journal != sample.journal) {
-        return absl::InternalError("the journal depends on where it is kept");
-      }
-      *seconds = run.seconds;
-      return absl::OkStatus();
-    };
-    const auto baseline = [&](absl::StatusOr<double> result, double* seconds) {
-      if (result.ok()) *seconds = *result;
-      std::error_code ignored;
-      std::filesystem::remove_all(disk / "plain", ignored);
-      return std::move(result).status();
-    };
-    using Kind = SyncPolicy::Kind;
-    const std::vector<std::function<absl::Status()>> sides = {
-        [&] { return world(false, Kind::kNone, &memory); },
-        [&] { return world(true, Kind::kEveryBlock, &synced); },
-        [&] { return baseline(TimeRocksDb(disk, pieces, true), &rocks); },
-        [&] { return baseline(TimeRawFile(disk, pieces), &raw); },
-        [&] { return world(true, Kind::kNone, &unsynced); },
-        [&] {
-          return baseline(TimeRocksDb(disk, pieces, false), &rocks_unsynced);
-        },
-    };
-    REENACT_RETURN_IF_ERROR(Alternate(
-        i, sides.size(), [&](std::size_t side) { return sides[side](); }));
+    DurableRun& run = runs[static_cast<std::size_t>(i)];
+    REENACT_RETURN_IF_ERROR(
+        Alternate(i, kDurableSides, [&](std::size_t side) -> absl::Status {
+          REENACT_ASSIGN_OR_RETURN(
+              run.times[side],
+              RunDurableSide(static_cast<DurableSide>(side), load, disk, pieces,
+                             sample.journal));
+          return absl::OkStatus();
+        }));
+    constexpr std::size_t kAppends = 200;
     REENACT_ASSIGN_OR_RETURN(std::vector<double> latencies,
-                             SyncLatencies(disk, 200));
-    sync.values.push_back(Median(latencies));
-    sync99.values.push_back(Quantile(latencies, 0.99));
-    every.rate.values.push_back(events / synced);
-    every.to_memory.values.push_back(memory / synced);
-    every.to_rocksdb.values.push_back(rocks / synced);
-    every.to_raw.values.push_back(raw / synced);
-    none.rate.values.push_back(events / unsynced);
-    none.to_memory.values.push_back(memory / unsynced);
-    none.to_rocksdb.values.push_back(rocks_unsynced / unsynced);
+                             SyncLatencies(disk, kAppends));
+    p50.values.push_back(Median(latencies));
+    p99.values.push_back(Quantile(latencies, 0.99));
   }
-  for (Figure* figure :
-       {&sync, &sync99, &every.rate, &every.to_memory, &every.to_rocksdb,
-        &every.to_raw, &none.rate, &none.to_memory, &none.to_rocksdb}) {
-    report_.Add(std::move(*figure));
+  report_.Add(std::move(p50));
+  report_.Add(std::move(p99));
+  const double events = static_cast<double>(load.size());
+  Figure synced = RateFigure("sync every-block", kSynced, events, runs);
+  synced.notes = {{"groups", static_cast<double>(groups)}};
+  report_.Add(std::move(synced));
+  report_.Add(RateFigure("sync none", kUnsynced, events, runs));
+  for (const DurableRatio& ratio : kDurableRatios) {
+    report_.Add(RatioFigure(ratio, runs));
   }
+  RemoveDirectory(disk);
   return absl::OkStatus();
 }
 
@@ -346,7 +382,7 @@ absl::Status DropCells(const std::filesystem::path& world) {
   return store->Close();
 }
 
-absl::StatusOr<double> TimeVerify(const ReplaySide& side, const Module& module,
+absl::StatusOr<Timing> TimeVerify(const ReplaySide& side, const Module& module,
                                   const std::filesystem::path& world,
                                   const Digest& journal) {
   VerifyOptions options;
@@ -354,28 +390,28 @@ absl::StatusOr<double> TimeVerify(const ReplaySide& side, const Module& module,
   options.modules.push_back(module);
   options.run_twice = side.variant;
   options.workers = side.workers;
-  const double start = WallSeconds();
+  const Stopwatch watch;
   REENACT_ASSIGN_OR_RETURN(VerifyReport report, Verify(options));
-  const double seconds = WallSeconds() - start;
+  const Timing time = watch.Read();
   if (report.verdict != Verdict::kIdentical || report.journal != journal) {
     return absl::InternalError("verify: " + report.problem +
                                std::string(VerdictName(report.verdict)));
   }
-  return seconds;
+  return time;
 }
 
-absl::StatusOr<double> TimeOpen(const ReplaySide& side, WorldOptions options,
+absl::StatusOr<Timing> TimeOpen(const ReplaySide& side, WorldOptions options,
                                 const Digest& journal) {
   if (side.variant) REENACT_RETURN_IF_ERROR(DropCells(options.path));
-  const double start = WallSeconds();
+  const Stopwatch watch;
   REENACT_ASSIGN_OR_RETURN(std::unique_ptr<World> world,
                            World::Open(std::move(options)));
-  const double seconds = WallSeconds() - start;
+  const Timing time = watch.Read();
   if (world->journal_digest() != journal) {
     return absl::InternalError("the opened world has another journal");
   }
   REENACT_RETURN_IF_ERROR(world->Close());
-  return seconds;
+  return time;
 }
 
 absl::Status Bench::ReplayCase(double step_us) {
@@ -386,6 +422,7 @@ absl::Status Bench::ReplayCase(double step_us) {
     figures.push_back({"replay / live (durable, serial)",
                        CostText(step_us) + ", " + side.name,
                        "x",
+                       {},
                        {},
                        {{"tickets", static_cast<double>(load.size())}}});
   }
@@ -405,13 +442,11 @@ absl::Status Bench::ReplayOnce(const Load& load, int repetition,
   REENACT_RETURN_IF_ERROR(
       Alternate(repetition, figures->size(), [&](std::size_t i) {
         const ReplaySide& side = kReplaySides[i];
-        auto seconds = side.open ? TimeOpen(side, world, live.journal)
-                                 : TimeVerify(side, world.modules[0],
-                                              options.directory, live.journal);
-        if (seconds.ok()) {
-          (*figures)[i].values.push_back(live.seconds / *seconds);
-        }
-        return std::move(seconds).status();
+        auto time = side.open ? TimeOpen(side, world, live.journal)
+                              : TimeVerify(side, world.modules[0],
+                                           options.directory, live.journal);
+        if (time.ok()) AddRatio(live.time, *time, &(*figures)[i]);
+        return std::move(time).status();
       }));
   RemoveDirectory(options.directory);
   return absl::OkStatus();
@@ -428,6 +463,7 @@ absl::Status Bench::JournalBytes() {
                  std::string(PatternName(pattern)),
                  "bytes",
                  {bytes / static_cast<double>(load.size())},
+                 {},
                  {}});
   }
   return absl::OkStatus();

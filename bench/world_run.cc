@@ -2,8 +2,6 @@
 
 #include <memory>
 
-#include "measure.h"
-
 namespace reenact::bench {
 
 WorldOptions MakeOptions(const BusyWork& work, const Load& load,
@@ -23,11 +21,9 @@ absl::StatusOr<RunResult> RunWorld(const BusyWork& work, const Load& load,
                            World::Open(MakeOptions(work, load, options)));
   LoadSource source(load);
   RunResult result;
-  const double cpu = CpuSeconds();
-  const double start = WallSeconds();
+  const Stopwatch watch;
   REENACT_RETURN_IF_ERROR(world->Feed(source));
-  result.seconds = WallSeconds() - start;
-  result.cpu_seconds = CpuSeconds() - cpu;
+  result.time = watch.Read();
   result.journal = world->journal_digest();
   result.stats = world->stats();
   REENACT_RETURN_IF_ERROR(world->Close());

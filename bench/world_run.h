@@ -8,6 +8,7 @@
 #include <string>
 
 #include "load.h"
+#include "measure.h"
 #include "reenact/kernel/hash.h"
 #include "reenact/kernel/status.h"
 #include "reenact/kernel/world.h"
@@ -21,8 +22,7 @@ struct RunOptions {
 };
 
 struct RunResult {
-  double seconds = 0;      // of feeding, until all is committed and durable
-  double cpu_seconds = 0;  // of all threads, meanwhile
+  Timing time;  // of feeding, until all is committed and durable
   Digest journal;
   WorldStats stats;
 };
