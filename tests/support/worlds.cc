@@ -15,17 +15,6 @@
 
 namespace reenact {
 
-InputList::InputList(std::vector<Input> inputs, std::uint64_t after)
-    : inputs_(std::move(inputs)), next_(after) {}
-
-absl::StatusOr<bool> InputList::Next(std::vector<Input>* row) {
-  if (next_ >= inputs_.size()) return false;
-  if (before) before(next_ + 1);
-  row->push_back(inputs_[next_]);
-  row->back().position = ++next_;
-  return true;
-}
-
 std::vector<Bytes> BlocksOf(const Store& store) {
   std::vector<Bytes> blocks;
   REQUIRE_OK(store.ScanBlocks(0, [&blocks](std::uint64_t, BytesView stored) {

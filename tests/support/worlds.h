@@ -38,8 +38,16 @@ class Dice {
 // Inputs one by one, those behind `after` only, with their places as positions.
 class InputList final : public InputSource {
  public:
-  explicit InputList(std::vector<Input> inputs, std::uint64_t after = 0);
-  absl::StatusOr<bool> Next(std::vector<Input>* row) override;
+  explicit InputList(std::vector<Input> inputs, std::uint64_t after = 0)
+      : inputs_(std::move(inputs)), next_(after) {}
+
+  absl::StatusOr<bool> Next(std::vector<Input>* row) override {
+    if (next_ >= inputs_.size()) return false;
+    if (before) before(next_ + 1);
+    row->push_back(inputs_[next_]);
+    row->back().position = ++next_;
+    return true;
+  }
 
   // Called before each row with its position.
   std::function<void(std::uint64_t position)> before;
