@@ -761,10 +761,8 @@ class Verifier {
       divergence.event_id = impure_->event_id;
       divergence.reducer = impure_->cell.reducer;
       divergence.key = impure_->cell.key;
-      divergence.field = "two runs of the same step";
-      divergence.recorded = "one result";
-      divergence.recomputed = "another result from the same reads";
       FillFromJournal(&divergence);
+      DescribeRuns(&divergence);
       report_.divergence = std::move(divergence);
       return absl::OkStatus();
     }
@@ -775,6 +773,16 @@ class Verifier {
     }
     if (!script_->problem().empty()) return Damage(script_->problem());
     return JudgeInputs(status);
+  }
+
+  // What one of two runs of a step came to, and what the other did.
+  void DescribeRuns(Divergence* divergence) {
+    const std::vector<Bytes> first = SplitEntries(impure_->first);
+    const std::vector<Bytes> second = SplitEntries(impure_->second);
+    if (first.size() != 2 || second.size() != 2) return;
+    const std::vector<std::string> table = FullTable();
+    EntryComparison(table, divergence).Compare(first[1], second[1]);
+    divergence->field = "two runs of one step: " + divergence->field;
   }
 
   absl::Status Damage(std::string problem) {

@@ -422,7 +422,8 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   void FinishRound(RoundInFlight& round);
   absl::Status TakeSnapshot(const StartingPlace& place,
                             const BlockHeader& header, const Digest& hash);
-  void LetReadersIn();
+  // Lets go of cells_->exclusive() for a moment, which the analysis cannot see.
+  void LetReadersIn() ABSL_NO_THREAD_SAFETY_ANALYSIS;
   void PublishCounts();
   void ChooseMode();
   bool Serial() const { return serial_ || inline_; }
@@ -1596,7 +1597,9 @@ void WorldImpl::CommitSlot(Slot* slot) {
     if (internals_.impure != nullptr) {
       internals_.impure->emplace(WorldInternals::Impure{
           slot->ticket.event_id,
-          {std::string(slot->ticket.code->name()), slot->ticket.key}});
+          {std::string(slot->ticket.code->name()), slot->ticket.key},
+          result.entries,
+          result.other});
     }
     Fail(absl::InternalError("two runs of one step differ: reducer \"" +
                              std::string(slot->ticket.code->name()) +

@@ -65,6 +65,8 @@ struct WorldInternals {
   struct Impure {
     EventId event_id;
     CellId cell;
+    Bytes first;  // what each of the two runs came to, as entries
+    Bytes second;
   };
   std::optional<Impure>* impure = nullptr;
   // Gives the store the open work at each snapshot, as a durable world does.

@@ -75,6 +75,7 @@ struct StepResult {
   std::vector<Scan> scans;
   Bytes entries;         // StepScheduled and the outcome, encoded
   bool impure = false;   // a second run on the same reads differed
+  Bytes other;           // then: what that came to, as entries
   bool settled = false;  // its versions were published or discarded
 
   // Forgets everything and keeps the memory. REQUIRES: settled, or no writes.

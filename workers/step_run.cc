@@ -78,6 +78,7 @@ void StepResult::Clear() {
   scans.clear();
   entries.clear();
   impure = false;
+  other.clear();
 }
 
 std::optional<ReducerId> StepRules::Find(std::string_view name) const {
@@ -143,6 +144,9 @@ void StepRun::RunTwice(Slot* slot, RunMode mode, StepObserver* observer,
   if (observer != nullptr) observer->End(1, slot->ticket, second_);
   result->impure =
       SameReads(*result, second_) && !SameOutcome(*result, second_);
+}
+
+void StepRun::ForgetSecond() {
   for (StepResult::Write& write : second_.writes) {
     Version::Free(write.version);
   }
@@ -202,7 +206,8 @@ void StepRun::UseFuel(std::uint64_t amount) {
 const Version* StepRun::Newest(Cell* cell) {
   if (!in_turn_) {
     const std::uint64_t self = ticket_->event_id.value;
-    // A touch of a committed ticket is not followed: its slot may be used again.
+    // A touch of a committed ticket is not followed: its slot may be used
+    // again.
     const auto older = [this](const Touch* touch) {
       return touch->older_id > committed_->load(std::memory_order_acquire)
                  ? touch->older

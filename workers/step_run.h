@@ -64,9 +64,12 @@ class StepRun final : public StepContext {
   void Run(Slot* slot, RunMode mode, StepResult* result);
 
   // The same, twice, to see whether the step depends on something else than
-  // what it may: sets result->impure.
+  // what it may: sets result->impure. second() is there until ForgetSecond(),
+  // which must be called.
   void RunTwice(Slot* slot, RunMode mode, StepObserver* observer,
                 StepResult* result);
+  StepResult* second() { return &second_; }
+  void ForgetSecond();
 
   // StepContext
   EventId event_id() const override { return ticket_->event_id; }

@@ -176,6 +176,11 @@ void Window::RunStep(Slot* slot, RunMode mode, StepRun* run,
   if (slot->ticket.code != nullptr) {
     if (options_.run_twice) {
       run->RunTwice(slot, mode, options_.observer, result);
+      if (result->impure) {
+        encode_(*slot, run->second());
+        result->other = run->second()->entries;
+      }
+      run->ForgetSecond();
     } else {
       if (options_.observer != nullptr) {
         options_.observer->Begin(0, slot->ticket);
