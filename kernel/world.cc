@@ -530,6 +530,10 @@ class WorldImpl::SlotStep final : public PendingStep {
       const absl::StatusOr<Bytes> applied =
           ApplyUpdate(Present(pending.cell)->state(), pending.update);
       if (!applied.ok()) return UpdateFailure(applied.status());
+      // An operand as deep as an item may be is too deep inside an array.
+      if (!pending.update.item.empty() && !cbor::Validate(*applied).ok()) {
+        return FailureCode::kInvalidOutput;
+      }
       const std::uint64_t redone =
           slot_->state.load() == Slot::State::kRedone ? 1 : 0;
       Settled(pending.cell,

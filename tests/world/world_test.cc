@@ -699,6 +699,24 @@ TEST_CASE("an update of a state of another type fails its step", "[world]") {
   CHECK(FailureOf(update) == FailureCode::kTypeMismatch);
 }
 
+TEST_CASE("an update that would nest too deeply fails its step", "[world]") {
+  auto append = Custom([](StepContext& step) {
+    // Inside the cell's array it stands one level deeper than here.
+    const auto levels = static_cast<std::size_t>(Number(step.payload()));
+    Update update;
+    update.op = Update::Op::kAppend;
+    update.item = Bytes(levels - 1, '\x81') + '\x80';
+    step.Apply("custom", "list", update);
+    return absl::OkStatus();
+  });
+  auto world = MustOpen(Options({append}));
+  const auto deep = MustSubmit(*world, To("custom", "a", cbor::kDepthMax - 1));
+  const auto deeper = MustSubmit(*world, To("custom", "b", cbor::kDepthMax));
+  REQUIRE_OK(world->Run());
+  CHECK(FailureOf(deep) == FailureCode{});
+  CHECK(FailureOf(deeper) == FailureCode::kInvalidOutput);
+}
+
 TEST_CASE("several updates of one cell by one step count together", "[world]") {
   auto twice = Custom([](StepContext& step) {
     Update update;
