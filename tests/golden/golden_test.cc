@@ -23,7 +23,7 @@ const std::string kGolden = REENACT_SOURCE_DIR "/tests/golden/";
 // Verifies with 0 and 8 workers, from genesis and from the newest snapshot.
 void RequireAsExpected(const std::string& world, const Play& play,
                        const Expectations& expected) {
-  for (const std::size_t workers : {0, 8}) {
+  for (const std::size_t workers : {0U, 8U}) {
     for (const bool from_snapshot : {false, true}) {
       CAPTURE(workers, from_snapshot);
       VerifyOptions options;

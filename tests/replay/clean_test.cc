@@ -30,7 +30,7 @@ void RequireIdentical(const std::string& path,
                       const std::vector<Module>& modules) {
   Digest state;
   for (const bool from_snapshot : {false, true}) {
-    for (const std::size_t workers : {0, 1, 2, 8}) {
+    for (const std::size_t workers : {0U, 1U, 2U, 8U}) {
       VerifyOptions options = OptionsFor(path, modules);
       options.workers = workers;
       options.from_snapshot = from_snapshot;

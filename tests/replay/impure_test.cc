@@ -53,7 +53,7 @@ TEST_CASE("a reducer that differs from run to run is impure", "[replay]") {
   const Module module = LoadImpure(name);
   const TemporaryDirectory directory;
   RunCounter(directory / "world", module);
-  for (const std::size_t workers : {0, 2}) {
+  for (const std::size_t workers : {0U, 2U}) {
     const VerifyReport report =
         MustVerify(directory / "world", module, workers, true);
     CHECK(report.verdict == Verdict::kImpure);

@@ -184,7 +184,7 @@ TEST_CASE("a changed reducer is caught at the first ticket it changes",
     RunPlay(changed, directory / change);
     const EventId first = FirstChanged(world, directory / change);
     REQUIRE(first > EventId{0});
-    for (const std::size_t workers : {0, 2, 8}) {
+    for (const std::size_t workers : {0U, 2U, 8U}) {
       CAPTURE(workers);
       const VerifyReport report = VerifyWith(world, changed, workers);
       REQUIRE(report.verdict == Verdict::kDiverged);
@@ -207,7 +207,7 @@ TEST_CASE("what a reducer looks at or declares is its own affair", "[replay]") {
   CAPTURE(change);
   const TemporaryDirectory directory;
   RunPlay(ShopPlay(""), directory / "world");
-  for (const std::size_t workers : {0, 1, 2, 8}) {
+  for (const std::size_t workers : {0U, 1U, 2U, 8U}) {
     CHECK(VerifyWith(directory / "world", ShopPlay(change), workers).verdict ==
           Verdict::kIdentical);
   }

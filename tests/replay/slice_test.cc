@@ -105,7 +105,7 @@ TEST_CASE("a slice tells the same of every example", "[replay]") {
       REQUIRE_OK(whole);
       if (whole->verdict == Verdict::kIdentical) continue;  // it never ran
       REQUIRE(whole->verdict == Verdict::kDiverged);
-      for (const std::size_t workers : {0, 2}) {
+      for (const std::size_t workers : {0U, 2U}) {
         const auto small = VerifyWith(slice, changed, "", workers);
         REQUIRE_OK(small);
         REQUIRE(small->verdict == Verdict::kDiverged);
