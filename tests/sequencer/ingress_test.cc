@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "support/status_matchers.h"
+#include "tests/support/status_matchers.h"
 
 namespace reenact {
 namespace {

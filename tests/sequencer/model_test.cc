@@ -13,7 +13,7 @@
 
 #include "reenact/kernel/cbor.h"
 #include "reenact/sequencer/sequencer.h"
-#include "support/status_matchers.h"
+#include "tests/support/status_matchers.h"
 
 namespace reenact {
 namespace {

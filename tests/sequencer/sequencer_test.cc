@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "reenact/kernel/cbor.h"
-#include "support/status_matchers.h"
+#include "tests/support/status_matchers.h"
 
 namespace reenact {
 namespace {
