@@ -307,14 +307,17 @@ void Window::ObserveCost(std::uint64_t ns_per_step) {
 void Window::Execute(Slot* slot, Worker* worker) {
   slot->state.store(Slot::State::kRunning, std::memory_order_relaxed);
   RunStep(slot, RunMode::kSpeculative, &worker->run, &slot->results[0]);
+  // Once it is done it can be committed and, a ring later, its slot used again,
+  // however long this thread sleeps here: after that only those who wait for
+  // it are touched, and they cannot be committed before they are released.
+  Touch* waiters =
+      slot->waiters.exchange(Slot::Closed(), std::memory_order_acq_rel);
   slot->state.store(Slot::State::kDone, std::memory_order_release);
-  Release(slot, &worker->runnable);
+  Release(waiters, &worker->runnable);
 }
 
-// Lets the tickets go that waited for this one only.
-void Window::Release(Slot* slot, std::vector<Slot*>* runnable) {
-  Touch* waiter =
-      slot->waiters.exchange(Slot::Closed(), std::memory_order_acq_rel);
+// Lets the tickets go that waited for nothing else.
+void Window::Release(Touch* waiter, std::vector<Slot*>* runnable) {
   const std::size_t first = runnable->size();
   while (waiter != nullptr) {
     // Read before the ticket is released: its slot is its own from then on.

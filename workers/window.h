@@ -121,7 +121,7 @@ class Window {
   void Unlink(Slot* slot);
   void Execute(Slot* slot, Worker* worker);
   void RunStep(Slot* slot, RunMode mode, StepRun* run, StepResult* result);
-  void Release(Slot* slot, std::vector<Slot*>* runnable);
+  void Release(Touch* waiter, std::vector<Slot*>* runnable);
   void DrainReady();
   bool ScanIsCurrent(const Slot& slot, const StepResult::Scan& scan) const;
 
