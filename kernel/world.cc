@@ -1801,6 +1801,11 @@ absl::Status WorldImpl::FlushAfter(absl::Status status) {
     Fail(flushed);
     return error();
   }
+  {
+    // All is written now, so what is beyond the cache's budget can go.
+    MutexLock lock(cells_->exclusive());
+    cells_->Advance(window_->committed(), writer_->written());
+  }
   if (status.ok() && interrupted_.exchange(false)) {
     return absl::CancelledError("interrupted at the end of a round");
   }

@@ -646,11 +646,15 @@ TEST_CASE("a world may be larger than its cache", "[world]") {
   for (int i = 0; i < 6000; ++i) {
     inputs.push_back(To("counter", "k" + std::to_string(i % 1500), 1));
   }
-  InputList source(inputs);
-  REQUIRE_OK(world->Feed(source));
-  const WorldStats stats = world->stats();
-  CHECK(stats.cells_cached < 1500);
-  CHECK(stats.cell_loads > 3000);
+  // What is not written yet stays in memory; a world at rest is within its
+  // budget, however slow the disk was, and has to load what it needs again.
+  for (int part = 0; part < 2; ++part) {
+    InputList source({inputs.begin() + part * 3000,
+                      inputs.begin() + (part + 1) * 3000});
+    REQUIRE_OK(world->Feed(source));
+    CHECK(world->stats().cells_cached < 1000);
+  }
+  CHECK(world->stats().cell_loads > 2000);
   const auto cells = world->Scan("counter", "", "", 5000);
   REQUIRE_OK(cells);
   REQUIRE(cells->size() == 1500);
