@@ -472,6 +472,33 @@ absl::StatusOr<SnapshotContents> ReadSnapshotFile(const std::string& path,
       "'" + path + "'");
 }
 
+StartingPlace PlaceOf(SnapshotContents contents) {
+  StartingPlace place;
+  place.config = std::move(contents.header.config);
+  place.event_id = contents.header.event_id;
+  place.round = contents.header.round;
+  place.time = contents.header.time;
+  place.block_count = contents.header.block_count;
+  place.block_hash = contents.header.block_hash;
+  place.last_input = contents.header.last_input;
+  place.position = contents.header.position;
+  place.sequencer = std::move(contents.sequencer);
+  return place;
+}
+
+SnapshotHeader HeaderOf(const StartingPlace& place) {
+  SnapshotHeader header;
+  header.config = place.config;
+  header.event_id = place.event_id;
+  header.round = place.round;
+  header.time = place.time;
+  header.block_count = place.block_count;
+  header.block_hash = place.block_hash;
+  header.last_input = place.last_input;
+  header.position = place.position;
+  return header;
+}
+
 Bytes EncodeOpenWork(const SnapshotHeader& header, BytesView sequencer) {
   Bytes bytes;
   EncodeHeader(header, &bytes);

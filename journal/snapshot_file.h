@@ -29,6 +29,7 @@
 #include "reenact/kernel/config.h"
 #include "reenact/kernel/hash.h"
 #include "reenact/kernel/ids.h"
+#include "reenact/kernel/starting_place.h"
 #include "reenact/kernel/status.h"
 
 namespace reenact {
@@ -102,6 +103,10 @@ absl::StatusOr<SnapshotContents> ReadSnapshotFile(
     const std::function<absl::Status(ReducerId, std::string_view key,
                                      BytesView state)>& visit = nullptr);
 
+// Where a world stands that goes on from a snapshot, and back.
+StartingPlace PlaceOf(SnapshotContents contents);
+SnapshotHeader HeaderOf(const StartingPlace& place);
+
 // The open work alone, for the store: header, sequencer and a digest of both
 // (domain "reenact.openwork.v1"). What Open() goes on from when the cells
 // themselves are up to date.
@@ -115,8 +120,7 @@ absl::StatusOr<std::vector<EventId>> ListSnapshots(
     const std::string& directory);
 
 // Removes all but the newest `keep` snapshots. REQUIRES: keep > 0.
-absl::Status RemoveOldSnapshots(const std::string& directory,
-                                std::size_t keep);
+absl::Status RemoveOldSnapshots(const std::string& directory, std::size_t keep);
 
 // Removes leftovers of snapshots that a crash interrupted.
 absl::Status RemoveTemporarySnapshots(const std::string& directory);

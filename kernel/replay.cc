@@ -649,20 +649,6 @@ class Verifier {
     return absl::OkStatus();
   }
 
-  static StartingPlace PlaceOf(const SnapshotContents& contents) {
-    StartingPlace place;
-    place.config = contents.header.config;
-    place.event_id = contents.header.event_id;
-    place.round = contents.header.round;
-    place.time = contents.header.time;
-    place.block_count = contents.header.block_count;
-    place.block_hash = contents.header.block_hash;
-    place.last_input = contents.header.last_input;
-    place.position = contents.header.position;
-    place.sequencer = contents.sequencer;
-    return place;
-  }
-
   const WorldConfig& StartConfig() const {
     return start_ ? start_->config : genesis_;
   }
@@ -997,15 +983,7 @@ class Verifier {
     if (::mkdir(options_.slice.c_str(), 0700) != 0) {
       return posix::ErrnoStatus(errno, options_.slice, "make directory");
     }
-    SnapshotHeader header;
-    header.config = place.config;
-    header.event_id = place.event_id;
-    header.round = place.round;
-    header.time = place.time;
-    header.block_count = place.block_count;
-    header.block_hash = place.block_hash;
-    header.last_input = place.last_input;
-    header.position = place.position;
+    const SnapshotHeader header = HeaderOf(place);
     Bytes base;
     SnapshotEncoder encoder(header, place.sequencer, [&base](BytesView bytes) {
       base.append(bytes);

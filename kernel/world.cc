@@ -391,7 +391,6 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   absl::Status CheckPlace(const StartingPlace& place,
                           std::uint64_t block_count) const;
   absl::Status FastForward(std::uint64_t block_count, StartingPlace* place);
-  absl::Status Reached(const StartingPlace& place, Sequencer sequencer);
 
   // Crew.
   bool Work(std::size_t worker) override;
@@ -846,32 +845,12 @@ absl::StatusOr<StartingPlace> WorldImpl::FindStart(const Findings& findings,
   return genesis;
 }
 
-StartingPlace PlaceOf(SnapshotContents contents) {
-  StartingPlace place;
-  place.config = std::move(contents.header.config);
-  place.event_id = contents.header.event_id;
-  place.round = contents.header.round;
-  place.time = contents.header.time;
-  place.block_count = contents.header.block_count;
-  place.block_hash = contents.header.block_hash;
-  place.last_input = contents.header.last_input;
-  place.position = contents.header.position;
-  place.sequencer = std::move(contents.sequencer);
-  return place;
-}
-
 // The header of what is taken right after the block with this header and hash.
-SnapshotHeader HeaderOf(const StartingPlace& place, const BlockHeader& block,
-                        const Digest& hash) {
-  SnapshotHeader header;
-  header.config = place.config;
-  header.event_id = place.event_id;
-  header.round = place.round;
-  header.time = place.time;
+SnapshotHeader HeaderAfter(const StartingPlace& place, const BlockHeader& block,
+                           const Digest& hash) {
+  SnapshotHeader header = HeaderOf(place);
   header.block_count = block.index + 1;
   header.block_hash = hash;
-  header.last_input = place.last_input;
-  header.position = place.position;
   return header;
 }
 
@@ -1694,7 +1673,7 @@ void WorldImpl::FinishRound(RoundInFlight& round) {
     // Nothing was composed beyond this round, so this is the state at its end.
     record.open_work = [place = PlaceAfter(round)](const BlockHeader& header,
                                                    const Digest& hash) {
-      return EncodeOpenWork(HeaderOf(place, header, hash), place.sequencer);
+      return EncodeOpenWork(HeaderAfter(place, header, hash), place.sequencer);
     };
   }
   if (round.snapshot && !options_.path.empty()) {
@@ -1710,7 +1689,7 @@ absl::Status WorldImpl::TakeSnapshot(const StartingPlace& place,
                                      const BlockHeader& header,
                                      const Digest& hash) {
   REENACT_RETURN_IF_ERROR(WriteSnapshotFile(paths_.Snapshot(place.event_id),
-                                            HeaderOf(place, header, hash),
+                                            HeaderAfter(place, header, hash),
                                             place.sequencer, *store_->View())
                               .status());
   if (options_.snapshots_kept == 0) return absl::OkStatus();

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "reenact/kernel/outcome.h"
+#include "reenact/kernel/starting_place.h"
 #include "reenact/kernel/world.h"
 
 namespace reenact {
@@ -34,20 +35,6 @@ class RoundScript {
   virtual ~RoundScript() = default;
   // False at the end.
   virtual absl::StatusOr<bool> Next(ScriptedRound* round) = 0;
-};
-
-// A place in history to start from, at the end of a round. The store's cells
-// are as of it.
-struct StartingPlace {
-  WorldConfig config;
-  EventId event_id;
-  Round round;
-  LogicalTime time;
-  std::uint64_t block_count = 0;
-  Digest block_hash;
-  InputId last_input;
-  std::uint64_t position = 0;
-  Bytes sequencer;  // Sequencer::Encode(); empty: an empty one
 };
 
 struct WorldInternals {

@@ -1,0 +1,29 @@
+#ifndef REENACT_KERNEL_STARTING_PLACE_H_
+#define REENACT_KERNEL_STARTING_PLACE_H_
+
+#include <cstdint>
+
+#include "reenact/kernel/bytes.h"
+#include "reenact/kernel/config.h"
+#include "reenact/kernel/hash.h"
+#include "reenact/kernel/ids.h"
+
+namespace reenact {
+
+// A place in history to start from, at the end of a round. The store's cells
+// are as of it.
+struct StartingPlace {
+  WorldConfig config;
+  EventId event_id;
+  Round round;
+  LogicalTime time;
+  std::uint64_t block_count = 0;
+  Digest block_hash;
+  InputId last_input;
+  std::uint64_t position = 0;
+  Bytes sequencer;  // Sequencer::Encode(); empty: an empty one
+};
+
+}  // namespace reenact
+
+#endif  // REENACT_KERNEL_STARTING_PLACE_H_
