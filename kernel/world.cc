@@ -12,7 +12,6 @@
 #include <chrono>
 #include <deque>
 #include <map>
-#include <set>
 #include <thread>
 #include <utility>
 #include <variant>
@@ -27,7 +26,10 @@
 #include "reenact/journal/writer.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/check.h"
+#include "reenact/kernel/forward.h"
 #include "reenact/kernel/mutex.h"
+#include "reenact/kernel/reducer_table.h"
+#include "reenact/kernel/step_entries.h"
 #include "reenact/kernel/submission.h"
 #include "reenact/kernel/world_internal.h"
 #include "reenact/sequencer/ingress.h"
@@ -70,180 +72,6 @@ Bytes EncodeToBytes(const Entry& entry) {
   Bytes bytes;
   EncodeEntry(entry, &bytes);
   return bytes;
-}
-
-// --- entries of a step -----------------------------------------------------
-
-void EncodeScheduled(const Ticket& ticket, Bytes* out) {
-  EncodeStepScheduled(ticket.event_id, LaneId{0}, ticket.kind, ticket.reducer,
-                      ticket.key, ticket.cause, out);
-}
-
-void EncodeDiffs(const Slot& slot, const StepResult& result, Bytes* out) {
-  const std::size_t count = result.writes.size() + result.updates.size();
-  if (count == 0) return;
-  BeginGroup(StepGroup::kDiffs, count, out);
-  for (const StepResult::Write& write : result.writes) {
-    const bool own = write.cell == slot.own;
-    const auto state = write.version->state();
-    if (state) {
-      EncodePut(own, write.cell->reducer, write.cell->key, *state, out);
-    } else {
-      EncodeDelete(own, write.cell->reducer, write.cell->key, out);
-    }
-  }
-  for (const StepResult::Pending& pending : result.updates) {
-    EncodeUpdate(pending.cell == slot.own, pending.cell->reducer,
-                 pending.cell->key, pending.update, out);
-  }
-}
-
-// Runs on the worker that ran the step.
-void EncodeResult(const Slot& slot, StepResult* result) {
-  Bytes* out = &result->entries;
-  const EventId id = slot.ticket.event_id;
-  EncodeScheduled(slot.ticket, out);
-  if (result->outcome.failure) {
-    EncodeStepFailed(id, LaneId{0}, *result->outcome.failure, out);
-    return;
-  }
-  const StepOutcome& outcome = result->outcome;
-  EncodeStepCommittedHead(id, LaneId{0},
-                          result->writes.size() + result->updates.size(),
-                          outcome.raised.size(), outcome.effects.size(), out);
-  EncodeDiffs(slot, *result, out);
-  if (!outcome.raised.empty()) {
-    BeginGroup(StepGroup::kEvents, outcome.raised.size(), out);
-    for (const RaisedEvent& event : outcome.raised) EncodeRaised(event, out);
-  }
-  if (!outcome.effects.empty()) {
-    BeginGroup(StepGroup::kEffects, outcome.effects.size(), out);
-    for (const EffectIntent& effect : outcome.effects) {
-      EncodeEffect(effect, out);
-    }
-  }
-}
-
-Unit RaisedUnit(RaisedEvent&& event, EventId parent, std::uint32_t index) {
-  Unit unit;
-  unit.kind = event.due ? UnitKind::kTimer : UnitKind::kDerived;
-  unit.reducer = event.reducer;
-  unit.key = std::move(event.key);
-  unit.schema = std::move(event.schema);
-  unit.payload = std::move(event.payload);
-  unit.cause = Cause{InputId{0}, parent, index};
-  unit.due = event.due.value_or(LogicalTime{0});
-  return unit;
-}
-
-// --- modules ---------------------------------------------------------------
-
-std::vector<ModuleRecord> RecordsOf(const std::vector<Module>& modules) {
-  std::vector<ModuleRecord> records;
-  for (const Module& module : modules) records.push_back(module.record);
-  return records;
-}
-
-const ModuleRecord* RecordedModuleOf(const std::vector<ModuleRecord>& records,
-                                     std::string_view reducer) {
-  for (const ModuleRecord& record : records) {
-    if (std::find(record.reducers.begin(), record.reducers.end(), reducer) !=
-        record.reducers.end()) {
-      return &record;
-    }
-  }
-  return nullptr;
-}
-
-std::shared_ptr<const Reducer> ReducerIn(const Module& module,
-                                         std::string_view name) {
-  for (const auto& reducer : module.reducers) {
-    if (reducer->name() == name) return reducer;
-  }
-  return nullptr;
-}
-
-// The code for one name of a reducer table: from the module with the recorded
-// digest if it is there, else from one of the recorded name, else from any.
-std::shared_ptr<const Reducer> ResolveReducer(
-    const std::string& name, const std::vector<ModuleRecord>& records,
-    const std::vector<Module>& modules) {
-  const ModuleRecord* record = RecordedModuleOf(records, name);
-  std::shared_ptr<const Reducer> by_name;
-  std::shared_ptr<const Reducer> any;
-  for (const Module& module : modules) {
-    std::shared_ptr<const Reducer> code = ReducerIn(module, name);
-    if (code == nullptr) continue;
-    if (record != nullptr && module.record.digest == record->digest) {
-      return code;
-    }
-    if (record != nullptr && module.record.name == record->name &&
-        by_name == nullptr) {
-      by_name = code;
-    }
-    if (any == nullptr) any = code;
-  }
-  return by_name != nullptr ? by_name : any;
-}
-
-absl::StatusOr<std::vector<std::shared_ptr<const Reducer>>> ResolveReducers(
-    const std::vector<std::string>& names,
-    const std::vector<ModuleRecord>& records,
-    const std::vector<Module>& modules) {
-  std::vector<std::shared_ptr<const Reducer>> table;
-  for (const std::string& name : names) {
-    table.push_back(ResolveReducer(name, records, modules));
-    if (table.back() == nullptr && RecordedModuleOf(records, name) != nullptr) {
-      return absl::InvalidArgumentError("no module given has the reducer \"" +
-                                        name +
-                                        "\" that this world's history uses");
-    }
-  }
-  return table;
-}
-
-// `table` with the names of `records` that it lacks at its end.
-std::vector<std::string> ExtendTable(std::vector<std::string> table,
-                                     const std::vector<ModuleRecord>& records) {
-  for (const ModuleRecord& record : records) {
-    for (const std::string& name : record.reducers) {
-      if (std::find(table.begin(), table.end(), name) == table.end()) {
-        table.push_back(name);
-      }
-    }
-  }
-  return table;
-}
-
-absl::Status CheckModules(const std::vector<Module>& modules) {
-  if (modules.empty()) {
-    return absl::InvalidArgumentError("a world needs at least one module");
-  }
-  std::set<std::string> names;
-  for (const Module& module : modules) {
-    for (const std::string& name : module.record.reducers) {
-      if (!names.insert(name).second) {
-        return absl::InvalidArgumentError("two modules have a reducer \"" +
-                                          name + "\"");
-      }
-    }
-  }
-  return absl::OkStatus();
-}
-
-std::string DescribeModuleChange(const std::vector<ModuleRecord>& recorded,
-                                 const std::vector<ModuleRecord>& given) {
-  for (const ModuleRecord& old : recorded) {
-    for (const ModuleRecord& now : given) {
-      if (old.name == now.name && old.digest != now.digest) {
-        return "module \"" + old.name + "\" " + now.version + " has digest " +
-               now.digest.ToHex().substr(0, 16) +
-               "..., the world was run with " + old.version + ", digest " +
-               old.digest.ToHex().substr(0, 16) + "...";
-      }
-    }
-  }
-  return "the world was made with other modules";
 }
 
 // --- the store as a source of cells ----------------------------------------
@@ -390,7 +218,6 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
       EventId event_id, std::uint64_t block_count, bool load_cells);
   absl::Status CheckPlace(const StartingPlace& place,
                           std::uint64_t block_count) const;
-  absl::Status FastForward(std::uint64_t block_count, StartingPlace* place);
 
   // Crew.
   bool Work(std::size_t worker) override;
@@ -765,7 +592,7 @@ absl::Status WorldImpl::OpenExisting(OpenDecision decision,
                            FindStart(findings, keep, rebuild));
   report_.snapshot_used = place.event_id;
   const EventId started_at = place.event_id;
-  REENACT_RETURN_IF_ERROR(FastForward(keep, &place));
+  REENACT_RETURN_IF_ERROR(FastForward(store_.get(), keep, &place));
   report_.tickets_replayed = place.event_id.value - started_at.value;
 
   if (findings.head) epoch_ = findings.head->epoch + 1;
@@ -909,236 +736,6 @@ absl::StatusOr<std::optional<StartingPlace>> WorldImpl::FromSnapshot(
     REENACT_RETURN_IF_ERROR(store_->Commit(group, false));
   }
   return std::optional<StartingPlace>(std::move(place));
-}
-
-// --- fast-forward ------------------------------------------------------------
-
-// Applies recorded blocks to a place in history, without running reducers.
-class Forwarder {
- public:
-  Forwarder(Store* store, StartingPlace* place, Sequencer sequencer)
-      : store_(store), place_(place), sequencer_(std::move(sequencer)) {}
-
-  absl::Status Apply(const BlockView& block) {
-    composed_.clear();
-    next_unit_ = 0;
-    opened_ = false;
-    control_ = false;
-    raised_.clear();
-    block_ = &block;
-    cells_.Clear();
-    overlay_.clear();
-    cbor::Reader reader(block.entries);
-    for (std::uint64_t i = 0; i < block.header.entry_count; ++i) {
-      REENACT_ASSIGN_OR_RETURN(Entry entry, DecodeEntry(reader));
-      REENACT_RETURN_IF_ERROR(
-          std::visit([this](auto& e) { return On(e); }, entry));
-    }
-    return Finish();
-  }
-
-  Sequencer Take() { return std::move(sequencer_); }
-
- private:
-  absl::Status Wrong(std::string_view what) const {
-    return absl::DataLossError("block " + std::to_string(block_->header.index) +
-                               ": " + std::string(what));
-  }
-
-  absl::Status On(entry::Genesis&) { return Wrong("a second Genesis"); }
-
-  absl::Status On(entry::RoundOpened& e) {
-    opened_ = true;
-    round_ = e.round;
-    time_ = e.time;
-    first_ = e.first;
-    return absl::OkStatus();
-  }
-
-  absl::Status On(entry::InputAdmitted& e) {
-    if (e.input.value != place_->last_input.value + 1) {
-      return Wrong("input " + std::to_string(e.input.value) +
-                   " is out of order");
-    }
-    place_->last_input = e.input;
-    if (e.position != 0) place_->position = e.position;
-    Unit unit;
-    unit.kind = UnitKind::kEvent;
-    unit.priority = e.priority;
-    unit.reducer = e.reducer;
-    unit.key = std::move(e.key);
-    unit.schema = std::move(e.schema);
-    unit.payload = std::move(e.payload);
-    unit.cause = Cause{e.input, EventId{0}, 0};
-    sequencer_.Admit(std::move(unit), e.submission_id, place_->event_id.Next());
-    return absl::OkStatus();
-  }
-
-  absl::Status OnControl(InputId input) {
-    place_->last_input = input;
-    control_ = true;
-    return absl::OkStatus();
-  }
-  absl::Status On(entry::ModuleChanged& e) {
-    place_->config.modules = e.modules;
-    place_->config.reducers = e.reducers;
-    return OnControl(e.input);
-  }
-  absl::Status On(entry::ConfigChanged& e) {
-    place_->config.scheduling = e.scheduling;
-    place_->config.snapshot_every = e.snapshot_every;
-    sequencer_.SetScheduling(e.scheduling);
-    return OnControl(e.input);
-  }
-  absl::Status On(entry::SnapshotRequested& e) { return OnControl(e.input); }
-  absl::Status On(entry::SnapshotTaken&) { return absl::OkStatus(); }
-
-  absl::Status On(entry::StepScheduled& e) {
-    own_ = e.subject;
-    if (control_) return absl::OkStatus();
-    REENACT_RETURN_IF_ERROR(ComposeOnce());
-    if (next_unit_ >= composed_.size() ||
-        composed_[next_unit_].cause != e.cause) {
-      return Wrong("ticket " + std::to_string(e.event_id.value) +
-                   " is not the one that the scheduling rules give");
-    }
-    ++next_unit_;
-    return absl::OkStatus();
-  }
-
-  absl::Status On(entry::StepFailed&) { return absl::OkStatus(); }
-
-  absl::Status On(entry::StepCommitted& e) {
-    if (block_->header.index >= store_->cells_through()) {
-      for (const Diff& diff : e.diffs) {
-        REENACT_RETURN_IF_ERROR(ApplyDiff(e.event_id, diff));
-      }
-    }
-    for (std::size_t i = 0; i < e.events.size(); ++i) {
-      raised_.push_back(RaisedUnit(std::move(e.events[i]), e.event_id,
-                                   static_cast<std::uint32_t>(i)));
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status ApplyDiff(EventId by, const Diff& diff) {
-    const CellRef& cell = diff.cell ? *diff.cell : *own_;
-    std::optional<Bytes>& state = overlay_[cell];
-    versions_[cell] = by;
-    switch (diff.op) {
-      case Diff::Op::kPut:
-        state = diff.state;
-        known_.insert(cell);
-        return absl::OkStatus();
-      case Diff::Op::kDelete:
-        state.reset();
-        known_.insert(cell);
-        return absl::OkStatus();
-      case Diff::Op::kUpdate:
-        break;
-    }
-    REENACT_ASSIGN_OR_RETURN(std::optional<Bytes> before, Present(cell));
-    REENACT_ASSIGN_OR_RETURN(
-        state,
-        ApplyUpdate(before ? std::optional<BytesView>(*before) : std::nullopt,
-                    diff.update));
-    known_.insert(cell);
-    return absl::OkStatus();
-  }
-
-  absl::StatusOr<std::optional<Bytes>> Present(const CellRef& cell) {
-    if (known_.contains(cell)) return overlay_[cell];
-    REENACT_ASSIGN_OR_RETURN(std::optional<StoredCell> stored,
-                             store_->ReadCell(cell.reducer, cell.key));
-    if (!stored) return std::optional<Bytes>();
-    return std::optional<Bytes>(std::move(stored->state));
-  }
-
-  absl::Status ComposeOnce() {
-    if (!opened_) return Wrong("a step before RoundOpened");
-    if (composed_.empty()) {
-      sequencer_.Compose(round_, time_, first_, &composed_);
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status Finish() {
-    if (!control_) {
-      REENACT_RETURN_IF_ERROR(ComposeOnce());
-      if (next_unit_ != composed_.size()) {
-        return Wrong("it has fewer tickets than the scheduling rules give");
-      }
-    }
-    sequencer_.HandOver(round_, std::move(raised_));
-    raised_ = {};
-    place_->round = round_;
-    place_->time = time_;
-    place_->event_id = block_->header.last();
-    place_->block_count = block_->header.index + 1;
-    place_->block_hash = block_->hash;
-    return WriteCells();
-  }
-
-  absl::Status WriteCells() {
-    if (overlay_.empty()) return absl::OkStatus();
-    for (const auto& [cell, state] : overlay_) {
-      cells_.Add(cell.reducer, cell.key, versions_[cell],
-                 state ? std::optional<BytesView>(*state) : std::nullopt);
-    }
-    CommitGroup group;
-    group.first_index = place_->block_count;
-    group.cells.push_back(&cells_);
-    overlay_.clear();
-    known_.clear();
-    versions_.clear();
-    return store_->Commit(group, false);
-  }
-
-  Store* const store_;
-  StartingPlace* const place_;
-  Sequencer sequencer_;
-  const BlockView* block_ = nullptr;
-  bool opened_ = false;
-  bool control_ = false;
-  Round round_;
-  LogicalTime time_;
-  EventId first_;
-  std::optional<CellRef> own_;
-  std::vector<Unit> composed_;
-  std::size_t next_unit_ = 0;
-  std::vector<Unit> raised_;
-  std::map<CellRef, std::optional<Bytes>> overlay_;
-  std::set<CellRef> known_;
-  std::map<CellRef, EventId> versions_;
-  CellBatch cells_;
-};
-
-absl::Status WorldImpl::FastForward(std::uint64_t block_count,
-                                    StartingPlace* place) {
-  Sequencer sequencer(place->config.scheduling);
-  if (!place->sequencer.empty()) {
-    REENACT_ASSIGN_OR_RETURN(
-        sequencer,
-        Sequencer::Decode(place->config.scheduling, place->sequencer));
-  }
-  BlockHeader last;
-  last.index = place->block_count - 1;
-  last.round = place->round;
-  last.first = place->event_id.Next();  // as if it had no ticket
-  Forwarder forwarder(store_.get(), place, std::move(sequencer));
-  REENACT_RETURN_IF_ERROR(store_->ScanBlocks(
-      place->block_count,
-      [&](std::uint64_t index, BytesView stored) -> absl::Status {
-        REENACT_CHECK(index < block_count);
-        REENACT_ASSIGN_OR_RETURN(BlockView block, DecodeBlock(stored));
-        REENACT_RETURN_IF_ERROR(
-            CheckFollows(last, place->block_hash, block.header));
-        last = block.header;
-        return forwarder.Apply(block);
-      }));
-  place->sequencer.clear();
-  forwarder.Take().Encode(&place->sequencer);
-  return absl::OkStatus();
 }
 
 // --- input -------------------------------------------------------------------

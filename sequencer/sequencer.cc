@@ -730,6 +730,18 @@ void Sequencer::Impl::DecodeSubmissions(cbor::Reader& reader) {
   }
 }
 
+Unit RaisedUnit(RaisedEvent&& event, EventId parent, std::uint32_t index) {
+  Unit unit;
+  unit.kind = event.due ? UnitKind::kTimer : UnitKind::kDerived;
+  unit.reducer = event.reducer;
+  unit.key = std::move(event.key);
+  unit.schema = std::move(event.schema);
+  unit.payload = std::move(event.payload);
+  unit.cause = Cause{InputId{0}, parent, index};
+  unit.due = event.due.value_or(LogicalTime{0});
+  return unit;
+}
+
 // --- Sequencer ---
 
 Sequencer::Sequencer(const Scheduling& scheduling)

@@ -45,6 +45,9 @@ struct Unit {
   friend bool operator==(const Unit&, const Unit&) = default;
 };
 
+// The unit that an event raised by ticket `parent`, as its `index`-th, becomes.
+Unit RaisedUnit(RaisedEvent&& event, EventId parent, std::uint32_t index);
+
 // The queues of one world, and the rules that empty them.
 //
 // A pure value: what it composes depends on the calls made so far and on

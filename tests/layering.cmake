@@ -1,7 +1,7 @@
 # Who may include what: cmake -DROOT=... -P layering.cmake
 #
-#         kernel/world.cc   kernel/replay.cc      the only two that see everything
-#          │        │         │        │
+#    kernel/{world,replay,forward,step_entries}    the only ones that see
+#          │        │         │        │           everything
 #    sequencer/  workers/  committer/ ─┴─▶ journal/
 #          ▼        ▼         ▼              ▼
 #                       kernel/
@@ -17,7 +17,8 @@ set(arrows_sequencer kernel sequencer)
 set(arrows_workers kernel workers)
 set(arrows_committer kernel journal committer)
 set(core kernel journal sequencer workers committer)
-set(roots kernel/world.cc kernel/replay.cc)
+set(roots kernel/world.cc kernel/replay.cc kernel/forward.h kernel/forward.cc
+    kernel/step_entries.h kernel/step_entries.cc)
 
 # What is refused, by kind.
 set(threads "^(thread|mutex|shared_mutex|condition_variable|atomic|future|semaphore|latch|barrier|stop_token|pthread\\.h|stdatomic\\.h|absl/synchronization/.*|reenact/kernel/mutex\\.h)$")

@@ -1,0 +1,20 @@
+// What the journal says of a step, made where the step was run.
+
+#ifndef REENACT_KERNEL_STEP_ENTRIES_H_
+#define REENACT_KERNEL_STEP_ENTRIES_H_
+
+#include "reenact/kernel/bytes.h"
+#include "reenact/workers/slot.h"
+
+namespace reenact {
+
+// Appends StepScheduled of `ticket`.
+void EncodeScheduled(const Ticket& ticket, Bytes* out);
+
+// Appends StepScheduled and StepCommitted or StepFailed to result->entries. Any
+// thread, for a slot that is its own.
+void EncodeResult(const Slot& slot, StepResult* result);
+
+}  // namespace reenact
+
+#endif  // REENACT_KERNEL_STEP_ENTRIES_H_
