@@ -26,8 +26,8 @@
 #include "reenact/journal/writer.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/check.h"
-#include "reenact/kernel/forward.h"
 #include "reenact/kernel/mutex.h"
+#include "reenact/kernel/recovery.h"
 #include "reenact/kernel/reducer_table.h"
 #include "reenact/kernel/step_entries.h"
 #include "reenact/kernel/submission.h"
@@ -209,15 +209,6 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   absl::Status StartMachine(const StartingPlace& place,
                             std::unique_ptr<HeadFile> head);
   absl::Status ApplyOptionChanges();
-  absl::StatusOr<StartingPlace> FindStart(const Findings& findings,
-                                          std::uint64_t block_count,
-                                          bool rebuild);
-  absl::StatusOr<std::optional<StartingPlace>> FromOpenWork(
-      std::uint64_t block_count);
-  absl::StatusOr<std::optional<StartingPlace>> FromSnapshot(
-      EventId event_id, std::uint64_t block_count, bool load_cells);
-  absl::Status CheckPlace(const StartingPlace& place,
-                          std::uint64_t block_count) const;
 
   // Crew.
   bool Work(std::size_t worker) override;
@@ -575,33 +566,13 @@ absl::Status WorldImpl::CreateWorld() {
 absl::Status WorldImpl::OpenExisting(OpenDecision decision,
                                      const Findings& findings) {
   REENACT_ASSIGN_OR_RETURN(store_, OpenRocksDbStore(paths_.db, {}));
-  REENACT_RETURN_IF_ERROR(RemoveTemporarySnapshots(paths_.snapshots));
-
-  const std::uint64_t acknowledged =
-      findings.head ? findings.head->block_count : 0;
-  const std::uint64_t keep = acknowledged + findings.tail_valid_blocks;
-  report_.blocks_extended = findings.tail_valid_blocks;
-  if (store_->block_count() > keep) {
-    report_.blocks_cut = store_->block_count() - keep;
-    REENACT_RETURN_IF_ERROR(store_->CutBlocks(keep));
-  }
-  const bool rebuild = decision == OpenDecision::kOpenRebuildCells ||
-                       store_->cells_through() > keep;
-  report_.cells_rebuilt = rebuild;
-  REENACT_ASSIGN_OR_RETURN(StartingPlace place,
-                           FindStart(findings, keep, rebuild));
-  report_.snapshot_used = place.event_id;
-  const EventId started_at = place.event_id;
-  REENACT_RETURN_IF_ERROR(FastForward(store_.get(), keep, &place));
-  report_.tickets_replayed = place.event_id.value - started_at.value;
-
+  REENACT_ASSIGN_OR_RETURN(
+      StartingPlace place,
+      Recover(paths_, decision, findings, store_.get(), &report_));
   if (findings.head) epoch_ = findings.head->epoch + 1;
   REENACT_ASSIGN_OR_RETURN(std::unique_ptr<HeadFile> head,
                            HeadFile::Open(paths_.head, findings.head));
   REENACT_RETURN_IF_ERROR(StartMachine(place, std::move(head)));
-  report_.blocks = keep;
-  report_.head = place.event_id;
-  report_.position = place.position;
   REENACT_RETURN_IF_ERROR(writer_->Flush());
   return ApplyOptionChanges();
 }
@@ -638,40 +609,6 @@ absl::Status WorldImpl::ApplyOptionChanges() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<StartingPlace> WorldImpl::FindStart(const Findings& findings,
-                                                   std::uint64_t block_count,
-                                                   bool rebuild) {
-  if (!rebuild) {
-    REENACT_ASSIGN_OR_RETURN(std::optional<StartingPlace> place,
-                             FromOpenWork(block_count));
-    if (place) return *std::move(place);
-  } else {
-    REENACT_RETURN_IF_ERROR(store_->ClearCells());
-  }
-  REENACT_ASSIGN_OR_RETURN(std::vector<EventId> snapshots,
-                           ListSnapshots(paths_.snapshots));
-  for (auto it = snapshots.rbegin(); it != snapshots.rend(); ++it) {
-    absl::StatusOr<std::optional<StartingPlace>> place =
-        FromSnapshot(*it, block_count, rebuild);
-    if (place.ok() && *place) return **std::move(place);
-    if (!place.ok()) {
-      report_.warnings.push_back("passed over a snapshot: " +
-                                 std::string(place.status().message()));
-      if (rebuild) {
-        REENACT_RETURN_IF_ERROR(store_->ClearCells());
-      }
-    }
-  }
-  REENACT_CHECK(findings.genesis.has_value());
-  StartingPlace genesis;
-  genesis.config = *findings.genesis;
-  genesis.block_count = 1;
-  REENACT_ASSIGN_OR_RETURN(Bytes stored, store_->ReadBlock(0));
-  REENACT_ASSIGN_OR_RETURN(BlockView block, DecodeBlock(stored));
-  genesis.block_hash = block.hash;
-  return genesis;
-}
-
 // The header of what is taken right after the block with this header and hash.
 SnapshotHeader HeaderAfter(const StartingPlace& place, const BlockHeader& block,
                            const Digest& hash) {
@@ -679,63 +616,6 @@ SnapshotHeader HeaderAfter(const StartingPlace& place, const BlockHeader& block,
   header.block_count = block.index + 1;
   header.block_hash = hash;
   return header;
-}
-
-// DataLoss unless the journal has, at the place, the block that it names.
-absl::Status WorldImpl::CheckPlace(const StartingPlace& place,
-                                   std::uint64_t block_count) const {
-  if (place.block_count == 0 || place.block_count > block_count) {
-    return absl::DataLossError("it is ahead of the journal");
-  }
-  REENACT_ASSIGN_OR_RETURN(Bytes stored,
-                           store_->ReadBlock(place.block_count - 1));
-  REENACT_ASSIGN_OR_RETURN(BlockView block, DecodeBlock(stored));
-  if (block.hash != place.block_hash || block.header.last() != place.event_id) {
-    return absl::DataLossError("it is of another history");
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::optional<StartingPlace>> WorldImpl::FromOpenWork(
-    std::uint64_t block_count) {
-  REENACT_ASSIGN_OR_RETURN(Bytes record, store_->ReadOpenWork());
-  if (record.empty()) return std::optional<StartingPlace>();
-  absl::StatusOr<SnapshotContents> contents = DecodeOpenWork(record);
-  absl::Status status = contents.status();
-  StartingPlace place;
-  if (status.ok()) {
-    place = PlaceOf(*std::move(contents));
-    status = CheckPlace(place, block_count);
-  }
-  if (!status.ok()) {
-    report_.warnings.push_back("passed over the record of open work: " +
-                               std::string(status.message()));
-    return std::optional<StartingPlace>();
-  }
-  return std::optional<StartingPlace>(std::move(place));
-}
-
-absl::StatusOr<std::optional<StartingPlace>> WorldImpl::FromSnapshot(
-    EventId event_id, std::uint64_t block_count, bool load_cells) {
-  const std::string path = paths_.Snapshot(event_id);
-  CellBatch batch;
-  const auto visit = [&](ReducerId reducer, std::string_view key,
-                         BytesView state) {
-    if (load_cells) batch.Add(reducer, key, EventId{0}, state);
-    return absl::OkStatus();
-  };
-  // Looked through first: cells are written only from a snapshot that is whole.
-  REENACT_ASSIGN_OR_RETURN(SnapshotContents contents, ReadSnapshotFile(path));
-  StartingPlace place = PlaceOf(std::move(contents));
-  REENACT_RETURN_IF_ERROR(Annotate(CheckPlace(place, block_count), path));
-  if (load_cells) {
-    REENACT_RETURN_IF_ERROR(ReadSnapshotFile(path, visit).status());
-    CommitGroup group;
-    group.first_index = place.block_count;
-    group.cells.push_back(&batch);
-    REENACT_RETURN_IF_ERROR(store_->Commit(group, false));
-  }
-  return std::optional<StartingPlace>(std::move(place));
 }
 
 // --- input -------------------------------------------------------------------

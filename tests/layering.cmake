@@ -1,6 +1,6 @@
 # Who may include what: cmake -DROOT=... -P layering.cmake
 #
-#    kernel/{world,replay,forward,step_entries}    the only ones that see
+#    kernel/{world,replay,...}, see `roots`         the only ones that see
 #          │        │         │        │           everything
 #    sequencer/  workers/  committer/ ─┴─▶ journal/
 #          ▼        ▼         ▼              ▼
@@ -18,7 +18,8 @@ set(arrows_workers kernel workers)
 set(arrows_committer kernel journal committer)
 set(core kernel journal sequencer workers committer)
 set(roots kernel/world.cc kernel/replay.cc kernel/forward.h kernel/forward.cc
-    kernel/step_entries.h kernel/step_entries.cc)
+    kernel/recovery.h kernel/recovery.cc kernel/step_entries.h
+    kernel/step_entries.cc)
 
 # What is refused, by kind.
 set(threads "^(thread|mutex|shared_mutex|condition_variable|atomic|future|semaphore|latch|barrier|stop_token|pthread\\.h|stdatomic\\.h|absl/synchronization/.*|reenact/kernel/mutex\\.h)$")
