@@ -1,9 +1,11 @@
 #ifndef REENACT_KERNEL_MUTEX_H_
 #define REENACT_KERNEL_MUTEX_H_
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <thread>
 
 #include "absl/base/thread_annotations.h"
 
@@ -42,6 +44,53 @@ class ABSL_SCOPED_LOCKABLE MutexLock {
 
  private:
   Mutex* mutex_;
+};
+
+// A lock for a handful of instructions that rarely meet anybody: one exchange
+// to take, one store to give back. Who does meet somebody waits in an empty
+// loop and soon lets other threads run.
+class ABSL_LOCKABLE SpinLock {
+ public:
+  SpinLock() = default;
+  SpinLock(const SpinLock&) = delete;
+  SpinLock& operator=(const SpinLock&) = delete;
+
+  void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() {
+    if (taken_.exchange(true, std::memory_order_acquire)) LockSlow();
+  }
+  void Unlock() ABSL_UNLOCK_FUNCTION() {
+    taken_.store(false, std::memory_order_release);
+  }
+
+ private:
+  void LockSlow() {
+    constexpr int kSpins = 64;
+    do {
+      for (int i = 0; taken_.load(std::memory_order_relaxed); ++i) {
+        if (i < kSpins) {
+          __builtin_ia32_pause();
+        } else {
+          std::this_thread::yield();
+        }
+      }
+    } while (taken_.exchange(true, std::memory_order_acquire));
+  }
+
+  std::atomic<bool> taken_{false};
+};
+
+class ABSL_SCOPED_LOCKABLE SpinLockHolder {
+ public:
+  explicit SpinLockHolder(SpinLock* lock) ABSL_EXCLUSIVE_LOCK_FUNCTION(lock)
+      : lock_(lock) {
+    lock_->Lock();
+  }
+  ~SpinLockHolder() ABSL_UNLOCK_FUNCTION() { lock_->Unlock(); }
+  SpinLockHolder(const SpinLockHolder&) = delete;
+  SpinLockHolder& operator=(const SpinLockHolder&) = delete;
+
+ private:
+  SpinLock* lock_;
 };
 
 class CondVar {

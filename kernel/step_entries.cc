@@ -30,7 +30,7 @@ void EncodeDiffs(const Slot& slot, const StepResult& result, Bytes* out) {
 
 void EncodeScheduled(const Ticket& ticket, Bytes* out) {
   EncodeStepScheduled(ticket.event_id, LaneId{0}, ticket.kind, ticket.reducer,
-                      ticket.key, ticket.cause, out);
+                      ticket.event.key, ticket.cause, out);
 }
 
 void EncodeResult(const Slot& slot, StepResult* result) {

@@ -123,6 +123,7 @@ struct RoundInFlight {
   LogicalTime time;
   EventId first;
   std::vector<Unit> units;
+  std::vector<Cell*> cells;  // the units' own
   std::size_t issued = 0;
   std::size_t committed = 0;
   bool control = false;
@@ -228,6 +229,7 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   void AdmitControl(Bytes entry, SubmissionState state);
   std::optional<Round> ChooseRound(LogicalTime* time);
   LogicalTime TimeFor(Round round) const;
+  void FindCells(RoundInFlight& round);
   void OpenRound(RoundInFlight round);
   bool IssueTickets();
   void FillTicket(RoundInFlight& round);
@@ -278,6 +280,8 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
 
   // Their own synchronization.
   Ingress<Incoming> ingress_;
+  const std::shared_ptr<Submission::State::Boards> boards_ =
+      std::make_shared<Submission::State::Boards>();
   Doorbell doorbell_;
   Background background_;
   std::atomic<bool> interrupted_{false};
@@ -353,8 +357,8 @@ class WorldImpl::SlotStep final : public PendingStep {
       }
       const std::uint64_t redone =
           slot_->state.load() == Slot::State::kRedone ? 1 : 0;
-      Settled(pending.cell,
-              Version::New(event_id().value << 1 | redone, *applied));
+      Settled(pending.cell, world_->cells_->NewVersion(
+                                event_id().value << 1 | redone, *applied));
     }
     return std::nullopt;
   }
@@ -490,8 +494,9 @@ absl::Status WorldImpl::StartMachine(const StartingPlace& place,
                                      std::unique_ptr<HeadFile> head) {
   config_ = place.config;
   REENACT_ASSIGN_OR_RETURN(
-      rules_.reducers,
+      auto reducers,
       ResolveReducers(config_.reducers, config_.modules, options_.modules));
+  rules_.SetReducers(std::move(reducers));
   rules_.world_seed = config_.seed;
   rules_.limits = config_.limits;
 
@@ -657,7 +662,7 @@ absl::StatusOr<Submission> WorldImpl::Submit(Input input) {
 }
 
 absl::StatusOr<Submission> WorldImpl::Offer(Incoming incoming) {
-  incoming.state = std::make_shared<Submission::State>();
+  incoming.state = std::make_shared<Submission::State>(boards_);
   SubmissionState state = incoming.state;
   REENACT_RETURN_IF_ERROR(ingress_.Offer(std::move(incoming)));
   doorbell_.Ring();
@@ -926,8 +931,23 @@ bool WorldImpl::ComposeControls() {
   return true;
 }
 
+// All at once: the searches do not wait for each other's memory, and what they
+// find is on its way when its turn comes.
+void WorldImpl::FindCells(RoundInFlight& round) {
+  round.cells.reserve(round.units.size());
+  EventId user = round.first;
+  for (const Unit& unit : round.units) {
+    round.cells.push_back(cells_->Find(unit.reducer, unit.key, user));
+    user = user.Next();
+  }
+  for (const Cell* cell : round.cells) {
+    __builtin_prefetch(cell->committed.load(std::memory_order_relaxed));
+  }
+}
+
 void WorldImpl::OpenRound(RoundInFlight round) {
   round.first = next_ticket_;
+  if (!round.control) FindCells(round);
   next_ticket_.value += round.units.size();
   const std::uint64_t block = next_block_++;
   round.snapshot =
@@ -966,13 +986,14 @@ void WorldImpl::FillTicket(RoundInFlight& round) {
   ticket.kind = unit.kind;
   ticket.cause = unit.cause;
   ticket.reducer = unit.reducer;
-  ticket.key = std::move(unit.key);
-  ticket.schema = std::move(unit.schema);
-  ticket.payload = std::move(unit.payload);
+  ticket.event = EventView{{}, unit.key, unit.schema, unit.payload};
   ticket.code = nullptr;
+  ticket.own = nullptr;
   if (unit.kind != UnitKind::kControl) {
-    ticket.code = rules_.reducers[unit.reducer].get();
+    ticket.code = rules_.reducer(unit.reducer);
     REENACT_CHECK(ticket.code != nullptr);
+    ticket.event.reducer = ticket.code->name();
+    ticket.own = round.cells[index];
   }
   if (!live_.empty() && unit.cause.is_input()) {
     const auto it = live_.find(unit.cause.input.value);
@@ -1055,11 +1076,12 @@ void WorldImpl::CommitSlot(Slot* slot) {
       slot->results[slot->state.load() == Slot::State::kRedone];
   if (result.impure) {
     if (internals_.impure != nullptr) {
-      internals_.impure->emplace(WorldInternals::Impure{
-          slot->ticket.event_id,
-          {std::string(slot->ticket.code->name()), slot->ticket.key},
-          result.entries,
-          result.other});
+      internals_.impure->emplace(
+          WorldInternals::Impure{slot->ticket.event_id,
+                                 {std::string(slot->ticket.code->name()),
+                                  std::string(slot->ticket.event.key)},
+                                 result.entries,
+                                 result.other});
     }
     Fail(absl::InternalError("two runs of one step differ: reducer \"" +
                              std::string(slot->ticket.code->name()) +
@@ -1085,7 +1107,7 @@ void WorldImpl::CommitSlot(Slot* slot) {
 }
 
 void WorldImpl::CommitControl(Slot* slot, RoundInFlight& round) {
-  absl::StatusOr<Entry> entry = DecodeEntry(slot->ticket.payload);
+  absl::StatusOr<Entry> entry = DecodeEntry(slot->ticket.event.payload);
   REENACT_CHECK(entry.ok());
   if (auto* change = std::get_if<entry::ModuleChanged>(&*entry)) {
     auto reducers =
@@ -1094,7 +1116,7 @@ void WorldImpl::CommitControl(Slot* slot, RoundInFlight& round) {
       Fail(reducers.status());
       return;
     }
-    rules_.reducers = *std::move(reducers);
+    rules_.SetReducers(*std::move(reducers));
     config_.modules = std::move(change->modules);
     config_.reducers = std::move(change->reducers);
   } else if (auto* rules = std::get_if<entry::ConfigChanged>(&*entry)) {
@@ -1376,6 +1398,7 @@ void WorldImpl::Progress() {
     awaiting_durable_.front().second->Durable();
     awaiting_durable_.pop_front();
   }
+  boards_->For(Submission::State::Moment::kDurable).Post();
 }
 
 void WorldImpl::EndSubmissions(const absl::Status& status) {

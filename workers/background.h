@@ -1,6 +1,7 @@
 #ifndef REENACT_WORKERS_BACKGROUND_H_
 #define REENACT_WORKERS_BACKGROUND_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <thread>
@@ -15,21 +16,23 @@ namespace reenact {
 class Doorbell {
  public:
   void Ring() {
+    // Whoever rang before and was not heard yet has woken the waiter: it will
+    // see what happened before this too.
+    if (rung_.exchange(true)) return;
     MutexLock lock(&mutex_);
-    rung_ = true;
     condition_.SignalAll();
   }
   // Returns once it has rung since the last wait, or after `timeout_ms`.
   void Wait(std::uint64_t timeout_ms) {
     MutexLock lock(&mutex_);
     if (!rung_) condition_.WaitFor(&mutex_, timeout_ms);
-    rung_ = false;
+    rung_.exchange(false);
   }
 
  private:
   Mutex mutex_;
   CondVar condition_;
-  bool rung_ ABSL_GUARDED_BY(mutex_) = false;
+  std::atomic<bool> rung_{false};
 };
 
 // One thread that runs one function, joined before the object goes.

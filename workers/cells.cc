@@ -13,9 +13,6 @@ namespace reenact {
 
 namespace {
 
-// What a cell that never existed holds. Shared, so never freed.
-constexpr Version kNeverThere{0, 0, false};
-
 std::uint64_t FootprintOf(const Cell& cell, const Version* version) {
   // The table's slot, the clock's entry and the allocator's headers are about
   // 64 bytes more.
@@ -29,22 +26,6 @@ bool InRange(std::string_view key, std::string_view from, std::string_view to) {
 
 }  // namespace
 
-const Version* Version::New(std::uint64_t stamp,
-                            std::optional<BytesView> state) {
-  const std::size_t size = state ? state->size() : 0;
-  void* memory = std::malloc(sizeof(Version) + size);
-  REENACT_CHECK(memory != nullptr);
-  auto* version = new (memory)
-      Version{stamp, static_cast<std::uint32_t>(size), state.has_value()};
-  if (size > 0) std::memcpy(version + 1, state->data(), size);
-  return version;
-}
-
-void Version::Free(const Version* version) {
-  if (version == nullptr || version == &kNeverThere) return;
-  std::free(const_cast<Version*>(version));
-}
-
 CellTable::CellTable(CellSource* source, std::uint64_t cache_bytes,
                      std::size_t window)
     : source_(source),
@@ -54,17 +35,13 @@ CellTable::CellTable(CellSource* source, std::uint64_t cache_bytes,
 
 CellTable::~CellTable() {
   for (std::size_t i = 0; i < kShards; ++i) {
-    MutexLock lock(&shards_[i].mutex);
+    SpinLockHolder lock(&shards_[i].lock);
     for (Cell* cell : shards_[i].cells) {
       Version::Free(cell->committed.load());
       delete cell;
     }
   }
   for (const auto& [version, ticket] : retired_) Version::Free(version);
-}
-
-std::size_t CellTable::CellHash::operator()(const Cell* cell) const {
-  return MakeKey(cell->reducer, cell->key).hash;
 }
 
 CellTable::KeyView CellTable::MakeKey(ReducerId reducer, std::string_view key) {
@@ -82,12 +59,12 @@ CellTable::Shard& CellTable::ShardOf(const KeyView& key) {
 Cell* CellTable::Find(ReducerId reducer, std::string_view key, EventId user) {
   const KeyView view = MakeKey(reducer, key);
   Shard& shard = ShardOf(view);
-  MutexLock lock(&shard.mutex);
+  SpinLockHolder lock(&shard.lock);
   Cell* cell = nullptr;
   if (auto it = shard.cells.find(view); it != shard.cells.end()) {
     cell = *it;
   } else {
-    cell = new Cell(reducer, key);
+    cell = new Cell(reducer, key, view.hash);
     shard.cells.insert(cell);
     shard.fresh.push_back(cell);
     cell_count_.fetch_add(1, std::memory_order_relaxed);
@@ -139,11 +116,12 @@ void CellTable::Publish(Cell* cell, const Version* version, EventId by,
                         Round round) {
   const Version* old =
       cell->committed.exchange(version, std::memory_order_acq_rel);
-  bytes_.fetch_add(version->size, std::memory_order_relaxed);
-  if (old != nullptr) {
-    bytes_.fetch_sub(old->size, std::memory_order_relaxed);
-    Retire(old, by.value);
+  const std::uint32_t old_size = old == nullptr ? 0 : old->size;
+  if (version->size != old_size) {
+    bytes_.fetch_add(std::uint64_t{version->size} - old_size,
+                     std::memory_order_relaxed);
   }
+  if (old != nullptr) Retire(old, by.value);
   cell->last_write = by.value;
   if (cell->batch_round != round.value) {
     cell->batch_round = round.value;
@@ -166,7 +144,7 @@ void CellTable::Retire(const Version* version, std::uint64_t ticket) {
 void CellTable::Advance(EventId committed, EventId written) {
   while (!retired_.empty() &&
          retired_.front().second + window_ <= committed.value) {
-    Version::Free(retired_.front().first);
+    versions_.Free(retired_.front().first);
     retired_.pop_front();
   }
   while (!dirty_.empty() && dirty_.front().second <= written.value) {
@@ -183,7 +161,7 @@ void CellTable::Advance(EventId committed, EventId written) {
 
 void CellTable::Evict(EventId committed) {
   for (std::size_t i = 0; i < kShards; ++i) {
-    MutexLock lock(&shards_[i].mutex);
+    SpinLockHolder lock(&shards_[i].lock);
     clock_.insert(clock_.end(), shards_[i].fresh.begin(),
                   shards_[i].fresh.end());
     shards_[i].fresh.clear();
@@ -216,7 +194,7 @@ bool CellTable::TryDrop(Cell* cell, EventId committed) {
   const KeyView view = MakeKey(cell->reducer, cell->key);
   Shard& shard = ShardOf(view);
   {
-    MutexLock lock(&shard.mutex);
+    SpinLockHolder lock(&shard.lock);
     if (cell->last_use.load(std::memory_order_relaxed) != last_use) {
       return false;
     }
@@ -277,7 +255,7 @@ absl::StatusOr<std::optional<Bytes>> CellTable::Read(
   const KeyView view = MakeKey(reducer, key);
   Shard& shard = const_cast<CellTable*>(this)->ShardOf(view);
   {
-    MutexLock lock(&shard.mutex);
+    SpinLockHolder lock(&shard.lock);
     if (auto it = shard.cells.find(view); it != shard.cells.end()) {
       const Version* version = (*it)->committed.load(std::memory_order_acquire);
       if (version != nullptr) {

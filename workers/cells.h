@@ -21,28 +21,9 @@
 #include "reenact/kernel/ids.h"
 #include "reenact/kernel/mutex.h"
 #include "reenact/kernel/status.h"
+#include "reenact/workers/version.h"
 
 namespace reenact {
-
-// One value that a cell had: immutable once another thread can see it.
-//
-// The stamp tells versions of one cell apart: the ticket that wrote it, times
-// two, plus one if that was the ticket's second run.
-struct Version {
-  std::uint64_t stamp;
-  std::uint32_t size;
-  bool exists;
-
-  EventId written_by() const { return EventId{stamp >> 1}; }
-  std::optional<BytesView> state() const {
-    if (!exists) return std::nullopt;
-    return BytesView(reinterpret_cast<const char*>(this + 1), size);
-  }
-
-  static const Version* New(std::uint64_t stamp,
-                            std::optional<BytesView> state);
-  static void Free(const Version* version);
-};
 
 struct Touch;
 
@@ -51,11 +32,12 @@ struct Touch;
 // Thread safety: atomics as said; what is marked *ordered* belongs to whoever
 // has the ordered role.
 struct Cell {
-  Cell(ReducerId reducer_in, std::string_view key_in)
-      : reducer(reducer_in), key(key_in) {}
+  Cell(ReducerId reducer_in, std::string_view key_in, std::size_t hash_in)
+      : reducer(reducer_in), key(key_in), hash(hash_in) {}
 
   const ReducerId reducer;
   const std::string key;
+  const std::size_t hash;
   // The newest committed version; nullptr: not loaded yet.
   std::atomic<const Version*> committed{nullptr};
   // The declared write of the latest uncommitted ticket that has one.
@@ -126,6 +108,14 @@ class CellTable {
   // ticket in flight can see it.
   void Discard(const Version* version, EventId by);
 
+  // ordered: a version, for Publish() or Discard().
+  const Version* NewVersion(std::uint64_t stamp,
+                            std::optional<BytesView> state) {
+    return versions_.New(stamp, state);
+  }
+  // Where other threads' versions come from.
+  VersionPool* version_pool() { return &version_pool_; }
+
   // ordered: the cells that Publish() changed since the caller last cleared the
   // list, once each for a round,
   // in the order of their first change in it.
@@ -168,23 +158,22 @@ class CellTable {
   struct CellHash {
     using is_transparent = void;
     std::size_t operator()(const KeyView& key) const { return key.hash; }
-    std::size_t operator()(const Cell* cell) const;
+    std::size_t operator()(const Cell* cell) const { return cell->hash; }
   };
   struct CellEqual {
     using is_transparent = void;
     bool operator()(const Cell* a, const Cell* b) const { return a == b; }
     bool operator()(const Cell* a, const KeyView& b) const {
-      return a->reducer == b.reducer && a->key == b.key;
+      return a->hash == b.hash && a->reducer == b.reducer && a->key == b.key;
     }
     bool operator()(const KeyView& b, const Cell* a) const {
-      return a->reducer == b.reducer && a->key == b.key;
+      return (*this)(a, b);
     }
   };
   struct alignas(64) Shard {
-    Mutex mutex;
-    absl::flat_hash_set<Cell*, CellHash, CellEqual> cells
-        ABSL_GUARDED_BY(mutex);
-    std::vector<Cell*> fresh ABSL_GUARDED_BY(mutex);  // not on the clock yet
+    SpinLock lock;
+    absl::flat_hash_set<Cell*, CellHash, CellEqual> cells ABSL_GUARDED_BY(lock);
+    std::vector<Cell*> fresh ABSL_GUARDED_BY(lock);  // not on the clock yet
   };
   static constexpr std::size_t kShards = 64;
 
@@ -198,6 +187,8 @@ class CellTable {
   const std::uint64_t cache_bytes_;
   const std::size_t window_;
   std::unique_ptr<Shard[]> shards_;
+  VersionPool version_pool_;
+  VersionCache versions_{&version_pool_};  // ordered
   mutable Mutex exclusive_;
   mutable std::atomic<int> readers_waiting_{0};
 

@@ -20,7 +20,8 @@ namespace reenact {
 
 struct Slot;
 
-// A unit with its place in history.
+// A unit with its place in history. What `event` views stays as it is until the
+// ticket is committed.
 struct Ticket {
   EventId event_id;
   Round round;
@@ -29,9 +30,8 @@ struct Ticket {
   Cause cause;
   ReducerId reducer = kNoReducer;
   const Reducer* code = nullptr;  // null: a control command
-  std::string key;
-  std::string schema;
-  Bytes payload;
+  Cell* own = nullptr;            // the event's cell; null: not looked up yet
+  EventView event;
 };
 
 // A cell that a ticket declares to touch. Written by the ordered role before

@@ -83,17 +83,27 @@ void StepResult::Clear() {
 
 std::optional<ReducerId> StepRules::Find(std::string_view name) const {
   // A handful of names: a linear search beats a table.
-  for (std::size_t i = 0; i < reducers.size(); ++i) {
-    if (reducers[i] != nullptr && reducers[i]->name() == name) {
-      return static_cast<ReducerId>(i);
-    }
+  for (std::size_t i = 0; i < names_.size(); ++i) {
+    if (names_[i] == name && !name.empty()) return static_cast<ReducerId>(i);
   }
   return std::nullopt;
 }
 
+void StepRules::SetReducers(
+    std::vector<std::shared_ptr<const Reducer>> reducers) {
+  reducers_ = std::move(reducers);
+  names_.clear();
+  for (const auto& reducer : reducers_) {
+    names_.emplace_back(reducer == nullptr ? "" : reducer->name());
+  }
+}
+
 StepRun::StepRun(CellTable* cells, const StepRules* rules,
                  const std::atomic<std::uint64_t>* committed)
-    : cells_(cells), rules_(rules), committed_(committed) {}
+    : cells_(cells),
+      rules_(rules),
+      committed_(committed),
+      versions_(cells->version_pool()) {}
 
 StepRun::~StepRun() = default;
 
@@ -101,8 +111,6 @@ void StepRun::Run(Slot* slot, RunMode mode, StepResult* result) {
   slot_ = slot;
   ticket_ = &slot->ticket;
   result_ = result;
-  event_ = EventView{ticket_->code->name(), ticket_->key, ticket_->schema,
-                     ticket_->payload};
   stamp_ = (ticket_->event_id.value << 1) | (mode == RunMode::kAgain ? 1 : 0);
   in_turn_ = mode != RunMode::kSpeculative;
   fuel_ = rules_->limits.fuel_max;
@@ -148,7 +156,7 @@ void StepRun::RunTwice(Slot* slot, RunMode mode, StepObserver* observer,
 
 void StepRun::ForgetSecond() {
   for (StepResult::Write& write : second_.writes) {
-    Version::Free(write.version);
+    versions_.Free(write.version);
   }
   second_.writes.clear();
   second_.Clear();
@@ -157,7 +165,7 @@ void StepRun::ForgetSecond() {
 void StepRun::DropWrites() {
   // Nobody has seen them: the slot is not done.
   for (StepResult::Write& write : result_->writes) {
-    Version::Free(write.version);
+    versions_.Free(write.version);
   }
   result_->writes.clear();
 }
@@ -169,7 +177,8 @@ ReducerId StepRun::FindReducer(std::string_view name) {
 }
 
 Cell* StepRun::FindCell(std::string_view reducer, std::string_view key) {
-  if (key == ticket_->key && reducer == event_.reducer) return slot_->own;
+  if (key == ticket_->event.key && reducer == ticket_->event.reducer)
+    return slot_->own;
   const ReducerId id = FindReducer(reducer);
   CheckKey(key);
   for (const Touch& touch : slot_->touches) {
@@ -305,9 +314,9 @@ void StepRun::WriteCell(Cell* cell, std::optional<BytesView> state) {
       return pending.cell == cell;
     });
   }
-  const Version* version = Version::New(stamp_, state);
+  const Version* version = versions_.New(stamp_, state);
   if (StepResult::Write* write = FindWrite(cell)) {
-    Version::Free(write->version);
+    versions_.Free(write->version);
     write->version = version;
   } else {
     result_->writes.push_back({cell, version});
@@ -476,8 +485,8 @@ void StepRun::Intend(EffectIntent intent) {
 Rng& StepRun::rng() {
   UseFuel(1);
   if (!rng_) {
-    rng_.emplace(StepSeed(rules_->world_seed, ticket_->event_id, event_.reducer,
-                          event_.key));
+    rng_.emplace(StepSeed(rules_->world_seed, ticket_->event_id,
+                          ticket_->event.reducer, ticket_->event.key));
   }
   return *rng_;
 }

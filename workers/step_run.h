@@ -26,9 +26,15 @@ namespace reenact {
 struct StepRules {
   Digest world_seed;
   Limits limits;
-  std::vector<std::shared_ptr<const Reducer>> reducers;  // by ReducerId
-  // Null entry: a name of the table that no module brings any more.
+  // Of the reducer by this name.
   std::optional<ReducerId> Find(std::string_view name) const;
+  const Reducer* reducer(ReducerId id) const { return reducers_[id].get(); }
+  // By ReducerId. Null: a name of the table that no module brings any more.
+  void SetReducers(std::vector<std::shared_ptr<const Reducer>> reducers);
+
+ private:
+  std::vector<std::shared_ptr<const Reducer>> reducers_;
+  std::vector<std::string> names_;  // empty where there is no reducer
 };
 
 // Told about steps as they run, on the thread that runs them. `run` is 0 for
@@ -75,7 +81,7 @@ class StepRun final : public StepContext {
   EventId event_id() const override { return ticket_->event_id; }
   LogicalTime time() const override { return ticket_->time; }
   const Cause& cause() const override { return ticket_->cause; }
-  const EventView& event() const override { return event_; }
+  const EventView& event() const override { return ticket_->event; }
   std::optional<BytesView> state() override;
   void SetState(BytesView state) override;
   void DeleteState() override;
@@ -121,11 +127,11 @@ class StepRun final : public StepContext {
   CellTable* const cells_;
   const StepRules* const rules_;
   const std::atomic<std::uint64_t>* const committed_;
+  VersionCache versions_;
 
   const Ticket* ticket_ = nullptr;
   Slot* slot_ = nullptr;
   StepResult* result_ = nullptr;
-  EventView event_;
   std::uint64_t stamp_ = 0;
   bool in_turn_ = false;
   std::uint64_t fuel_ = 0;

@@ -99,8 +99,11 @@ Slot* Window::Issue(bool serial) {
   slot->waiters.store(nullptr, std::memory_order_relaxed);
   slot->state.store(Slot::State::kIssued, std::memory_order_relaxed);
   if (slot->ticket.code != nullptr) {
-    slot->own = cells_->Find(slot->ticket.reducer, slot->ticket.key,
-                             slot->ticket.event_id);
+    slot->own = slot->ticket.own;
+    if (slot->own == nullptr) {
+      slot->own = cells_->Find(slot->ticket.reducer, slot->ticket.event.key,
+                               slot->ticket.event_id);
+    }
   }
   if (serial) {
     REENACT_CHECK(issued().value == committed().value);
@@ -118,10 +121,7 @@ void Window::CollectTouches(Slot* slot) {
   AddTouch(slot, slot->own, true);
   Collector collector(this, slot);
   try {
-    slot->ticket.code->Touch(
-        EventView{slot->ticket.code->name(), slot->ticket.key,
-                  slot->ticket.schema, slot->ticket.payload},
-        collector);
+    slot->ticket.code->Touch(slot->ticket.event, collector);
   } catch (...) {
     // Touches are hints: the step says what is wrong, in its turn.
   }

@@ -18,7 +18,7 @@ class Bench {
   Bench(std::function<absl::Status(StepContext&)> step,
         std::function<void(const EventView&, TouchSet&)> touch = nullptr)
       : reducer_(MakeReducer("r", std::move(step), std::move(touch))) {
-    rules_.reducers = {reducer_};
+    rules_.SetReducers({reducer_});
     Window::Options options;
     options.size = 8;
     window_ = std::make_unique<Window>(
@@ -33,8 +33,9 @@ class Bench {
     ticket->cause.input = InputId{1};
     ticket->reducer = 0;
     ticket->code = reducer_.get();
-    ticket->key = std::move(key);
-    ticket->payload = EncodeInteger(payload);
+    const auto& [own_key, own_payload] =
+        kept_.emplace_back(std::move(key), EncodeInteger(payload));
+    ticket->event = EventView{"r", own_key, "", own_payload};
     window_->Issue(/*serial=*/false);
   }
 
@@ -71,6 +72,7 @@ class Bench {
   CellTable table_{&source_, 1 << 20, 8};
   StepRules rules_;
   std::shared_ptr<const Reducer> reducer_;
+  std::deque<std::pair<std::string, Bytes>> kept_;  // what tickets view
   std::unique_ptr<Window> window_;
 };
 
