@@ -122,13 +122,13 @@ struct RoundInFlight {
   Round round;
   LogicalTime time;
   EventId first;
-  std::vector<Unit> units;
+  std::vector<Unit*> units;  // the sequencer's, null once issued
   std::size_t issued = 0;
   std::size_t committed = 0;
   bool control = false;
   bool snapshot = false;   // a snapshot is taken at its end
   bool open_work = false;  // the open work is recorded at its end
-  std::vector<Unit> raised;
+  std::vector<Unit*> raised;
   std::unique_ptr<FinishedRound> record;
 
   // Nothing is composed beyond it until it is committed.
@@ -720,15 +720,15 @@ void WorldImpl::Admit(Input&& input, SubmissionState state) {
   EncodeInputAdmitted(last_input_, reducer, input, &admitted_);
   ++admitted_count_;
 
-  Unit unit;
-  unit.kind = UnitKind::kEvent;
-  unit.priority = input.priority;
-  unit.reducer = reducer;
-  unit.cause = Cause{last_input_, EventId{0}, 0};
-  unit.key = std::move(input.event.key);
-  unit.schema = std::move(input.event.schema);
-  unit.payload = std::move(input.event.payload);
-  sequencer_.Admit(std::move(unit), input.submission_id, next_ticket_);
+  Unit* unit = sequencer_.NewUnit();
+  unit->kind = UnitKind::kEvent;
+  unit->priority = input.priority;
+  unit->reducer = reducer;
+  unit->cause = Cause{last_input_, EventId{0}, 0};
+  unit->key = std::move(input.event.key);
+  unit->schema = std::move(input.event.schema);
+  unit->payload = std::move(input.event.payload);
+  sequencer_.Admit(unit, input.submission_id, next_ticket_);
   if (state != nullptr) live_.emplace(last_input_.value, std::move(state));
 }
 
@@ -913,11 +913,11 @@ bool WorldImpl::ComposeControls() {
   round.time = TimeFor(round.round);
   round.control = true;
   for (PendingControl& control : controls_) {
-    Unit unit;
-    unit.kind = UnitKind::kControl;
-    unit.cause = Cause{control.input, EventId{0}, 0};
-    unit.payload = control.entry;
-    round.units.push_back(std::move(unit));
+    Unit* unit = sequencer_.NewUnit();
+    unit->kind = UnitKind::kControl;
+    unit->cause = Cause{control.input, EventId{0}, 0};
+    unit->payload = control.entry;
+    round.units.push_back(unit);
     admitted_ += control.entry;
     ++admitted_count_;
   }
@@ -958,7 +958,7 @@ void WorldImpl::OpenRound(RoundInFlight round) {
 
 void WorldImpl::FillTicket(RoundInFlight& round) {
   const std::size_t index = round.issued++;
-  Unit& unit = round.units[index];
+  Unit& unit = *round.units[index];
   Ticket& ticket = *window_->NextTicket();
   ticket.event_id = EventId{round.first.value + index};
   ticket.round = round.round;
@@ -978,6 +978,7 @@ void WorldImpl::FillTicket(RoundInFlight& round) {
     const auto it = live_.find(unit.cause.input.value);
     if (it != live_.end()) it->second->Ticketed(ticket.event_id);
   }
+  sequencer_.Recycle(std::exchange(round.units[index], nullptr));
 }
 
 bool WorldImpl::IssueTickets() {
@@ -1070,9 +1071,10 @@ void WorldImpl::CommitSlot(Slot* slot) {
   if (!failure) {
     std::vector<RaisedEvent>& raised = result.outcome.raised;
     for (std::size_t i = 0; i < raised.size(); ++i) {
-      round.raised.push_back(RaisedUnit(std::move(raised[i]),
-                                        slot->ticket.event_id,
-                                        static_cast<std::uint32_t>(i)));
+      Unit* const unit = sequencer_.NewUnit();
+      FillRaised(std::move(raised[i]), slot->ticket.event_id,
+                 static_cast<std::uint32_t>(i), unit);
+      round.raised.push_back(unit);
     }
     counts_.raised += raised.size();
   }
@@ -1129,7 +1131,7 @@ StartingPlace WorldImpl::PlaceAfter(const RoundInFlight& round) const {
 }
 
 void WorldImpl::FinishRound(RoundInFlight& round) {
-  sequencer_.HandOver(round.round, std::move(round.raised));
+  sequencer_.HandOver(round.round, &round.raised);
   FinishedRound& record = *round.record;
   const EventId last{round.first.value + round.units.size() - 1};
   if (round.snapshot) {
