@@ -139,23 +139,24 @@ void BM_SequencerAdmitCompose(benchmark::State& state) {
   const auto keys = MakeKeys(static_cast<std::size_t>(state.range(0)));
   const bool with_ids = state.range(1) != 0;
   Sequencer sequencer{Scheduling{}};
-  std::vector<Unit> units;
+  std::vector<Unit*> units;
   std::uint64_t admitted = 0;
   EventId next{1};
   for (auto _ : state) {
     for (std::size_t i = 0; i < kRound; ++i) {
-      Unit unit;
-      unit.reducer = 0;
-      unit.key = keys[++admitted * 7919 % keys.size()];
-      unit.payload = "\x01";
-      unit.cause.input = InputId{admitted};
+      Unit* unit = sequencer.NewUnit();
+      unit->reducer = 0;
+      unit->key = keys[++admitted * 7919 % keys.size()];
+      unit->payload = "\x01";
+      unit->cause.input = InputId{admitted};
       const std::string id = with_ids ? std::to_string(admitted) : "";
-      sequencer.Admit(std::move(unit), id, next);
+      sequencer.Admit(unit, id, next);
     }
     while (sequencer.external_count() > 0) {
-      units.clear();
       sequencer.Compose(sequencer.next_number(), LogicalTime{}, next, &units);
       next.value += units.size();
+      for (Unit* unit : units) sequencer.Recycle(unit);
+      units.clear();
     }
     DoNotOptimize(units.data());
   }

@@ -24,11 +24,9 @@ class Forwarder {
       : store_(store), place_(place), sequencer_(std::move(sequencer)) {}
 
   absl::Status Apply(const BlockView& block) {
-    composed_.clear();
     next_unit_ = 0;
     opened_ = false;
     control_ = false;
-    raised_.clear();
     block_ = &block;
     cells_.Clear();
     overlay_.clear();
@@ -66,15 +64,15 @@ class Forwarder {
     }
     place_->last_input = e.input;
     if (e.position != 0) place_->position = e.position;
-    Unit unit;
-    unit.kind = UnitKind::kEvent;
-    unit.priority = e.priority;
-    unit.reducer = e.reducer;
-    unit.key = std::move(e.key);
-    unit.schema = std::move(e.schema);
-    unit.payload = std::move(e.payload);
-    unit.cause = Cause{e.input, EventId{0}, 0};
-    sequencer_.Admit(std::move(unit), e.submission_id, place_->event_id.Next());
+    Unit* unit = sequencer_.NewUnit();
+    unit->kind = UnitKind::kEvent;
+    unit->priority = e.priority;
+    unit->reducer = e.reducer;
+    unit->key = std::move(e.key);
+    unit->schema = std::move(e.schema);
+    unit->payload = std::move(e.payload);
+    unit->cause = Cause{e.input, EventId{0}, 0};
+    sequencer_.Admit(unit, e.submission_id, place_->event_id.Next());
     return absl::OkStatus();
   }
 
@@ -102,7 +100,7 @@ class Forwarder {
     if (control_) return absl::OkStatus();
     REENACT_RETURN_IF_ERROR(ComposeOnce());
     if (next_unit_ >= composed_.size() ||
-        composed_[next_unit_].cause != e.cause) {
+        composed_[next_unit_]->cause != e.cause) {
       return Wrong("ticket " + std::to_string(e.event_id.value) +
                    " is not the one that the scheduling rules give");
     }
@@ -119,8 +117,10 @@ class Forwarder {
       }
     }
     for (std::size_t i = 0; i < e.events.size(); ++i) {
-      raised_.push_back(RaisedUnit(std::move(e.events[i]), e.event_id,
-                                   static_cast<std::uint32_t>(i)));
+      Unit* const unit = sequencer_.NewUnit();
+      FillRaised(std::move(e.events[i]), e.event_id,
+                 static_cast<std::uint32_t>(i), unit);
+      raised_.push_back(unit);
     }
     return absl::OkStatus();
   }
@@ -173,8 +173,9 @@ class Forwarder {
         return Wrong("it has fewer tickets than the scheduling rules give");
       }
     }
-    sequencer_.HandOver(round_, std::move(raised_));
-    raised_ = {};
+    for (Unit* unit : composed_) sequencer_.Recycle(unit);
+    composed_.clear();
+    sequencer_.HandOver(round_, &raised_);
     place_->round = round_;
     place_->time = time_;
     place_->event_id = block_->header.last();
@@ -208,9 +209,9 @@ class Forwarder {
   LogicalTime time_;
   EventId first_;
   std::optional<CellRef> own_;
-  std::vector<Unit> composed_;
+  std::vector<Unit*> composed_;
   std::size_t next_unit_ = 0;
-  std::vector<Unit> raised_;
+  std::vector<Unit*> raised_;
   std::map<CellRef, std::optional<Bytes>> overlay_;
   std::set<CellRef> known_;
   std::map<CellRef, EventId> versions_;

@@ -122,18 +122,27 @@ struct RoundInFlight {
   Round round;
   LogicalTime time;
   EventId first;
-  std::vector<Unit> units;
+  std::vector<Unit*> units;  // the sequencer's, recycled with the round
   std::vector<Cell*> cells;  // the units' own
   std::size_t issued = 0;
   std::size_t committed = 0;
   bool control = false;
   bool snapshot = false;   // a snapshot is taken at its end
   bool open_work = false;  // the open work is recorded at its end
-  std::vector<Unit> raised;
+  std::vector<Unit*> raised;
   std::unique_ptr<FinishedRound> record;
 
   // Nothing is composed beyond it until it is committed.
   bool barrier() const { return control || snapshot || open_work; }
+
+  // As new, with the memory that it has.
+  void Clear() {
+    units.clear();
+    cells.clear();
+    raised.clear();
+    issued = committed = 0;
+    control = snapshot = open_work = false;
+  }
 };
 
 }  // namespace
@@ -229,6 +238,7 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   void AdmitControl(Bytes entry, SubmissionState state);
   std::optional<Round> ChooseRound(LogicalTime* time);
   LogicalTime TimeFor(Round round) const;
+  RoundInFlight NewRound();
   void FindCells(RoundInFlight& round);
   void OpenRound(RoundInFlight round);
   bool IssueTickets();
@@ -302,6 +312,7 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   Sequencer sequencer_;
   std::optional<Committer> committer_;
   std::deque<RoundInFlight> rounds_;
+  std::vector<RoundInFlight> spare_rounds_;  // for their memory
   std::deque<PendingControl> controls_;
   std::vector<std::unique_ptr<FinishedRound>> finished_;
   Round last_round_;
@@ -725,15 +736,15 @@ void WorldImpl::Admit(Input&& input, SubmissionState state) {
   EncodeInputAdmitted(last_input_, reducer, input, &admitted_);
   ++admitted_count_;
 
-  Unit unit;
-  unit.kind = UnitKind::kEvent;
-  unit.priority = input.priority;
-  unit.reducer = reducer;
-  unit.cause = Cause{last_input_, EventId{0}, 0};
-  unit.key = std::move(input.event.key);
-  unit.schema = std::move(input.event.schema);
-  unit.payload = std::move(input.event.payload);
-  sequencer_.Admit(std::move(unit), input.submission_id, next_ticket_);
+  Unit* unit = sequencer_.NewUnit();
+  unit->kind = UnitKind::kEvent;
+  unit->priority = input.priority;
+  unit->reducer = reducer;
+  unit->cause = Cause{last_input_, EventId{0}, 0};
+  unit->key = std::move(input.event.key);
+  unit->schema = std::move(input.event.schema);
+  unit->payload = std::move(input.event.payload);
+  sequencer_.Admit(unit, input.submission_id, next_ticket_);
   if (state != nullptr) live_.emplace(last_input_.value, std::move(state));
 }
 
@@ -901,7 +912,7 @@ bool WorldImpl::Compose() {
     }
     return false;
   }
-  RoundInFlight round;
+  RoundInFlight round = NewRound();
   round.round = *number;
   round.time = time;
   sequencer_.Compose(*number, time, next_ticket_, &round.units);
@@ -913,16 +924,16 @@ bool WorldImpl::Compose() {
 // ticket is entirely before or entirely after a change.
 bool WorldImpl::ComposeControls() {
   if (!rounds_.empty()) return false;
-  RoundInFlight round;
+  RoundInFlight round = NewRound();
   round.round = Round{last_round_.value + 1};
   round.time = TimeFor(round.round);
   round.control = true;
   for (PendingControl& control : controls_) {
-    Unit unit;
-    unit.kind = UnitKind::kControl;
-    unit.cause = Cause{control.input, EventId{0}, 0};
-    unit.payload = control.entry;
-    round.units.push_back(std::move(unit));
+    Unit* unit = sequencer_.NewUnit();
+    unit->kind = UnitKind::kControl;
+    unit->cause = Cause{control.input, EventId{0}, 0};
+    unit->payload = control.entry;
+    round.units.push_back(unit);
     admitted_ += control.entry;
     ++admitted_count_;
   }
@@ -931,13 +942,22 @@ bool WorldImpl::ComposeControls() {
   return true;
 }
 
+RoundInFlight WorldImpl::NewRound() {
+  if (spare_rounds_.empty()) return RoundInFlight();
+  RoundInFlight round = std::move(spare_rounds_.back());
+  spare_rounds_.pop_back();
+  round.Clear();
+  return round;
+}
+
 // All at once: the searches do not wait for each other's memory, and what they
 // find is on its way when its turn comes.
 void WorldImpl::FindCells(RoundInFlight& round) {
   round.cells.reserve(round.units.size());
   EventId user = round.first;
-  for (const Unit& unit : round.units) {
-    round.cells.push_back(cells_->Find(unit.reducer, unit.key, user));
+  for (const Unit* unit : round.units) {
+    round.cells.push_back(
+        cells_->Find(unit->reducer, unit->key, unit->cell_hash, user));
     user = user.Next();
   }
   for (const Cell* cell : round.cells) {
@@ -978,7 +998,7 @@ void WorldImpl::OpenRound(RoundInFlight round) {
 
 void WorldImpl::FillTicket(RoundInFlight& round) {
   const std::size_t index = round.issued++;
-  Unit& unit = round.units[index];
+  const Unit& unit = *round.units[index];
   Ticket& ticket = *window_->NextTicket();
   ticket.event_id = EventId{round.first.value + index};
   ticket.round = round.round;
@@ -1092,9 +1112,10 @@ void WorldImpl::CommitSlot(Slot* slot) {
   if (!failure) {
     std::vector<RaisedEvent>& raised = result.outcome.raised;
     for (std::size_t i = 0; i < raised.size(); ++i) {
-      round.raised.push_back(RaisedUnit(std::move(raised[i]),
-                                        slot->ticket.event_id,
-                                        static_cast<std::uint32_t>(i)));
+      Unit* const unit = sequencer_.NewUnit();
+      FillRaised(std::move(raised[i]), slot->ticket.event_id,
+                 static_cast<std::uint32_t>(i), unit);
+      round.raised.push_back(unit);
     }
     counts_.raised += raised.size();
   }
@@ -1133,6 +1154,7 @@ void WorldImpl::FinishRounds() {
          rounds_.front().committed == rounds_.front().units.size()) {
     FinishRound(rounds_.front());
     finished_.push_back(std::move(rounds_.front().record));
+    spare_rounds_.push_back(std::move(rounds_.front()));
     rounds_.pop_front();
   }
   in_flight_ = !rounds_.empty();
@@ -1151,7 +1173,8 @@ StartingPlace WorldImpl::PlaceAfter(const RoundInFlight& round) const {
 }
 
 void WorldImpl::FinishRound(RoundInFlight& round) {
-  sequencer_.HandOver(round.round, std::move(round.raised));
+  sequencer_.HandOver(round.round, &round.raised);
+  for (Unit* unit : round.units) sequencer_.Recycle(unit);
   FinishedRound& record = *round.record;
   const EventId last{round.first.value + round.units.size() - 1};
   if (round.snapshot) {

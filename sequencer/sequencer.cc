@@ -14,6 +14,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/hash/hash.h"
 #include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cell_hash.h"
 #include "reenact/kernel/check.h"
 
 namespace reenact {
@@ -53,6 +54,11 @@ bool IsSound(const Unit& unit) {
   }
   return unit.cause.parent.value != 0 && unit.priority < kPriorities &&
          unit.reducer != kNoReducer;
+}
+
+void SetCellHash(Unit* unit) {
+  if (unit->kind == UnitKind::kControl) return;
+  unit->cell_hash = CellHash(unit->reducer, unit->key);
 }
 
 // Zeros would stop a world for good, so they count as one.
@@ -108,16 +114,29 @@ class List {
 
 struct Entity;
 
-// A unit in the queue of its entity, and in the list of all that are queued.
-struct Queued {
-  Unit unit;
+// A unit in the pool. While it waits it is in the queue of its entity, and in
+// the list of all that are queued.
+struct Queued : Unit {
   EventId stamp;  // the age of its wait counts from here
   Entity* entity = nullptr;
   Queued* behind = nullptr;  // in the entity's queue
   Queued* older = nullptr;
   Queued* newer = nullptr;
   std::size_t place = 0;  // among all that are queued; for Encode() only
+  bool out = false;       // it is the caller's
 };
+
+// Every unit that a sequencer is given is one of its own.
+Queued* Of(Unit* unit) { return static_cast<Queued*>(unit); }
+
+// More than that a string does not keep when its unit is recycled, so that a
+// burst of great payloads does not stay for ever.
+constexpr std::size_t kKeptBytes = 1024;
+
+void Empty(std::string* text) {
+  if (text->capacity() > kKeptBytes) *text = std::string();
+  text->clear();
+}
 
 // A cell, or control, in one class. It exists while it has units.
 struct Entity {
@@ -139,7 +158,7 @@ struct EntityName {
       : of_class(ClassOf(unit)),
         reducer(unit.kind == UnitKind::kControl ? kNoReducer : unit.reducer),
         key(unit.kind == UnitKind::kControl ? std::string_view() : unit.key),
-        hash(absl::HashOf(of_class, reducer, ToAbsl(key))) {}
+        hash(absl::HashOf(of_class, unit.cell_hash)) {}
 
   friend bool operator==(const EntityName&, const EntityName&) = default;
 
@@ -159,7 +178,7 @@ struct EntityEq {
   using is_transparent = void;
   bool operator()(const Entity* a, const Entity* b) const { return a == b; }
   bool operator()(const Entity* a, const EntityName& b) const {
-    return EntityName(a->head->unit) == b;
+    return EntityName(*a->head) == b;
   }
   bool operator()(const EntityName& a, const Entity* b) const {
     return (*this)(b, a);
@@ -186,7 +205,7 @@ class Recycler {
 // What one round raised, until the round in which it becomes eligible.
 struct HandedOver {
   Round eligible;
-  std::vector<Unit> units;
+  std::vector<Unit*> units;
   std::size_t derived = 0;
   std::optional<LogicalTime> first_due;
 };
@@ -232,13 +251,13 @@ Integer Narrow(cbor::Reader& reader) {
   return static_cast<Integer>(value);
 }
 
-Unit DecodeUnit(cbor::Reader& reader) {
-  Unit unit;
+void DecodeUnit(cbor::Reader& reader, Unit* into) {
+  Unit& unit = *into;
   reader.ExpectArray(10);
   const auto kind = Narrow<std::uint8_t>(reader);
   if (kind > static_cast<std::uint8_t>(UnitKind::kControl)) {
     reader.Fail("no such kind of unit");
-    return unit;
+    return;
   }
   unit.kind = static_cast<UnitKind>(kind);
   unit.priority = Narrow<std::uint8_t>(reader);
@@ -251,7 +270,6 @@ Unit DecodeUnit(cbor::Reader& reader) {
   unit.cause.index = Narrow<std::uint32_t>(reader);
   unit.due = LogicalTime{reader.Integer()};
   if (reader.ok() && !IsSound(unit)) reader.Fail("no such unit can wait");
-  return unit;
 }
 
 }  // namespace
@@ -269,7 +287,9 @@ struct Sequencer::Impl {
       : scheduling(given), rules(AtLeastOne(given)) {}
 
   // --- queues ---
-  void Enqueue(Unit unit, EventId stamp);
+  Queued* NewUnit();
+  void Recycle(Queued* unit);
+  void Enqueue(Queued* unit, EventId stamp);
   Entity* FindOrAddEntity(const Unit& unit);
   void Retire(Entity* entity);
   void TakeHead(Entity* entity);
@@ -298,6 +318,7 @@ struct Sequencer::Impl {
   void EncodeClasses(cbor::Encoder& encoder) const;
   void EncodeHandedOver(cbor::Encoder& encoder) const;
   void EncodeSubmissions(cbor::Encoder& encoder) const;
+  Queued* DecodeQueuedUnit(cbor::Reader& reader);
   void DecodeQueued(cbor::Reader& reader, std::vector<Queued*>* places);
   void DecodeClasses(cbor::Reader& reader, const std::vector<Queued*>& places);
   void DecodeRing(cbor::Reader& reader, const std::vector<Queued*>& places,
@@ -323,7 +344,7 @@ struct Sequencer::Impl {
   std::uint64_t deficit = 0;  // its own; 0: the visit has not begun
 
   std::deque<HandedOver> handed_over;  // `eligible` ascends
-  absl::btree_multimap<TimerOrder, Unit> timers;
+  absl::btree_multimap<TimerOrder, Queued*> timers;
 
   std::deque<Submission> submissions;  // the latest last
   // Views into `submissions`, whose elements never move.
@@ -339,7 +360,7 @@ struct Sequencer::Impl {
   // Of the round that is being composed.
   EventId first;
   std::uint64_t composed = 0;
-  std::vector<Unit>* out = nullptr;
+  std::vector<Unit*>* out = nullptr;
 };
 
 // --- queues ---
@@ -357,10 +378,29 @@ Entity* Sequencer::Impl::FindOrAddEntity(const Unit& unit) {
   return *place;
 }
 
-void Sequencer::Impl::Enqueue(Unit unit, EventId stamp) {
-  Entity* const entity = FindOrAddEntity(unit);
-  Queued* const queued = queued_pool.Get();
-  queued->unit = std::move(unit);
+Queued* Sequencer::Impl::NewUnit() {
+  Queued* const unit = queued_pool.Get();
+  unit->out = true;
+  return unit;
+}
+
+void Sequencer::Impl::Recycle(Queued* unit) {
+  REENACT_CHECK(unit->out);
+  unit->out = false;
+  unit->kind = UnitKind::kEvent;
+  unit->priority = kPriorityDefault;
+  unit->reducer = kNoReducer;
+  Empty(&unit->key);
+  Empty(&unit->schema);
+  Empty(&unit->payload);
+  unit->cause = Cause();
+  unit->due = LogicalTime();
+  unit->cell_hash = 0;
+  queued_pool.Put(unit);
+}
+
+void Sequencer::Impl::Enqueue(Queued* queued, EventId stamp) {
+  Entity* const entity = FindOrAddEntity(*queued);
   queued->stamp = stamp;
   queued->entity = entity;
   queued->behind = nullptr;
@@ -394,12 +434,12 @@ void Sequencer::Impl::TakeHead(Entity* entity) {
     --entity->size;
   }
   all.Remove(head);
-  external_count -= IsExternal(head->unit.kind);
-  derived_count -= head->unit.kind == UnitKind::kDerived;
-  timer_count -= head->unit.kind == UnitKind::kTimer;
-  out->push_back(std::move(head->unit));
+  external_count -= IsExternal(head->kind);
+  derived_count -= head->kind == UnitKind::kDerived;
+  timer_count -= head->kind == UnitKind::kTimer;
+  head->out = true;
+  out->push_back(head);
   ++composed;
-  queued_pool.Put(head);
 }
 
 void Sequencer::Impl::CountTakeable() {
@@ -443,14 +483,16 @@ void Sequencer::Impl::ForgetBeyondHorizon() {
 // --- composing ---
 
 void Sequencer::Impl::Raise(HandedOver raised) {
-  for (const Unit& unit : raised.units) {
-    REENACT_CHECK(IsRaised(unit.kind) && IsSound(unit));
-    if (unit.kind == UnitKind::kDerived) {
+  for (Unit* unit : raised.units) {
+    REENACT_CHECK(IsRaised(unit->kind) && IsSound(*unit) && Of(unit)->out);
+    Of(unit)->out = false;
+    SetCellHash(unit);
+    if (unit->kind == UnitKind::kDerived) {
       ++raised.derived;
       ++derived_count;
     } else {
       raised.first_due =
-          std::min(raised.first_due.value_or(unit.due), unit.due);
+          std::min(raised.first_due.value_or(unit->due), unit->due);
       ++timer_count;
     }
   }
@@ -459,12 +501,11 @@ void Sequencer::Impl::Raise(HandedOver raised) {
 
 void Sequencer::Impl::OpenHandedOver() {
   while (!handed_over.empty() && handed_over.front().eligible <= last) {
-    for (Unit& unit : handed_over.front().units) {
-      if (unit.kind == UnitKind::kDerived) {
-        Enqueue(std::move(unit), first);
+    for (Unit* unit : handed_over.front().units) {
+      if (unit->kind == UnitKind::kDerived) {
+        Enqueue(Of(unit), first);
       } else {
-        const TimerOrder order(unit);
-        timers.emplace(order, std::move(unit));
+        timers.emplace(TimerOrder(*unit), Of(unit));
       }
     }
     handed_over.pop_front();
@@ -473,7 +514,7 @@ void Sequencer::Impl::OpenHandedOver() {
 
 void Sequencer::Impl::EnqueueDue(LogicalTime now) {
   while (!timers.empty() && timers.begin()->first.due <= now) {
-    Enqueue(std::move(timers.begin()->second), first);
+    Enqueue(timers.begin()->second, first);
     timers.erase(timers.begin());
   }
 }
@@ -568,8 +609,17 @@ void Sequencer::Impl::EncodeQueued(cbor::Encoder& encoder) const {
   for (Queued* each = all.front(); each != nullptr; each = each->newer) {
     encoder.Array(2);
     encoder.Unsigned(each->stamp.value);
-    EncodeUnit(each->unit, encoder);
+    EncodeUnit(*each, encoder);
   }
+}
+
+// A unit that waits already. If the reader fails it is thrown away with the
+// sequencer.
+Queued* Sequencer::Impl::DecodeQueuedUnit(cbor::Reader& reader) {
+  Queued* const unit = queued_pool.Get();
+  DecodeUnit(reader, unit);
+  SetCellHash(unit);
+  return unit;
 }
 
 void Sequencer::Impl::DecodeQueued(cbor::Reader& reader,
@@ -578,13 +628,13 @@ void Sequencer::Impl::DecodeQueued(cbor::Reader& reader,
   for (std::uint64_t i = 0; i < count && reader.ok(); ++i) {
     reader.ExpectArray(2);
     const EventId stamp{reader.Unsigned()};
-    Unit unit = DecodeUnit(reader);
+    Queued* const unit = DecodeQueuedUnit(reader);
     if (!reader.ok()) return;
-    external_count += IsExternal(unit.kind);
-    derived_count += unit.kind == UnitKind::kDerived;
-    timer_count += unit.kind == UnitKind::kTimer;
-    Enqueue(std::move(unit), stamp);
-    places->push_back(all.back());
+    external_count += IsExternal(unit->kind);
+    derived_count += unit->kind == UnitKind::kDerived;
+    timer_count += unit->kind == UnitKind::kTimer;
+    Enqueue(unit, stamp);
+    places->push_back(unit);
   }
 }
 
@@ -664,7 +714,7 @@ void Sequencer::Impl::EncodeHandedOver(cbor::Encoder& encoder) const {
     encoder.Array(2);
     encoder.Unsigned(each.eligible.value);
     encoder.Array(each.units.size());
-    for (const Unit& unit : each.units) EncodeUnit(unit, encoder);
+    for (const Unit* unit : each.units) EncodeUnit(*unit, encoder);
   }
 }
 
@@ -677,8 +727,10 @@ void Sequencer::Impl::DecodeHandedOver(cbor::Reader& reader) {
     raised.eligible = Round{reader.Unsigned()};
     const std::uint64_t units = reader.Array();
     for (std::uint64_t j = 0; j < units && reader.ok(); ++j) {
-      raised.units.push_back(DecodeUnit(reader));
-      if (reader.ok() && !IsRaised(raised.units.back().kind)) {
+      Queued* const unit = NewUnit();
+      DecodeUnit(reader, unit);
+      raised.units.push_back(unit);
+      if (reader.ok() && !IsRaised(unit->kind)) {
         reader.Fail("no step raises such a unit");
       }
     }
@@ -695,15 +747,15 @@ void Sequencer::Impl::DecodeHandedOver(cbor::Reader& reader) {
 void Sequencer::Impl::DecodeTimers(cbor::Reader& reader) {
   const std::uint64_t count = reader.Array();
   for (std::uint64_t i = 0; i < count && reader.ok(); ++i) {
-    Unit unit = DecodeUnit(reader);
+    Queued* const unit = DecodeQueuedUnit(reader);
     if (!reader.ok()) return;
-    const TimerOrder order(unit);
-    if (unit.kind != UnitKind::kTimer ||
+    const TimerOrder order(*unit);
+    if (unit->kind != UnitKind::kTimer ||
         (!timers.empty() && order < timers.rbegin()->first)) {
       return reader.Fail("a timer is out of order, or none");
     }
     ++timer_count;
-    timers.emplace_hint(timers.end(), order, std::move(unit));
+    timers.emplace_hint(timers.end(), order, unit);
   }
 }
 
@@ -730,16 +782,15 @@ void Sequencer::Impl::DecodeSubmissions(cbor::Reader& reader) {
   }
 }
 
-Unit RaisedUnit(RaisedEvent&& event, EventId parent, std::uint32_t index) {
-  Unit unit;
-  unit.kind = event.due ? UnitKind::kTimer : UnitKind::kDerived;
-  unit.reducer = event.reducer;
-  unit.key = std::move(event.key);
-  unit.schema = std::move(event.schema);
-  unit.payload = std::move(event.payload);
-  unit.cause = Cause{InputId{0}, parent, index};
-  unit.due = event.due.value_or(LogicalTime{0});
-  return unit;
+void FillRaised(RaisedEvent&& event, EventId parent, std::uint32_t index,
+                Unit* unit) {
+  unit->kind = event.due ? UnitKind::kTimer : UnitKind::kDerived;
+  unit->reducer = event.reducer;
+  unit->key = std::move(event.key);
+  unit->schema = std::move(event.schema);
+  unit->payload = std::move(event.payload);
+  unit->cause = Cause{InputId{0}, parent, index};
+  unit->due = event.due.value_or(LogicalTime{0});
 }
 
 // --- Sequencer ---
@@ -778,25 +829,32 @@ std::optional<InputId> Sequencer::FindSubmission(
   return known->second;
 }
 
-void Sequencer::Admit(Unit unit, std::string_view submission_id, EventId next) {
-  REENACT_CHECK(IsExternal(unit.kind) && IsSound(unit));
+Unit* Sequencer::NewUnit() { return impl_->NewUnit(); }
+void Sequencer::Recycle(Unit* unit) { impl_->Recycle(Of(unit)); }
+
+void Sequencer::Admit(Unit* unit, std::string_view submission_id,
+                      EventId next) {
+  REENACT_CHECK(IsExternal(unit->kind) && IsSound(*unit) && Of(unit)->out);
+  Of(unit)->out = false;
+  SetCellHash(unit);
   if (!submission_id.empty()) {
-    impl_->Remember(submission_id, unit.cause.input);
+    impl_->Remember(submission_id, unit->cause.input);
     impl_->ForgetBeyondHorizon();
   }
   ++impl_->external_count;
-  impl_->Enqueue(std::move(unit), next);
+  impl_->Enqueue(Of(unit), next);
 }
 
-void Sequencer::HandOver(Round round, std::vector<Unit> raised) {
-  if (raised.empty()) return;
+void Sequencer::HandOver(Round round, std::vector<Unit*>* raised) {
+  if (raised->empty()) return;
   HandedOver entry;
   entry.eligible = Round{round.value + impl_->rules.pipeline_depth};
   // Later than that, what a round holds would depend on who was faster.
   REENACT_CHECK(entry.eligible > impl_->last);
   REENACT_CHECK(impl_->handed_over.empty() ||
                 impl_->handed_over.back().eligible < entry.eligible);
-  entry.units = std::move(raised);
+  entry.units = *raised;
+  raised->clear();
   impl_->Raise(std::move(entry));
 }
 
@@ -829,7 +887,7 @@ std::optional<LogicalTime> Sequencer::NextTimer() const {
 }
 
 void Sequencer::Compose(Round round, LogicalTime now, EventId first,
-                        std::vector<Unit>* units) {
+                        std::vector<Unit*>* units) {
   REENACT_CHECK(round > impl_->last);
   impl_->last = round;
   impl_->first = first;
@@ -861,7 +919,7 @@ void Sequencer::Encode(Bytes* out) const {
   encoder.Unsigned(impl_->deficit);
   impl_->EncodeHandedOver(encoder);
   encoder.Array(impl_->timers.size());
-  for (const auto& [order, unit] : impl_->timers) EncodeUnit(unit, encoder);
+  for (const auto& [order, unit] : impl_->timers) EncodeUnit(*unit, encoder);
   impl_->EncodeSubmissions(encoder);
 }
 

@@ -32,6 +32,10 @@
 namespace reenact {
 
 // Something ready to run, or that will be.
+//
+// The units of a world belong to its sequencer's pool, from
+// Sequencer::NewUnit() to Sequencer::Recycle(); one on its own is a plain
+// value.
 struct Unit {
   UnitKind kind = UnitKind::kEvent;
   std::uint8_t priority = kPriorityDefault;  // kEvent only
@@ -41,12 +45,21 @@ struct Unit {
   Bytes payload;  // kControl: the entry of the control input
   Cause cause;
   LogicalTime due;  // kTimer only
+  // CellHash() of reducer and key, from Admit() or HandOver() on; 0: kControl.
+  // Says nothing that they don't, so it is not compared.
+  std::uint64_t cell_hash = 0;
 
-  friend bool operator==(const Unit&, const Unit&) = default;
+  friend bool operator==(const Unit& a, const Unit& b) {
+    return a.kind == b.kind && a.priority == b.priority &&
+           a.reducer == b.reducer && a.key == b.key && a.schema == b.schema &&
+           a.payload == b.payload && a.cause == b.cause && a.due == b.due;
+  }
 };
 
-// The unit that an event raised by ticket `parent`, as its `index`-th, becomes.
-Unit RaisedUnit(RaisedEvent&& event, EventId parent, std::uint32_t index);
+// Makes `unit`, which is new, what an event raised by ticket `parent` as its
+// `index`-th becomes.
+void FillRaised(RaisedEvent&& event, EventId parent, std::uint32_t index,
+                Unit* unit);
 
 // The queues of one world, and the rules that empty them.
 //
@@ -76,6 +89,18 @@ class Sequencer {
   void SetScheduling(const Scheduling& scheduling);
   const Scheduling& scheduling() const;
 
+  // --- units ---
+
+  // A unit whose fields have their defaults; its strings are empty and keep
+  // what memory they had, within reason. It is the caller's to fill, up to
+  // Admit() or HandOver(), and again from Compose() to Recycle(). Its place in
+  // memory stays the same, also if the sequencer moves, and ends with the
+  // sequencer. O(1), and nothing is allocated once enough have been recycled.
+  Unit* NewUnit();
+
+  // Takes back a unit that is the caller's.
+  void Recycle(Unit* unit);
+
   // --- what comes from outside ---
 
   // Whether the next round would have room for more external units: fewer than
@@ -93,19 +118,21 @@ class Sequencer {
   // wait counts from `next`, the first ticket not handed out yet.
   // `submission_id` may be empty. Takes what it is given: whether the backlog
   // has room or the id is known is for the caller to ask before.
-  // REQUIRES: kind is kEvent or kControl; the cause is an input; priority <
-  // kPriorities; an event has a reducer.
-  void Admit(Unit unit, std::string_view submission_id, EventId next);
+  // REQUIRES: the unit is the caller's; kind is kEvent or kControl; the cause
+  // is an input; priority < kPriorities; an event has a reducer.
+  void Admit(Unit* unit, std::string_view submission_id, EventId next);
 
   // --- what comes from steps ---
 
   // Hands over the events that the tickets of `round` raised, in order of
   // parent and index: they become eligible in round + pipeline_depth, timers
   // not before logical time has reached them. Called at most once per round,
-  // in order of rounds; a round that raised nothing may be left out.
-  // REQUIRES: kind is kDerived or kTimer; the cause is a parent; there is a
-  // reducer; no round >= round + pipeline_depth has been composed.
-  void HandOver(Round round, std::vector<Unit> raised);
+  // in order of rounds; a round that raised nothing may be left out. Leaves
+  // `raised` empty.
+  // REQUIRES: the units are the caller's; kind is kDerived or kTimer; the cause
+  // is a parent; there is a reducer; no round >= round + pipeline_depth has
+  // been composed.
+  void HandOver(Round round, std::vector<Unit*>* raised);
 
   // --- composing ---
 
@@ -126,9 +153,10 @@ class Sequencer {
 
   // Composes round `round`, whose logical time is `now` and whose first ticket
   // is `first`: appends its units to `units` in ticket order and removes them
-  // from the queues. REQUIRES: round >= next_number(). May compose nothing.
+  // from the queues. They are the caller's from then on, to recycle.
+  // REQUIRES: round >= next_number(). May compose nothing.
   void Compose(Round round, LogicalTime now, EventId first,
-               std::vector<Unit>* units);
+               std::vector<Unit*>* units);
 
   // --- sizes ---
 

@@ -6,7 +6,6 @@
 #include <map>
 #include <new>
 
-#include "absl/hash/hash.h"
 #include "reenact/kernel/check.h"
 
 namespace reenact {
@@ -44,20 +43,14 @@ CellTable::~CellTable() {
   for (const auto& [version, ticket] : retired_) Version::Free(version);
 }
 
-CellTable::KeyView CellTable::MakeKey(ReducerId reducer, std::string_view key) {
-  // In memory only: absl::Hash differs from run to run.
-  return KeyView{
-      reducer, key,
-      absl::HashOf(reducer, absl::string_view(key.data(), key.size()))};
-}
-
 CellTable::Shard& CellTable::ShardOf(const KeyView& key) {
   // High bits: the set below uses the low ones.
   return shards_[(key.hash >> 48) % kShards];
 }
 
-Cell* CellTable::Find(ReducerId reducer, std::string_view key, EventId user) {
-  const KeyView view = MakeKey(reducer, key);
+Cell* CellTable::Find(ReducerId reducer, std::string_view key,
+                      std::uint64_t hash, EventId user) {
+  const KeyView view{reducer, key, hash};
   Shard& shard = ShardOf(view);
   SpinLockHolder lock(&shard.lock);
   Cell* cell = nullptr;
@@ -191,7 +184,7 @@ bool CellTable::TryDrop(Cell* cell, EventId committed) {
     return false;
   }
   cell->spared = false;
-  const KeyView view = MakeKey(cell->reducer, cell->key);
+  const KeyView view{cell->reducer, cell->key, cell->hash};
   Shard& shard = ShardOf(view);
   {
     SpinLockHolder lock(&shard.lock);
@@ -252,7 +245,7 @@ absl::Status CellTable::Scan(
 
 absl::StatusOr<std::optional<Bytes>> CellTable::Read(
     ReducerId reducer, std::string_view key) const {
-  const KeyView view = MakeKey(reducer, key);
+  const KeyView view{reducer, key, CellHash(reducer, key)};
   Shard& shard = const_cast<CellTable*>(this)->ShardOf(view);
   {
     SpinLockHolder lock(&shard.lock);

@@ -18,6 +18,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "reenact/kernel/bytes.h"
+#include "reenact/kernel/cell_hash.h"
 #include "reenact/kernel/ids.h"
 #include "reenact/kernel/mutex.h"
 #include "reenact/kernel/status.h"
@@ -32,12 +33,12 @@ struct Touch;
 // Thread safety: atomics as said; what is marked *ordered* belongs to whoever
 // has the ordered role.
 struct Cell {
-  Cell(ReducerId reducer_in, std::string_view key_in, std::size_t hash_in)
+  Cell(ReducerId reducer_in, std::string_view key_in, std::uint64_t hash_in)
       : reducer(reducer_in), key(key_in), hash(hash_in) {}
 
   const ReducerId reducer;
   const std::string key;
-  const std::size_t hash;
+  const std::uint64_t hash;  // CellHash() of both
   // The newest committed version; nullptr: not loaded yet.
   std::atomic<const Version*> committed{nullptr};
   // The declared write of the latest uncommitted ticket that has one.
@@ -90,7 +91,12 @@ class CellTable {
   CellTable& operator=(const CellTable&) = delete;
 
   // The cell, made if need be, and kept in memory until `user` has committed.
-  Cell* Find(ReducerId reducer, std::string_view key, EventId user);
+  // `hash`: CellHash() of reducer and key.
+  Cell* Find(ReducerId reducer, std::string_view key, std::uint64_t hash,
+             EventId user);
+  Cell* Find(ReducerId reducer, std::string_view key, EventId user) {
+    return Find(reducer, key, CellHash(reducer, key), user);
+  }
 
   // The newest committed version, loaded if need be; never null. After an error
   // of the source it is an absent one, and status() has the error.
@@ -153,9 +159,9 @@ class CellTable {
   struct KeyView {
     ReducerId reducer;
     std::string_view key;
-    std::size_t hash;
+    std::uint64_t hash;
   };
-  struct CellHash {
+  struct HashOfCell {
     using is_transparent = void;
     std::size_t operator()(const KeyView& key) const { return key.hash; }
     std::size_t operator()(const Cell* cell) const { return cell->hash; }
@@ -172,12 +178,12 @@ class CellTable {
   };
   struct alignas(64) Shard {
     SpinLock lock;
-    absl::flat_hash_set<Cell*, CellHash, CellEqual> cells ABSL_GUARDED_BY(lock);
+    absl::flat_hash_set<Cell*, HashOfCell, CellEqual> cells
+        ABSL_GUARDED_BY(lock);
     std::vector<Cell*> fresh ABSL_GUARDED_BY(lock);  // not on the clock yet
   };
   static constexpr std::size_t kShards = 64;
 
-  static KeyView MakeKey(ReducerId reducer, std::string_view key);
   Shard& ShardOf(const KeyView& key);
   void Retire(const Version* version, std::uint64_t ticket);
   void Evict(EventId committed);

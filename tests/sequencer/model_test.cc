@@ -14,6 +14,7 @@
 #include "reenact/kernel/cbor.h"
 #include "reenact/sequencer/sequencer.h"
 #include "tests/support/status_matchers.h"
+#include "units.h"
 
 namespace reenact {
 namespace {
@@ -112,7 +113,7 @@ class SideBySide {
     if (dice_.Below(2) == 0) id = "id" + std::to_string(dice_.Below(12));
     CHECK(ours_.FindSubmission(id) == model_.FindSubmission(id));
     model_.Admit(unit, id, EventId{first_});
-    ours_.Admit(std::move(unit), id, EventId{first_});
+    reenact::Admit(ours_, unit, id, EventId{first_});
   }
 
   // Mostly the same few cells; in some histories one is hot.
@@ -133,8 +134,8 @@ class SideBySide {
     }
     REQUIRE(round == model_.NextRound(now));
     if (!round.has_value()) return;
-    std::vector<Unit> units;
-    ours_.Compose(*round, now, EventId{first_}, &units);
+    const std::vector<Unit> units =
+        reenact::Compose(ours_, *round, now, EventId{first_});
     REQUIRE(units == model_.Compose(*round, now, EventId{first_}));
     REQUIRE(units.size() <= rules_.round_limit);
     tickets_composed_ += units.size();
@@ -171,7 +172,7 @@ class SideBySide {
   }
 
   void HandOverOne() {
-    ours_.HandOver(Round{late_.front().first}, std::move(late_.front().second));
+    HandOver(ours_, Round{late_.front().first}, late_.front().second);
     late_.pop_front();
   }
 

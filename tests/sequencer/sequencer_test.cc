@@ -15,6 +15,7 @@
 
 #include "reenact/kernel/cbor.h"
 #include "tests/support/status_matchers.h"
+#include "units.h"
 
 namespace reenact {
 namespace {
@@ -36,7 +37,7 @@ class World {
     unit.priority = priority;
     unit.payload = name;
     unit.cause.input = InputId{++inputs};
-    sequencer.Admit(std::move(unit), submission_id, next);
+    reenact::Admit(sequencer, unit, submission_id, next);
   }
 
   void AdmitControl(const std::string& name) {
@@ -44,7 +45,7 @@ class World {
     unit.kind = UnitKind::kControl;
     unit.payload = name;
     unit.cause.input = InputId{++inputs};
-    sequencer.Admit(std::move(unit), "", next);
+    reenact::Admit(sequencer, unit, "", next);
   }
 
   // Composes the next round; nothing if there is none.
@@ -55,8 +56,8 @@ class World {
   }
 
   Names ComposeRound(Round round) {
-    std::vector<Unit> units;
-    sequencer.Compose(round, now, next, &units);
+    const std::vector<Unit> units =
+        reenact::Compose(sequencer, round, now, next);
     last = round;
     next.value += units.size();
     Names names;
@@ -177,7 +178,7 @@ TEST_CASE("control commands are one entity, whatever they say they are",
     unit.key = std::to_string(i);
     unit.payload = std::to_string(i);
     unit.cause.input = InputId{i};
-    world.sequencer.Admit(std::move(unit), "", EventId{1});
+    Admit(world.sequencer, unit, "", EventId{1});
   }
   CHECK(world.Compose() == Names{"1", "2"});
   CHECK(world.Compose() == Names{"3"});
@@ -190,7 +191,7 @@ TEST_CASE("derived events wait for the pipeline, and no longer when it is idle",
   World world(rules);
   world.Admit("a", "a");
   REQUIRE(world.Compose() == Names{"a"});
-  world.sequencer.HandOver(Round{1}, Units(Derived("b", "b", 1)));
+  HandOver(world.sequencer, Round{1}, Units(Derived("b", "b", 1)));
   CHECK(world.sequencer.derived_count() == 1);
 
   SECTION("with other work, rounds in between go without it") {
@@ -218,7 +219,7 @@ TEST_CASE("depth 1 hands over before the next round", "[sequencer]") {
   World world(rules);
   world.Admit("a", "a");
   REQUIRE(world.Compose() == Names{"a"});
-  world.sequencer.HandOver(Round{1}, Units(Derived("b", "b", 1)));
+  HandOver(world.sequencer, Round{1}, Units(Derived("b", "b", 1)));
   CHECK(world.Compose() == Names{"b"});
   CHECK(world.last == Round{2});
 }
@@ -235,10 +236,10 @@ TEST_CASE("handing over and composing the next round commute", "[sequencer]") {
   // A timer that is due at once is the hard part.
   const std::vector<Unit> raised =
       Units(Derived("x", "derived", 1), Timer("timer", 4, 2));
-  early.sequencer.HandOver(Round{1}, raised);
+  HandOver(early.sequencer, Round{1}, raised);
   CHECK(early.Compose() == Names{"x"});
   CHECK(late.Compose() == Names{"x"});
-  late.sequencer.HandOver(Round{1}, raised);
+  HandOver(late.sequencer, Round{1}, raised);
   CHECK(early.Encoded() == late.Encoded());
 
   CHECK(early.Compose() == Names{"timer", "derived"});
@@ -251,9 +252,9 @@ TEST_CASE("timers run in the first round that their time has come",
   World world{Scheduling{}};
   world.Admit("a", "a");
   REQUIRE(world.Compose() == Names{"a"});
-  world.sequencer.HandOver(
-      Round{1}, Units(Timer("at 9", 9, 1, 0), Timer("at 7, second", 7, 1, 1),
-                      Timer("never", 1'000'000, 1, 2)));
+  HandOver(world.sequencer, Round{1},
+           Units(Timer("at 9", 9, 1, 0), Timer("at 7, second", 7, 1, 1),
+                 Timer("never", 1'000'000, 1, 2)));
   CHECK(world.sequencer.timer_count() == 3);
   CHECK(world.sequencer.NextTimer() == LogicalTime{7});
   world.now = LogicalTime{6};
@@ -282,9 +283,9 @@ TEST_CASE("due timers run by due, then parent, then index", "[sequencer]") {
   world.Admit("a", "a");
   world.Admit("b", "b");
   REQUIRE(world.Compose() == Names{"a", "b"});
-  world.sequencer.HandOver(Round{1},
-                           Units(Timer("later", 3, 1, 0), Timer("1.1", 2, 1, 1),
-                                 Timer("1.2", 2, 1, 2), Timer("2.0", 2, 2, 0)));
+  HandOver(world.sequencer, Round{1},
+           Units(Timer("later", 3, 1, 0), Timer("1.1", 2, 1, 1),
+                 Timer("1.2", 2, 1, 2), Timer("2.0", 2, 2, 0)));
   world.now = LogicalTime{3};
   CHECK(world.Compose() == Names{"1.1", "1.2", "2.0", "later"});
 }
@@ -296,8 +297,8 @@ TEST_CASE("a due timer that finds no room still counts", "[sequencer]") {
   World world(rules);
   world.Admit("a", "a");
   REQUIRE(world.Compose() == Names{"a"});
-  world.sequencer.HandOver(Round{1},
-                           Units(Timer("t", 0, 1, 0), Timer("u", 0, 1, 1)));
+  HandOver(world.sequencer, Round{1},
+           Units(Timer("t", 0, 1, 0), Timer("u", 0, 1, 1)));
   CHECK(world.Compose() == Names{"t"});
   CHECK(world.sequencer.timer_count() == 1);
   CHECK_FALSE(world.sequencer.empty());
@@ -385,7 +386,7 @@ TEST_CASE("input is wanted while rounds have room", "[sequencer]") {
     }
     world.Admit("a", "a");
     world.Compose();
-    world.sequencer.HandOver(world.last, raised);
+    HandOver(world.sequencer, world.last, raised);
     CHECK(world.sequencer.WantsInput());
     world.Compose();
     CHECK(world.sequencer.WantsInput());
@@ -508,13 +509,13 @@ World Busy(const Scheduling& rules) {
   world.Admit("a", "low", 3);
   world.AdmitControl("control");
   world.ComposeRound(Round{1});
-  world.sequencer.HandOver(Round{1},
-                           Units(Derived("a", "d", 1, 0), Timer("t", -3, 1, 1),
-                                 Timer("u", 50, 2, 0), Timer("v", 60, 2, 1)));
+  HandOver(world.sequencer, Round{1},
+           Units(Derived("a", "d", 1, 0), Timer("t", -3, 1, 1),
+                 Timer("u", 50, 2, 0), Timer("v", 60, 2, 1)));
   world.Admit("c", "c1", 1);
   world.ComposeRound(Round{2});
   world.ComposeRound(Round{3});
-  world.sequencer.HandOver(Round{3}, Units(Derived("b", "e", 5)));
+  HandOver(world.sequencer, Round{3}, Units(Derived("b", "e", 5)));
   for (int i = 0; i < 5; ++i) world.Admit("z", "z", 2);
   return world;
 }

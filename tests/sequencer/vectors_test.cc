@@ -10,6 +10,7 @@
 
 #include "model.h"
 #include "reenact/sequencer/sequencer.h"
+#include "units.h"
 
 namespace reenact {
 namespace {
@@ -112,7 +113,7 @@ TEST_CASE("the worked example comes out as written", "[sequencer][spec]") {
     CAPTURE(round.value);
     for (const Json& line : each.at("admitted")) {
       for (const Unit& unit : UnitsOf(line, &inputs)) {
-        sequencer.Admit(unit, "", first);
+        Admit(sequencer, unit, "", first);
         model.Admit(unit, "", first);
       }
     }
@@ -121,11 +122,10 @@ TEST_CASE("the worked example comes out as written", "[sequencer][spec]") {
       REQUIRE(line.at("round") == 1);
       for (Unit& unit : UnitsOf(line, &inputs)) raised.push_back(unit);
     }
-    sequencer.HandOver(Round{1}, raised);
+    HandOver(sequencer, Round{1}, raised);
     model.HandOver(Round{1}, raised);
     REQUIRE(sequencer.NextRound(now) == round);
-    std::vector<Unit> units;
-    sequencer.Compose(round, now, first, &units);
+    const std::vector<Unit> units = Compose(sequencer, round, now, first);
     const std::vector<std::string> expected = each.at("units");
     CHECK(NamesOf(units) == expected);
     CHECK(NamesOf(model.Compose(round, now, first)) == expected);
