@@ -247,6 +247,7 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   bool RunInOrder();
   void CommitSlot(Slot* slot);
   void CommitControl(Slot* slot, RoundInFlight& round);
+  bool FrontIsCommitted() const;
   void FinishRounds();
   void FinishRound(RoundInFlight& round);
   absl::Status TakeSnapshot(const StartingPlace& place,
@@ -347,7 +348,8 @@ class WorldImpl::SlotStep final : public PendingStep {
 
   EventId event_id() const override { return slot_->ticket.event_id; }
   bool IsStale() const override {
-    return !world_->window_->IsCurrent(*slot_, slot_->result());
+    return !slot_->in_turn &&
+           !world_->window_->IsCurrent(*slot_, slot_->result());
   }
   void RunAgain() override {
     world_->window_->DiscardWrites(*slot_, &slot_->results[0]);
@@ -1058,7 +1060,7 @@ bool WorldImpl::CommitDone() {
     Slot* slot = window_->Next();
     if (slot == nullptr || !slot->done()) break;
     CommitSlot(slot);
-    FinishRounds();
+    if (FrontIsCommitted()) FinishRounds();
     LetReadersIn();
     done = true;
   }
@@ -1075,7 +1077,7 @@ bool WorldImpl::RunInOrder() {
     Slot* slot = window_->Issue(/*serial=*/true);
     window_->RunInTurn(slot);
     CommitSlot(slot);
-    FinishRounds();
+    if (FrontIsCommitted()) FinishRounds();
     LetReadersIn();
     done = true;
   }
@@ -1149,9 +1151,13 @@ void WorldImpl::CommitControl(Slot* slot, RoundInFlight& round) {
   }
 }
 
+bool WorldImpl::FrontIsCommitted() const {
+  return !rounds_.empty() &&
+         rounds_.front().committed == rounds_.front().units.size();
+}
+
 void WorldImpl::FinishRounds() {
-  while (!failed_ && !rounds_.empty() &&
-         rounds_.front().committed == rounds_.front().units.size()) {
+  while (!failed_ && FrontIsCommitted()) {
     FinishRound(rounds_.front());
     finished_.push_back(std::move(rounds_.front().record));
     spare_rounds_.push_back(std::move(rounds_.front()));

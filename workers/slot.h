@@ -77,6 +77,7 @@ struct StepResult {
   bool impure = false;   // a second run on the same reads differed
   Bytes other;           // then: what that came to, as entries
   bool settled = false;  // its versions were published or discarded
+  bool ran = false;      // it is not as Clear() left it
 
   // Forgets everything and keeps the memory. REQUIRES: settled, or no writes.
   void Clear();
@@ -95,6 +96,8 @@ struct Slot {
   Ticket ticket;
   Cell* own = nullptr;         // null: a control command
   std::vector<Touch> touches;  // own cell first
+
+  bool in_turn = false;  // runs once all before it are history
 
   // One for being claimed, one for each predecessor that is not done.
   std::atomic<int> blockers{0};

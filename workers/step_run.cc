@@ -70,6 +70,7 @@ void StepResult::Clear() {
   REENACT_CHECK(settled || writes.empty());
   writes.clear();
   settled = false;
+  ran = false;
   outcome.failure.reset();
   outcome.raised.clear();
   outcome.effects.clear();
@@ -111,6 +112,7 @@ void StepRun::Run(Slot* slot, RunMode mode, StepResult* result) {
   slot_ = slot;
   ticket_ = &slot->ticket;
   result_ = result;
+  result->ran = true;
   stamp_ = (ticket_->event_id.value << 1) | (mode == RunMode::kAgain ? 1 : 0);
   in_turn_ = mode != RunMode::kSpeculative;
   fuel_ = rules_->limits.fuel_max;

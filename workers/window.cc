@@ -95,7 +95,10 @@ Slot* Window::Issue(bool serial) {
   REENACT_CHECK(HasRoom() && slot->ticket.event_id.value == id);
   slot->touches.clear();
   slot->own = nullptr;
-  for (StepResult& result : slot->results) result.Clear();
+  for (StepResult& result : slot->results) {
+    if (result.ran) result.Clear();
+  }
+  slot->in_turn = serial;
   slot->waiters.store(nullptr, std::memory_order_relaxed);
   slot->state.store(Slot::State::kIssued, std::memory_order_relaxed);
   if (slot->ticket.code != nullptr) {
@@ -173,6 +176,7 @@ Slot* Window::Next() {
 
 void Window::RunStep(Slot* slot, RunMode mode, StepRun* run,
                      StepResult* result) {
+  result->ran = true;
   if (slot->ticket.code != nullptr) {
     if (options_.run_twice) {
       run->RunTwice(slot, mode, options_.observer, result);
