@@ -51,6 +51,13 @@ constexpr std::uint64_t kOpenWorkEvery = 256;
 // second figure they are again.
 constexpr std::uint64_t kInlineBelowNs = 900;
 constexpr std::uint64_t kInlineAboveNs = 1300;
+// Fewer tickets in flight above the first rate of steps that are run again,
+// more below the second; looked at each time so many were committed. So many
+// for each worker there always are.
+constexpr std::uint64_t kRerunPercentHigh = 10;
+constexpr std::uint64_t kRerunPercentLow = 3;
+constexpr std::uint64_t kAdaptEvery = 512;
+constexpr std::size_t kInFlightPerWorker = 16;
 // Tickets that the ordered role commits before it looks round.
 constexpr std::size_t kBurst = 256;
 // Rows that it pulls before it does.
@@ -255,6 +262,7 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   // Lets go of cells_->exclusive() for a moment, which the analysis cannot see.
   void LetReadersIn() ABSL_NO_THREAD_SAFETY_ANALYSIS;
   void PublishCounts();
+  void AdaptWindow();
   void ChooseMode();
   bool Serial() const { return serial_ || inline_; }
   StartingPlace PlaceAfter(const RoundInFlight& round) const;
@@ -331,6 +339,8 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   bool scripted_pending_ = false;
   bool pulling_ = false;  // the round to come may admit more
   bool inline_ = false;
+  std::uint64_t adapted_done_ = 0;  // what AdaptWindow() has looked at
+  std::uint64_t adapted_reruns_ = 0;
   absl::flat_hash_map<std::uint64_t, SubmissionState> live_;  // by InputId
   WorldStats counts_;
   WorldStats published_;  // a copy for stats(), under cells_->exclusive()
@@ -1226,6 +1236,25 @@ absl::Status WorldImpl::TakeSnapshot(const StartingPlace& place,
 
 // --- the crew ----------------------------------------------------------------
 
+// How many tickets may be in flight: a step that guessed wrong is run again by
+// the ordered role, alone. Never changes what is recorded.
+void WorldImpl::AdaptWindow() {
+  const Committer::Counts& counts = committer_->counts();
+  const std::uint64_t done = counts.committed + counts.failed - adapted_done_;
+  if (done < kAdaptEvery) return;
+  const std::uint64_t reruns = counts.reruns - adapted_reruns_;
+  adapted_done_ += done;
+  adapted_reruns_ += reruns;
+  const std::size_t limit = window_->limit();
+  if (reruns * 100 > done * kRerunPercentHigh) {
+    const std::size_t least =
+        std::min(window_->size(), kInFlightPerWorker * pool_->workers());
+    window_->SetLimit(std::max(limit / 2, least));
+  } else if (reruns * 100 < done * kRerunPercentLow) {
+    window_->SetLimit(std::min(limit * 2, window_->size()));
+  }
+}
+
 // Whether steps are worth handing to other threads. Never changes what is
 // recorded.
 void WorldImpl::ChooseMode() {
@@ -1254,11 +1283,14 @@ bool WorldImpl::Order() {
   if (!writer_->status().ok()) Fail(writer_->status());
 
   ChooseMode();
+  AdaptWindow();
   bool composed = false;
   do {
     if (!Serial() && IssueTickets()) {
       did = true;
-      pool_->Wake();
+      // One of the claims will be this thread's own.
+      const std::size_t claims = window_->claims_waiting();
+      if (claims > 1) pool_->Wake(claims - 1);
     }
     composed = !failed_ && Compose();
     did |= composed;

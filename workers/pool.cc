@@ -1,5 +1,6 @@
 #include "reenact/workers/pool.h"
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 #include <vector>
@@ -51,35 +52,36 @@ class ThreadPool final : public Pool {
     {
       MutexLock lock(&mutex_);
       stopping_ = true;
-      changed_.SignalAll();
+      started_.SignalAll();
     }
     for (std::thread& thread : threads_) thread.join();
   }
 
   std::size_t workers() const override { return workers_; }
 
+  // The others stay where they are until there is work for them: driving a
+  // world for one event wakes nobody.
   void Drive(Crew* crew) override {
     {
       MutexLock lock(&mutex_);
       crew_ = crew;
       ++drive_;
-      changed_.SignalAll();
     }
     Help(crew, 0);
     MutexLock lock(&mutex_);
     crew_ = nullptr;
-    epoch_.fetch_add(1);
-    changed_.SignalAll();
-    while (helping_ > 0) changed_.Wait(&mutex_);
+    while (helping_ > 0) left_.Wait(&mutex_);
   }
 
-  void Wake() override {
-    // Sequentially consistent, as is the other side in Sleep(): either the
-    // sleeper sees the new epoch or this sees the sleeper.
+  void Wake(std::size_t threads) override {
+    // Sequentially consistent, as is the other side: either a sleeper sees the
+    // new epoch, or the crew, or this sees the sleeper.
     epoch_.fetch_add(1);
-    if (sleeping_.load() == 0) return;
+    if (threads == 0 || asleep_.load() + outside_.load() == 0) return;
     MutexLock lock(&mutex_);
-    changed_.SignalAll();
+    const std::size_t near = std::min(threads, asleep_.load());
+    Signal(&changed_, near);
+    Signal(&started_, std::min(threads - near, outside_.load()));
   }
 
  private:
@@ -87,15 +89,21 @@ class ThreadPool final : public Pool {
   static constexpr int kYields = 20;
   static constexpr std::uint64_t kSleepMs = 20;
 
+  static void Signal(CondVar* sleepers, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) sleepers->Signal();
+  }
+
   void Loop(std::size_t worker) {
     std::uint64_t joined = 0;  // each drive is joined once
     for (;;) {
       Crew* crew = nullptr;
       {
         MutexLock lock(&mutex_);
+        outside_.fetch_add(1);
         while (!stopping_ && (crew_ == nullptr || drive_ == joined)) {
-          changed_.Wait(&mutex_);
+          started_.Wait(&mutex_);
         }
+        outside_.fetch_sub(1);
         if (stopping_) return;
         crew = crew_;
         joined = drive_;
@@ -104,7 +112,7 @@ class ThreadPool final : public Pool {
       Help(crew, worker);
       MutexLock lock(&mutex_);
       --helping_;
-      changed_.SignalAll();
+      left_.Signal();
     }
   }
 
@@ -126,22 +134,29 @@ class ThreadPool final : public Pool {
         Sleep(epoch);
       }
     }
-    Wake();  // the others see that it has finished
+    // The others see that it has finished.
+    epoch_.fetch_add(1);
+    if (asleep_.load() == 0) return;
+    MutexLock lock(&mutex_);
+    changed_.SignalAll();
   }
 
   void Sleep(std::uint64_t epoch) {
     MutexLock lock(&mutex_);
-    sleeping_.fetch_add(1);
+    asleep_.fetch_add(1);
     // The time-out is a belt to the braces; a missed wake costs it, no more.
     if (epoch_.load() == epoch) changed_.WaitFor(&mutex_, kSleepMs);
-    sleeping_.fetch_sub(1);
+    asleep_.fetch_sub(1);
   }
 
   const std::size_t workers_;
   std::atomic<std::uint64_t> epoch_{0};
-  std::atomic<int> sleeping_{0};
+  std::atomic<std::size_t> asleep_{0};   // of those who work for the crew
+  std::atomic<std::size_t> outside_{0};  // who have not joined it
   Mutex mutex_;
-  CondVar changed_;
+  CondVar changed_;  // for those asleep
+  CondVar started_;  // for those outside
+  CondVar left_;     // for Drive(): one helps no more
   Crew* crew_ ABSL_GUARDED_BY(mutex_) = nullptr;
   std::uint64_t drive_ ABSL_GUARDED_BY(mutex_) = 0;  // rises with each Drive()
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

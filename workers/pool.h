@@ -46,8 +46,9 @@ class Pool {
   // Runs `crew` until it has finished.
   virtual void Drive(Crew* crew) = 0;
 
-  // There may be work for threads that found none.
-  virtual void Wake() {}
+  // There is work for `threads` more than those that are at it. A pool may call
+  // fewer of them, and none that it does not have.
+  virtual void Wake(std::size_t threads) { (void)threads; }
 };
 
 // Everything on the calling thread, in ticket order: the serial reference.

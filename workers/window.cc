@@ -69,7 +69,8 @@ Window::Window(CellTable* cells, const StepRules* rules, Encode encode,
       slots_(new Slot[2 * options.size]),
       committed_(committed.value),
       issued_(committed.value),
-      claimed_(committed.value) {
+      claimed_(committed.value),
+      limit_(options.size) {
   REENACT_CHECK(size_ > 0 && (size_ & (size_ - 1)) == 0);
   for (std::size_t i = 0; i < std::max<std::size_t>(1, options.workers); ++i) {
     workers_.push_back(std::make_unique<Worker>(cells, rules, &committed_));
@@ -268,10 +269,21 @@ void Window::DiscardWrites(const Slot& slot, StepResult* result) {
   result->settled = true;
 }
 
-std::size_t Window::RunSome(std::size_t index) {
+std::uint64_t Window::ClaimSize() const {
   const std::uint64_t cost = step_cost_ns();
-  const std::uint64_t want =
-      cost == 0 ? 1 : std::clamp<std::uint64_t>(kClaimNs / cost, 1, kClaimMax);
+  return cost == 0 ? 1
+                   : std::clamp<std::uint64_t>(kClaimNs / cost, 1, kClaimMax);
+}
+
+std::size_t Window::claims_waiting() const {
+  const std::uint64_t claimed = claimed_.load(std::memory_order_relaxed);
+  const std::uint64_t issued = issued_.load(std::memory_order_relaxed);
+  const std::uint64_t size = ClaimSize();
+  return issued <= claimed ? 0 : (issued - claimed + size - 1) / size;
+}
+
+std::size_t Window::RunSome(std::size_t index) {
+  const std::uint64_t want = ClaimSize();
   std::uint64_t from = claimed_.load(std::memory_order_relaxed);
   std::uint64_t to = 0;
   do {

@@ -50,7 +50,13 @@ class Window {
   EventId issued() const {
     return EventId{issued_.load(std::memory_order_relaxed)};
   }
-  bool HasRoom() const { return issued().value - committed().value < size_; }
+  bool HasRoom() const { return issued().value - committed().value < limit_; }
+  // Lets at most `limit` tickets be in flight from now on: fewer of them guess
+  // wrong where many read what others write without saying so. REQUIRES: limit
+  // is in [1, Options::size].
+  void SetLimit(std::size_t limit) { limit_ = limit; }
+  std::size_t limit() const { return limit_; }
+  std::size_t size() const { return size_; }
 
   // Where the next ticket goes, for the caller to fill in. REQUIRES: HasRoom().
   Ticket* NextTicket() { return &At(issued().value + 1).ticket; }
@@ -96,10 +102,8 @@ class Window {
   }
   void ObserveCost(std::uint64_t ns_per_step);
 
-  bool anything_to_claim() const {
-    return claimed_.load(std::memory_order_relaxed) <
-           issued_.load(std::memory_order_acquire);
-  }
+  // How many claims what is issued and not claimed amounts to; a hint.
+  std::size_t claims_waiting() const;
 
   std::uint64_t inline_count() const { return inline_count_; }  // ordered
   std::uint64_t wait_count() const {
@@ -123,6 +127,7 @@ class Window {
   void RunStep(Slot* slot, RunMode mode, StepRun* run, StepResult* result);
   void Release(Touch* waiter, std::vector<Slot*>* runnable);
   void DrainReady();
+  std::uint64_t ClaimSize() const;
   bool ScanIsCurrent(const Slot& slot, const StepResult::Scan& scan) const;
 
   CellTable* const cells_;
@@ -141,6 +146,7 @@ class Window {
   alignas(64) std::atomic<std::uint64_t> cost_ns_{0};
   std::atomic<std::uint64_t> waits_{0};
   std::uint64_t inline_count_ = 0;  // ordered
+  std::size_t limit_;               // ordered
   std::vector<Slot*> ready_;        // of ReadyCount() and RunReady()
 };
 
