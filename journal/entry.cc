@@ -1,10 +1,8 @@
 #include "reenact/journal/entry.h"
 
-#include <cstring>
 #include <limits>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 
 #include "reenact/kernel/check.h"
@@ -102,7 +100,8 @@ bool HasNumber(Update::Op op) {
 constexpr std::int64_t kLowest = std::numeric_limits<std::int64_t>::min();
 constexpr std::int64_t kHighest = std::numeric_limits<std::int64_t>::max();
 
-bool HasBounds(const Update& update) {
+template <typename AnyUpdate>
+bool HasBounds(const AnyUpdate& update) {
   return update.op == Update::Op::kAdd &&
          (update.low != kLowest || update.high != kHighest);
 }
@@ -279,48 +278,6 @@ void Append(const entry::SnapshotRequested& request, Bytes* out) {
 
 // --- reading ---
 
-// The members of a map, asked for in ascending order of their keys.
-class Fields {
- public:
-  Fields(cbor::Reader& reader, std::uint64_t size)
-      : reader_(reader), left_(size) {}
-
-  // Whether `key` comes next; then its value is what the reader reads next.
-  bool Has(std::uint64_t key) {
-    if (!peeked_ && left_ != 0) {
-      next_ = reader_.Unsigned();
-      peeked_ = true;
-      --left_;
-    }
-    if (!peeked_ || next_ != key || !reader_.ok()) return false;
-    peeked_ = false;
-    return true;
-  }
-
-  void Need(std::uint64_t key) {
-    if (!Has(key)) Fail("key " + std::to_string(key) + " is missing");
-  }
-
-  // Everything has been asked for.
-  void End() {
-    if (!peeked_ && left_ != 0) {
-      next_ = reader_.Unsigned();
-      peeked_ = true;
-    }
-    if (peeked_) Fail("key " + std::to_string(next_) + " is not expected here");
-  }
-
- private:
-  void Fail(const std::string& what) {
-    if (reader_.ok()) reader_.Fail(what);
-  }
-
-  cbor::Reader& reader_;
-  std::uint64_t left_;
-  std::uint64_t next_ = 0;
-  bool peeked_ = false;
-};
-
 void FailIf(cbor::Reader& reader, bool wrong, std::string_view what) {
   if (wrong && reader.ok()) reader.Fail(what);
 }
@@ -358,20 +315,16 @@ ReducerId ReadReducer(cbor::Reader& reader) {
       UnsignedUpTo(reader, kNoReducer - 1, "reducer id is above 2^32 - 2"));
 }
 
-std::string ReadText(cbor::Reader& reader) {
-  return std::string(reader.Text());
-}
-
 // [reducer id, key] or null.
-std::optional<CellRef> ReadCell(cbor::Reader& reader) {
+std::optional<entry::CellRefView> ReadCell(cbor::Reader& reader) {
   if (reader.Peek() == cbor::Type::kNull) {
     reader.Null();
     return std::nullopt;
   }
-  CellRef cell;
+  entry::CellRefView cell;
   reader.ExpectArray(2);
   cell.reducer = ReadReducer(reader);
-  cell.key = ReadText(reader);
+  cell.key = reader.Text();
   return cell;
 }
 
@@ -389,17 +342,17 @@ Cause ReadCause(cbor::Reader& reader) {
   return cause;
 }
 
-Update ReadUpdate(cbor::Reader& reader) {
-  Update update;
+entry::UpdateView ReadUpdate(cbor::Reader& reader) {
+  entry::UpdateView update;
   const std::uint64_t size = reader.Array();
   update.op = static_cast<Update::Op>(
       UnsignedUpTo(reader, static_cast<std::uint64_t>(Update::Op::kAppend),
                    "update's operation is not known"));
-  update.field = ReadText(reader);
+  update.field = reader.Text();
   if (HasNumber(update.op)) {
     update.number = reader.Integer();
   } else {
-    update.item = Bytes(reader.Item());
+    update.item = reader.Item();
   }
   if (size == 3 || !reader.ok()) return update;
   FailIf(reader, size != 5 || update.op != Update::Op::kAdd,
@@ -410,62 +363,38 @@ Update ReadUpdate(cbor::Reader& reader) {
   return update;
 }
 
-Diff ReadDiff(cbor::Reader& reader) {
-  Diff diff;
+void ReadDiff(cbor::Reader& reader, entry::DiffView* diff) {
   const std::uint64_t size = reader.Array();
-  diff.op = static_cast<Diff::Op>(
+  diff->op = static_cast<Diff::Op>(
       UnsignedUpTo(reader, static_cast<std::uint64_t>(Diff::Op::kUpdate),
                    "diff's operation is not known"));
-  FailIf(reader, size != (diff.op == Diff::Op::kDelete ? 2U : 3U),
+  FailIf(reader, size != (diff->op == Diff::Op::kDelete ? 2U : 3U),
          "diff has a wrong number of items");
-  diff.cell = ReadCell(reader);
-  if (diff.op == Diff::Op::kPut) diff.state = Bytes(reader.Item());
-  if (diff.op == Diff::Op::kUpdate) diff.update = ReadUpdate(reader);
-  return diff;
+  diff->cell = ReadCell(reader);
+  diff->state = diff->op == Diff::Op::kPut ? reader.Item() : BytesView();
+  if (diff->op == Diff::Op::kUpdate) diff->update = ReadUpdate(reader);
 }
 
-RaisedEvent ReadRaised(cbor::Reader& reader) {
-  RaisedEvent event;
+void ReadRaised(cbor::Reader& reader, entry::RaisedEventView* event) {
   const std::uint64_t size = reader.Array();
   FailIf(reader, size != 4 && size != 5, "event has a wrong number of items");
-  event.reducer = ReadReducer(reader);
-  event.key = ReadText(reader);
-  event.schema = ReadText(reader);
-  event.payload = Bytes(reader.Item());
-  if (size == 5) event.due = LogicalTime{reader.Integer()};
-  return event;
+  event->reducer = ReadReducer(reader);
+  event->key = reader.Text();
+  event->schema = reader.Text();
+  event->payload = reader.Item();
+  event->due.reset();
+  if (size == 5) event->due = LogicalTime{reader.Integer()};
 }
 
-EffectIntent ReadEffect(cbor::Reader& reader) {
-  EffectIntent effect;
+void ReadEffect(cbor::Reader& reader, entry::EffectIntentView* effect) {
   reader.ExpectArray(4);
-  effect.kind = ReadText(reader);
-  effect.capability = ReadText(reader);
-  effect.params = Bytes(reader.Item());
-  effect.idempotency = Bytes(reader.ByteString());
-  return effect;
+  effect->kind = reader.Text();
+  effect->capability = reader.Text();
+  effect->params = reader.Item();
+  effect->idempotency = reader.ByteString();
 }
 
-// An array of whatever `read` reads. Nothing is reserved: a declared size is
-// only a claim.
-template <typename Read>
-auto ReadArray(cbor::Reader& reader, Read read) {
-  std::vector<std::invoke_result_t<Read, cbor::Reader&>> items;
-  const std::uint64_t size = reader.Array();
-  for (std::uint64_t i = 0; i < size && reader.ok(); ++i) {
-    items.push_back(read(reader));
-  }
-  return items;
-}
-
-template <typename Read>
-auto ReadGroup(cbor::Reader& reader, Read read) {
-  auto items = ReadArray(reader, read);
-  FailIf(reader, items.empty(), "an empty group is left out");
-  return items;
-}
-
-Entry ReadRoundOpened(cbor::Reader& reader, Fields& fields) {
+entry::RoundOpened ReadRoundOpened(cbor::Reader& reader, EntryFields& fields) {
   entry::RoundOpened round;
   fields.Need(1);
   round.round = Round{Ordinal(reader, "round is 0")};
@@ -478,43 +407,51 @@ Entry ReadRoundOpened(cbor::Reader& reader, Fields& fields) {
   return round;
 }
 
-Entry ReadInputAdmitted(cbor::Reader& reader, Fields& fields) {
-  entry::InputAdmitted input;
+// What stands behind the payload, if anything does.
+void ReadInputTail(cbor::Reader& reader, EntryFields& fields,
+                   entry::InputAdmittedView* input) {
+  if (fields.Has(6)) {
+    input->submission_id = reader.ByteString();
+    FailIf(reader, input->submission_id.empty(),
+           "an empty submission id is left out");
+  }
+  if (fields.Has(7)) {
+    input->priority = static_cast<std::uint8_t>(
+        UnsignedUpTo(reader, kPriorities - 1, "priority is above 3"));
+    FailIf(reader, input->priority == kPriorityDefault,
+           "the default priority is left out");
+  }
+  if (fields.Has(8)) {
+    input->time = LogicalTime{reader.Integer()};
+    FailIf(reader, input->time.value == 0, "time 0 is left out");
+  }
+  if (fields.Has(9)) {
+    input->position = Ordinal(reader, "position 0 is left out");
+  }
+}
+
+entry::InputAdmittedView ReadInputAdmitted(cbor::Reader& reader,
+                                           EntryFields& fields) {
+  entry::InputAdmittedView input;
   fields.Need(1);
   input.input = ReadInputId(reader);
   fields.Need(2);
   input.reducer = ReadReducer(reader);
   fields.Need(3);
-  input.key = ReadText(reader);
+  input.key = reader.Text();
   if (fields.Has(4)) {
-    input.schema = ReadText(reader);
+    input.schema = reader.Text();
     FailIf(reader, input.schema.empty(), "an empty schema is left out");
   }
   fields.Need(5);
-  input.payload = Bytes(reader.Item());
-  if (fields.Has(6)) {
-    input.submission_id = std::string(reader.ByteString());
-    FailIf(reader, input.submission_id.empty(),
-           "an empty submission id is left out");
-  }
-  if (fields.Has(7)) {
-    input.priority = static_cast<std::uint8_t>(
-        UnsignedUpTo(reader, kPriorities - 1, "priority is above 3"));
-    FailIf(reader, input.priority == kPriorityDefault,
-           "the default priority is left out");
-  }
-  if (fields.Has(8)) {
-    input.time = LogicalTime{reader.Integer()};
-    FailIf(reader, input.time.value == 0, "time 0 is left out");
-  }
-  if (fields.Has(9)) {
-    input.position = Ordinal(reader, "position 0 is left out");
-  }
+  input.payload = reader.Item();
+  ReadInputTail(reader, fields, &input);
   return input;
 }
 
-Entry ReadStepScheduled(cbor::Reader& reader, Fields& fields) {
-  entry::StepScheduled step;
+entry::StepScheduledView ReadStepScheduled(cbor::Reader& reader,
+                                           EntryFields& fields) {
+  entry::StepScheduledView step;
   fields.Need(1);
   step.event_id = ReadEventId(reader);
   fields.Need(2);
@@ -532,19 +469,17 @@ Entry ReadStepScheduled(cbor::Reader& reader, Fields& fields) {
   return step;
 }
 
-Entry ReadStepCommitted(cbor::Reader& reader, Fields& fields) {
-  entry::StepCommitted step;
+entry::StepCommittedHead ReadStepCommittedHead(cbor::Reader& reader,
+                                               EntryFields& fields) {
+  entry::StepCommittedHead step;
   fields.Need(1);
   step.event_id = ReadEventId(reader);
   fields.Need(2);
   step.lane_id = ReadLane(reader);
-  if (fields.Has(3)) step.diffs = ReadGroup(reader, ReadDiff);
-  if (fields.Has(4)) step.events = ReadGroup(reader, ReadRaised);
-  if (fields.Has(5)) step.effects = ReadGroup(reader, ReadEffect);
   return step;
 }
 
-Entry ReadStepFailed(cbor::Reader& reader, Fields& fields) {
+entry::StepFailed ReadStepFailed(cbor::Reader& reader, EntryFields& fields) {
   entry::StepFailed step;
   fields.Need(1);
   step.event_id = ReadEventId(reader);
@@ -558,7 +493,8 @@ Entry ReadStepFailed(cbor::Reader& reader, Fields& fields) {
   return step;
 }
 
-Entry ReadSnapshotTaken(cbor::Reader& reader, Fields& fields) {
+entry::SnapshotTaken ReadSnapshotTaken(cbor::Reader& reader,
+                                       EntryFields& fields) {
   entry::SnapshotTaken snapshot;
   fields.Need(1);
   snapshot.round = Round{reader.Unsigned()};
@@ -567,18 +503,30 @@ Entry ReadSnapshotTaken(cbor::Reader& reader, Fields& fields) {
   return snapshot;
 }
 
-Entry ReadModuleChanged(cbor::Reader& reader, Fields& fields) {
+// Nothing is reserved: a declared size is only a claim.
+std::vector<std::string> ReadNames(cbor::Reader& reader) {
+  std::vector<std::string> names;
+  const std::uint64_t size = reader.Array();
+  for (std::uint64_t i = 0; i < size && reader.ok(); ++i) {
+    names.emplace_back(reader.Text());
+  }
+  return names;
+}
+
+entry::ModuleChanged ReadModuleChanged(cbor::Reader& reader,
+                                       EntryFields& fields) {
   entry::ModuleChanged change;
   fields.Need(1);
   change.input = ReadInputId(reader);
   fields.Need(2);
   change.modules = DecodeModules(reader);
   fields.Need(3);
-  change.reducers = ReadArray(reader, ReadText);
+  change.reducers = ReadNames(reader);
   return change;
 }
 
-Entry ReadConfigChanged(cbor::Reader& reader, Fields& fields) {
+entry::ConfigChanged ReadConfigChanged(cbor::Reader& reader,
+                                       EntryFields& fields) {
   entry::ConfigChanged change;
   fields.Need(1);
   change.input = ReadInputId(reader);
@@ -590,45 +538,20 @@ Entry ReadConfigChanged(cbor::Reader& reader, Fields& fields) {
   return change;
 }
 
-Entry ReadSnapshotRequested(cbor::Reader& reader, Fields& fields) {
+entry::SnapshotRequested ReadSnapshotRequested(cbor::Reader& reader,
+                                               EntryFields& fields) {
   entry::SnapshotRequested request;
   fields.Need(1);
   request.input = ReadInputId(reader);
   return request;
 }
 
-absl::StatusOr<Entry> ReadGenesis(cbor::Reader& reader, Fields& fields) {
+absl::StatusOr<entry::Genesis> ReadGenesis(cbor::Reader& reader,
+                                           EntryFields& fields) {
   fields.Need(1);
   REENACT_RETURN_IF_ERROR(reader.status());
   REENACT_ASSIGN_OR_RETURN(WorldConfig config, DecodeConfig(reader));
-  return Entry(entry::Genesis{std::move(config)});
-}
-
-absl::StatusOr<Entry> ReadFields(EntryKind kind, cbor::Reader& reader,
-                                 Fields& fields) {
-  switch (kind) {
-    case EntryKind::kGenesis:
-      return ReadGenesis(reader, fields);
-    case EntryKind::kRoundOpened:
-      return ReadRoundOpened(reader, fields);
-    case EntryKind::kInputAdmitted:
-      return ReadInputAdmitted(reader, fields);
-    case EntryKind::kStepScheduled:
-      return ReadStepScheduled(reader, fields);
-    case EntryKind::kStepCommitted:
-      return ReadStepCommitted(reader, fields);
-    case EntryKind::kStepFailed:
-      return ReadStepFailed(reader, fields);
-    case EntryKind::kSnapshotTaken:
-      return ReadSnapshotTaken(reader, fields);
-    case EntryKind::kModuleChanged:
-      return ReadModuleChanged(reader, fields);
-    case EntryKind::kConfigChanged:
-      return ReadConfigChanged(reader, fields);
-    case EntryKind::kSnapshotRequested:
-      return ReadSnapshotRequested(reader, fields);
-  }
-  return absl::InternalError("not a kind of entry");
+  return entry::Genesis{std::move(config)};
 }
 
 // The map's head, key 0 and the kind, with the map's size in `size`.
@@ -772,15 +695,249 @@ void EncodeEffect(const EffectIntent& effect, Bytes* out) {
   AppendByteString(effect.idempotency, out);
 }
 
-absl::StatusOr<Entry> DecodeEntry(cbor::Reader& reader) {
+// --- EntryFields -----------------------------------------------------------
+
+bool EntryFields::Has(std::uint64_t key) {
+  if (!peeked_ && left_ != 0) {
+    next_ = reader_->Unsigned();
+    peeked_ = true;
+    --left_;
+  }
+  if (!peeked_ || next_ != key || !reader_->ok()) return false;
+  peeked_ = false;
+  return true;
+}
+
+void EntryFields::Need(std::uint64_t key) {
+  if (Has(key) || !reader_->ok()) return;
+  reader_->Fail("key " + std::to_string(key) + " is missing");
+}
+
+void EntryFields::End() {
+  if (!peeked_ && left_ != 0) {
+    next_ = reader_->Unsigned();
+    peeked_ = true;
+  }
+  if (!peeked_ || !reader_->ok()) return;
+  reader_->Fail("key " + std::to_string(next_) + " is not expected here");
+}
+
+// --- EntryReader -----------------------------------------------------------
+
+std::optional<EntryKind> EntryReader::Next() {
+  Finish();
+  if (!failure_.ok() || reader_->AtEnd()) return std::nullopt;
+  begin_ = reader_->offset();
   std::uint64_t size = 0;
-  REENACT_ASSIGN_OR_RETURN(const EntryKind kind, ReadKind(reader, &size));
-  Fields fields(reader, size - 1);
-  absl::StatusOr<Entry> entry = ReadFields(kind, reader, fields);
-  if (!entry.ok()) return Annotate(entry.status(), EntryKindName(kind));
-  fields.End();
-  if (!reader.ok()) return Annotate(reader.status(), EntryKindName(kind));
+  const absl::StatusOr<EntryKind> kind = ReadKind(*reader_, &size);
+  if (!kind.ok()) {
+    if (absl::IsUnimplemented(kind.status())) failure_ = kind.status();
+    return std::nullopt;
+  }
+  kind_ = *kind;
+  inside_ = true;
+  state_ = State::kAnnounced;
+  fields_.Begin(reader_, size - 1);
+  return kind_;
+}
+
+void EntryReader::Read(EntryKind kind) {
+  REENACT_CHECK(state_ == State::kAnnounced && kind_ == kind);
+}
+
+void EntryReader::End() {
+  fields_.End();
+  state_ = State::kBetween;
+  if (reader_->ok()) inside_ = false;
+}
+
+entry::RoundOpened EntryReader::RoundOpened() {
+  Read(EntryKind::kRoundOpened);
+  const entry::RoundOpened round = ReadRoundOpened(*reader_, fields_);
+  End();
+  return round;
+}
+
+entry::InputAdmittedView EntryReader::InputAdmitted() {
+  Read(EntryKind::kInputAdmitted);
+  const entry::InputAdmittedView input = ReadInputAdmitted(*reader_, fields_);
+  End();
+  return input;
+}
+
+entry::StepScheduledView EntryReader::StepScheduled() {
+  Read(EntryKind::kStepScheduled);
+  const entry::StepScheduledView step = ReadStepScheduled(*reader_, fields_);
+  End();
+  return step;
+}
+
+entry::StepFailed EntryReader::StepFailed() {
+  Read(EntryKind::kStepFailed);
+  const entry::StepFailed step = ReadStepFailed(*reader_, fields_);
+  End();
+  return step;
+}
+
+entry::StepCommittedHead EntryReader::StepCommitted() {
+  Read(EntryKind::kStepCommitted);
+  state_ = State::kItems;
+  next_group_ = static_cast<std::uint64_t>(StepGroup::kDiffs);
+  items_left_ = 0;
+  return ReadStepCommittedHead(*reader_, fields_);
+}
+
+bool EntryReader::NextItem(StepGroup group) {
+  REENACT_CHECK(state_ == State::kItems);
+  while (reader_->ok()) {
+    if (items_left_ != 0) {
+      if (group_ > group) return false;
+      --items_left_;
+      if (group_ == group) return true;
+      SkipItem();
+    } else if (next_group_ <= static_cast<std::uint64_t>(group)) {
+      OpenGroup();
+    } else {
+      return false;
+    }
+  }
+  return false;
+}
+
+void EntryReader::OpenGroup() {
+  group_ = static_cast<StepGroup>(next_group_);
+  if (!fields_.Has(next_group_++)) return;
+  items_left_ = reader_->Array();
+  FailIf(*reader_, items_left_ == 0, "an empty group is left out");
+}
+
+void EntryReader::SkipItem() {
+  entry::DiffView diff;
+  entry::RaisedEventView event;
+  entry::EffectIntentView effect;
+  switch (group_) {
+    case StepGroup::kDiffs:
+      return ReadDiff(*reader_, &diff);
+    case StepGroup::kEvents:
+      return ReadRaised(*reader_, &event);
+    case StepGroup::kEffects:
+      return ReadEffect(*reader_, &effect);
+  }
+}
+
+bool EntryReader::NextDiff(entry::DiffView* diff) {
+  if (!NextItem(StepGroup::kDiffs)) return false;
+  ReadDiff(*reader_, diff);
+  return reader_->ok();
+}
+
+bool EntryReader::NextEvent(entry::RaisedEventView* event) {
+  if (!NextItem(StepGroup::kEvents)) return false;
+  ReadRaised(*reader_, event);
+  return reader_->ok();
+}
+
+bool EntryReader::NextEffect(entry::EffectIntentView* effect) {
+  if (!NextItem(StepGroup::kEffects)) return false;
+  ReadEffect(*reader_, effect);
+  return reader_->ok();
+}
+
+entry::StepCommitted EntryReader::WholeStep() {
+  const entry::StepCommittedHead head = StepCommitted();
+  entry::StepCommitted step{head.event_id, head.lane_id, {}, {}, {}};
+  entry::DiffView diff;
+  while (NextDiff(&diff)) step.diffs.push_back(diff.Own());
+  entry::RaisedEventView event;
+  while (NextEvent(&event)) step.events.push_back(event.Own());
+  entry::EffectIntentView effect;
+  while (NextEffect(&effect)) step.effects.push_back(effect.Own());
+  return step;
+}
+
+absl::StatusOr<Entry> EntryReader::ReadAny() {
+  switch (kind_) {
+    case EntryKind::kGenesis:
+      return ReadGenesis(*reader_, fields_);
+    case EntryKind::kRoundOpened:
+      return ReadRoundOpened(*reader_, fields_);
+    case EntryKind::kInputAdmitted:
+      return ReadInputAdmitted(*reader_, fields_).Own();
+    case EntryKind::kStepScheduled:
+      return ReadStepScheduled(*reader_, fields_).Own();
+    case EntryKind::kStepCommitted:
+      return WholeStep();
+    case EntryKind::kStepFailed:
+      return ReadStepFailed(*reader_, fields_);
+    case EntryKind::kSnapshotTaken:
+      return ReadSnapshotTaken(*reader_, fields_);
+    case EntryKind::kModuleChanged:
+      return ReadModuleChanged(*reader_, fields_);
+    case EntryKind::kConfigChanged:
+      return ReadConfigChanged(*reader_, fields_);
+    case EntryKind::kSnapshotRequested:
+      return ReadSnapshotRequested(*reader_, fields_);
+  }
+  return absl::InternalError("not a kind of entry");
+}
+
+absl::StatusOr<Entry> EntryReader::Any() {
+  Read(kind_);
+  absl::StatusOr<Entry> entry = ReadAny();
+  // What the reader itself refused is its to say.
+  if (!entry.ok() && reader_->ok()) {
+    failure_ = Annotate(entry.status(), EntryKindName(kind_));
+  }
+  End();
+  REENACT_RETURN_IF_ERROR(status());
   return entry;
+}
+
+BytesView EntryReader::Finish() {
+  if (state_ == State::kAnnounced) {
+    Pass();
+  } else if (state_ == State::kItems) {
+    PassItems();
+  }
+  return reader_->Since(begin_);
+}
+
+// Passes over an entry of which nothing has been read.
+void EntryReader::Pass() {
+  switch (kind_) {
+    case EntryKind::kInputAdmitted:
+      InputAdmitted();
+      return;
+    case EntryKind::kStepScheduled:
+      StepScheduled();
+      return;
+    case EntryKind::kStepCommitted:
+      StepCommitted();
+      PassItems();
+      return;
+    default:
+      Any().IgnoreError();
+  }
+}
+
+void EntryReader::PassItems() {
+  while (NextItem(StepGroup::kEffects)) SkipItem();
+  End();
+}
+
+absl::Status EntryReader::status() const {
+  if (!failure_.ok()) return failure_;
+  if (reader_->ok() || !inside_) return reader_->status();
+  return Annotate(reader_->status(), EntryKindName(kind_));
+}
+
+// --- whole entries ---------------------------------------------------------
+
+absl::StatusOr<Entry> DecodeEntry(cbor::Reader& reader) {
+  EntryReader entries(&reader);
+  if (entries.Next()) return entries.Any();
+  if (reader.ok()) reader.Map();  // says that nothing is there
+  return entries.status();
 }
 
 absl::StatusOr<Entry> DecodeEntry(BytesView bytes) {
@@ -796,5 +953,51 @@ absl::StatusOr<EntryKind> PeekEntryKind(BytesView bytes) {
   std::uint64_t size = 0;
   return ReadKind(reader, &size);
 }
+
+// --- views -----------------------------------------------------------------
+
+namespace entry {
+
+InputAdmitted InputAdmittedView::Own() const {
+  return {input,
+          reducer,
+          std::string(key),
+          std::string(schema),
+          Bytes(payload),
+          std::string(submission_id),
+          priority,
+          time,
+          position};
+}
+
+StepScheduled StepScheduledView::Own() const {
+  StepScheduled step{event_id, lane_id, kind, std::nullopt, cause};
+  if (subject) step.subject = subject->Own();
+  return step;
+}
+
+Update UpdateView::Own() const {
+  return {op, std::string(field), number, Bytes(item), low, high};
+}
+
+Diff DiffView::Own() const {
+  Diff diff;
+  diff.op = op;
+  if (cell) diff.cell = cell->Own();
+  if (op == Diff::Op::kPut) diff.state = Bytes(state);
+  if (op == Diff::Op::kUpdate) diff.update = update.Own();
+  return diff;
+}
+
+RaisedEvent RaisedEventView::Own() const {
+  return {reducer, std::string(key), std::string(schema), Bytes(payload), due};
+}
+
+EffectIntent EffectIntentView::Own() const {
+  return {std::string(kind), std::string(capability), Bytes(params),
+          Bytes(idempotency)};
+}
+
+}  // namespace entry
 
 }  // namespace reenact

@@ -8,9 +8,12 @@
 #ifndef REENACT_JOURNAL_ENTRY_H_
 #define REENACT_JOURNAL_ENTRY_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -161,6 +164,191 @@ void EncodeEffect(const EffectIntent& effect, Bytes* out);
 // if it is not exactly in the format.
 absl::StatusOr<Entry> DecodeEntry(cbor::Reader& reader);
 absl::StatusOr<Entry> DecodeEntry(BytesView bytes);  // exactly one
+
+// --- reading without copying ---
+
+namespace entry {
+
+// What entries say, in views into the bytes that they were read from. Own()
+// gives what outlives those.
+struct CellRefView {
+  ReducerId reducer = kNoReducer;
+  std::string_view key;
+
+  CellRef Own() const { return CellRef{reducer, std::string(key)}; }
+};
+struct InputAdmittedView {
+  InputId input;
+  ReducerId reducer = 0;
+  std::string_view key;
+  std::string_view schema;
+  BytesView payload;
+  std::string_view submission_id;
+  std::uint8_t priority = kPriorityDefault;
+  LogicalTime time;
+  std::uint64_t position = 0;
+
+  InputAdmitted Own() const;
+};
+struct StepScheduledView {
+  EventId event_id;
+  LaneId lane_id;
+  UnitKind kind = UnitKind::kEvent;
+  std::optional<CellRefView> subject;  // nullopt: a control command has none
+  Cause cause;
+
+  StepScheduled Own() const;
+};
+// The head of a StepCommitted; the rest is read item by item.
+struct StepCommittedHead {
+  EventId event_id;
+  LaneId lane_id;
+};
+struct UpdateView {
+  Update::Op op = Update::Op::kAdd;
+  std::string_view field;
+  std::int64_t number = 0;
+  BytesView item;
+  std::int64_t low = std::numeric_limits<std::int64_t>::min();
+  std::int64_t high = std::numeric_limits<std::int64_t>::max();
+
+  Update Own() const;
+};
+struct DiffView {
+  Diff::Op op = Diff::Op::kPut;
+  std::optional<CellRefView> cell;  // nullopt: the step's own cell
+  BytesView state;                  // kPut
+  UpdateView update;                // kUpdate
+
+  Diff Own() const;
+};
+struct RaisedEventView {
+  ReducerId reducer = 0;
+  std::string_view key;
+  std::string_view schema;
+  BytesView payload;
+  std::optional<LogicalTime> due;
+
+  RaisedEvent Own() const;
+};
+struct EffectIntentView {
+  std::string_view kind;
+  std::string_view capability;
+  BytesView params;
+  BytesView idempotency;
+
+  EffectIntent Own() const;
+};
+
+}  // namespace entry
+
+// The members of an entry's map, asked for in ascending order of their keys.
+// For EntryReader.
+class EntryFields {
+ public:
+  // `reader` stands behind the map's head and `read` of its members.
+  void Begin(cbor::Reader* reader, std::uint64_t left) {
+    reader_ = reader;
+    left_ = left;
+    peeked_ = false;
+  }
+  // Whether `key` comes next; then its value is what the reader reads next.
+  bool Has(std::uint64_t key);
+  void Need(std::uint64_t key);
+  // Fails unless everything has been asked for.
+  void End();
+
+ private:
+  cbor::Reader* reader_ = nullptr;
+  std::uint64_t left_ = 0;
+  std::uint64_t next_ = 0;
+  bool peeked_ = false;
+};
+
+// Reads the entries of a CBOR sequence in views, and allocates nothing for
+// those that steps and inputs make. It refuses what DecodeEntry() refuses, in
+// the same words: also entries, and parts of entries, that the caller passes
+// over.
+//
+//   cbor::Reader bytes(block.entries);
+//   EntryReader entries(&bytes);
+//   while (const auto kind = entries.Next()) {
+//     if (*kind != EntryKind::kStepCommitted) continue;  // checked all the
+//     same const entry::StepCommittedHead step = entries.StepCommitted();
+//     entry::DiffView diff;
+//     while (entries.NextDiff(&diff)) Apply(step.event_id, diff);
+//   }
+//   REENACT_RETURN_IF_ERROR(entries.status());
+//
+// Errors stick, and what is returned after one means nothing. What has been
+// returned of an entry is sure to be part of a good one only once Next() or
+// Finish() has been called and status() is OK.
+//
+// Thread safety: none.
+class EntryReader {
+ public:
+  // `reader` stands at the start of an entry, and is not used by others while
+  // an entry is read.
+  explicit EntryReader(cbor::Reader* reader)
+      : reader_(reader), begin_(reader->offset()) {}
+  EntryReader(const EntryReader&) = delete;
+  EntryReader& operator=(const EntryReader&) = delete;
+
+  // Goes on to the next entry and says of which kind it is; nullopt if there is
+  // none, or something failed.
+  std::optional<EntryKind> Next();
+
+  // One of these reads the entry that Next() announced.
+  // REQUIRES: it is of that kind, and has not been read.
+  entry::RoundOpened RoundOpened();
+  entry::InputAdmittedView InputAdmitted();
+  entry::StepScheduledView StepScheduled();
+  entry::StepCommittedHead StepCommitted();
+  entry::StepFailed StepFailed();
+  absl::StatusOr<Entry> Any();  // of whatever kind, in memory of its own
+
+  // The items behind the head of a StepCommitted, one after the other; false if
+  // there are no more of the sort. To ask for an event passes over the diffs
+  // that are left, and so on. REQUIRES: StepCommitted() was called last, apart
+  // from these.
+  bool NextDiff(entry::DiffView* diff);
+  bool NextEvent(entry::RaisedEventView* event);
+  bool NextEffect(entry::EffectIntentView* effect);
+
+  // Passes over what is left of the entry, and returns its bytes, whole.
+  BytesView Finish();
+
+  // OK, or what DecodeEntry() says of the same bytes.
+  absl::Status status() const;
+
+ private:
+  enum class State : std::uint8_t {
+    kBetween,    // entries
+    kAnnounced,  // the kind has been read
+    kItems,      // of a StepCommitted are being read
+  };
+
+  void Read(EntryKind kind);  // the announced entry is about to be read
+  entry::StepCommitted WholeStep();
+  absl::StatusOr<Entry> ReadAny();
+  bool NextItem(StepGroup group);
+  void OpenGroup();
+  void SkipItem();
+  void Pass();
+  void PassItems();
+  void End();
+
+  cbor::Reader* const reader_;
+  EntryFields fields_;
+  State state_ = State::kBetween;
+  EntryKind kind_ = EntryKind::kGenesis;
+  bool inside_ = false;  // an entry whose kind is known
+  StepGroup group_ = StepGroup::kDiffs;
+  std::uint64_t next_group_ = 0;  // the key of the one to look for next
+  std::uint64_t items_left_ = 0;  // of group_
+  std::size_t begin_;             // of the entry
+  absl::Status failure_;          // if it is not the reader's
+};
 
 // The kind of the entry at the head of `bytes`, without decoding the rest.
 absl::StatusOr<EntryKind> PeekEntryKind(BytesView bytes);

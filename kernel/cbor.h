@@ -131,6 +131,10 @@ class Reader {
   absl::Status status() const;
   // The offset of the next byte to be read, or of the item that failed.
   std::size_t offset() const { return offset_; }
+  // The bytes that were read since offset() was `begin`.
+  BytesView Since(std::size_t begin) const {
+    return bytes_.substr(begin, offset_ - begin);
+  }
   // Whether nothing is left to read, so that a loop until then ends: also true
   // once a read has failed.
   bool AtEnd() const { return !ok() || offset_ == bytes_.size(); }

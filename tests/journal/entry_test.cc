@@ -2,8 +2,10 @@
 
 #include <catch2/catch.hpp>
 #include <limits>
+#include <optional>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "reenact/kernel/cbor.h"
 #include "tests/journal/vectors.h"
@@ -339,6 +341,164 @@ TEST_CASE("entries are read one after the other from a sequence", "[journal]") {
   REQUIRE(DecodeEntry(reader).value() == second);
   REQUIRE(reader.AtEnd());
   REQUIRE_FALSE(DecodeEntry(reader).ok());
+}
+
+// Reads one entry the way that allocates nothing, in views where there are
+// any. `taken` items of a step are asked for; the rest is passed over.
+absl::StatusOr<Entry> ReadInViews(BytesView bytes, std::size_t taken = 1000) {
+  cbor::Reader reader(bytes);
+  EntryReader entries(&reader);
+  const std::optional<EntryKind> kind = entries.Next();
+  if (!kind) {
+    REENACT_RETURN_IF_ERROR(entries.status());
+    return absl::NotFoundError("no entry");
+  }
+  Entry entry;
+  switch (*kind) {
+    case EntryKind::kRoundOpened:
+      entry = entries.RoundOpened();
+      break;
+    case EntryKind::kInputAdmitted:
+      entry = entries.InputAdmitted().Own();
+      break;
+    case EntryKind::kStepScheduled:
+      entry = entries.StepScheduled().Own();
+      break;
+    case EntryKind::kStepFailed:
+      entry = entries.StepFailed();
+      break;
+    case EntryKind::kStepCommitted: {
+      const entry::StepCommittedHead head = entries.StepCommitted();
+      entry::StepCommitted step{head.event_id, head.lane_id, {}, {}, {}};
+      entry::DiffView diff;
+      while (taken-- > 0 && entries.NextDiff(&diff)) {
+        step.diffs.push_back(diff.Own());
+      }
+      entry::RaisedEventView event;
+      while (taken-- > 0 && entries.NextEvent(&event)) {
+        step.events.push_back(event.Own());
+      }
+      entry::EffectIntentView effect;
+      while (taken-- > 0 && entries.NextEffect(&effect)) {
+        step.effects.push_back(effect.Own());
+      }
+      entry = std::move(step);
+      break;
+    }
+    default: {
+      absl::StatusOr<Entry> any = entries.Any();
+      REENACT_RETURN_IF_ERROR(any.status());
+      entry = *std::move(any);
+    }
+  }
+  const BytesView whole = entries.Finish();
+  REENACT_RETURN_IF_ERROR(entries.status());
+  reader.ExpectEnd();
+  REENACT_RETURN_IF_ERROR(reader.status());
+  REQUIRE(whole == bytes);
+  return entry;
+}
+
+// Passes over one entry without reading any of it.
+absl::Status PassOver(BytesView bytes) {
+  cbor::Reader reader(bytes);
+  EntryReader entries(&reader);
+  if (entries.Next()) entries.Finish();
+  REENACT_RETURN_IF_ERROR(entries.status());
+  reader.ExpectEnd();
+  return reader.status();
+}
+
+// DecodeEntry() and the reader of views say the same of `bytes`.
+void RequireAgreement(BytesView bytes) {
+  CAPTURE(ToHex(bytes));
+  const absl::StatusOr<Entry> owned = DecodeEntry(bytes);
+  const absl::StatusOr<Entry> viewed = ReadInViews(bytes);
+  if (bytes.empty()) {  // no entry is none too few for a sequence
+    REQUIRE_FALSE(owned.ok());
+    REQUIRE(absl::IsNotFound(viewed.status()));
+    return;
+  }
+  REQUIRE(owned.status() == viewed.status());
+  REQUIRE(owned.status() == PassOver(bytes));
+  if (owned.ok()) {
+    REQUIRE(*owned == *viewed);
+  } else {
+    REQUIRE(ReadInViews(bytes, 0).status() == owned.status());
+    REQUIRE(ReadInViews(bytes, 1).status() == owned.status());
+  }
+}
+
+TEST_CASE("what is read without copying is what is read with it", "[journal]") {
+  for (const Stanza& vector : ReadVectors("journal/entries.txt")) {
+    CAPTURE(vector.at("what"));
+    RequireAgreement(Unhex(vector.at("hex")));
+  }
+  for (std::uint64_t seed = 1; seed < 501; ++seed) {
+    CAPTURE(seed);
+    RequireAgreement(Encoded(Random(seed).Any()));
+  }
+}
+
+TEST_CASE("reading without copying refuses the same, in the same words",
+          "[journal]") {
+  for (const Stanza& vector : ReadVectors("journal/refused.txt")) {
+    CAPTURE(vector.at("what"));
+    RequireAgreement(Unhex(vector.at("hex")));
+  }
+  for (const Stanza& vector : ReadVectors("journal/entries.txt")) {
+    const Bytes bytes = Unhex(vector.at("hex"));
+    CAPTURE(vector.at("what"));
+    for (std::size_t size = 0; size < bytes.size(); ++size) {
+      RequireAgreement(BytesView(bytes).substr(0, size));
+    }
+    for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {
+      Bytes changed = bytes;
+      changed[bit / 8] = static_cast<char>(changed[bit / 8] ^ 1 << bit % 8);
+      RequireAgreement(changed);
+    }
+  }
+}
+
+TEST_CASE("a round's steps are read in views, and the rest is passed over",
+          "[journal]") {
+  const entry::StepCommitted step{
+      EventId{7},
+      LaneId{0},
+      {Diff{Diff::Op::kPut, {}, "\x01", {}},
+       Diff{Diff::Op::kDelete, CellRef{1, "b"}, {}, {}}},
+      {RaisedEvent{2, "c", "s", "\x02", {}}},
+      {EffectIntent{"k", "", "\xf6", "i"}}};
+  Bytes bytes;
+  EncodeEntry(entry::SnapshotRequested{InputId{1}}, &bytes);
+  const std::size_t begin = bytes.size();
+  EncodeEntry(step, &bytes);
+  const std::size_t end = bytes.size();
+  EncodeEntry(step, &bytes);
+
+  cbor::Reader reader(bytes);
+  EntryReader entries(&reader);
+  REQUIRE(entries.Next() == EntryKind::kSnapshotRequested);
+  REQUIRE(entries.Next() == EntryKind::kStepCommitted);
+  REQUIRE(entries.StepCommitted().event_id == EventId{7});
+  entry::DiffView diff;
+  REQUIRE(entries.NextDiff(&diff));
+  REQUIRE(diff.Own() == step.diffs[0]);
+  // To ask for an event passes over the second diff.
+  entry::RaisedEventView event;
+  REQUIRE(entries.NextEvent(&event));
+  REQUIRE(event.Own() == step.events[0]);
+  REQUIRE_FALSE(entries.NextDiff(&diff));
+  REQUIRE_FALSE(entries.NextEvent(&event));
+  entry::EffectIntentView effect;
+  REQUIRE(entries.NextEffect(&effect));
+  REQUIRE(effect.Own() == step.effects[0]);
+  REQUIRE_FALSE(entries.NextEffect(&effect));
+  REQUIRE(entries.Finish() == BytesView(bytes).substr(begin, end - begin));
+  REQUIRE(entries.Next() == EntryKind::kStepCommitted);
+  REQUIRE(entries.Finish() == BytesView(bytes).substr(end));
+  REQUIRE(entries.Next() == std::nullopt);
+  REQUIRE_OK(entries.status());
 }
 
 TEST_CASE("extreme numbers survive", "[journal]") {
