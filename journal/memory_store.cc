@@ -1,11 +1,15 @@
 #include "reenact/journal/memory_store.h"
 
+#include <algorithm>
 #include <atomic>
 #include <deque>
+#include <iterator>
 #include <string>
 #include <utility>
 
-#include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
+#include "absl/container/node_hash_map.h"
+#include "absl/hash/hash.h"
 #include "reenact/kernel/check.h"
 #include "reenact/kernel/mutex.h"
 
@@ -15,26 +19,91 @@ namespace {
 using CellKey = std::pair<ReducerId, std::string>;
 using CellKeyView = std::pair<ReducerId, std::string_view>;
 
-struct CellKeyLess {
+CellKeyView ViewOf(const CellKeyView& key) { return key; }
+CellKeyView ViewOf(const CellKey& key) { return {key.first, key.second}; }
+
+struct CellKeyHash {
   using is_transparent = void;
-  static CellKeyView View(const CellKey& key) {
-    return {key.first, key.second};
-  }
-  static CellKeyView View(const CellKeyView& key) { return key; }
-  template <typename A, typename B>
-  bool operator()(const A& a, const B& b) const {
-    return View(a) < View(b);
+  template <typename Key>
+  std::size_t operator()(const Key& key) const {
+    return absl::HashOf(ViewOf(key));
   }
 };
 
-// The cells, and how many views look at them. Whoever would change them while
-// there is one makes a copy first.
+struct CellKeyEqual {
+  using is_transparent = void;
+  template <typename A, typename B>
+  bool operator()(const A& a, const B& b) const {
+    return ViewOf(a) == ViewOf(b);
+  }
+};
+
+using CellMap =
+    absl::node_hash_map<CellKey, StoredCell, CellKeyHash, CellKeyEqual>;
+using StoredPair = CellMap::value_type;
+
+CellKeyView ViewOf(const StoredPair* cell) { return ViewOf(cell->first); }
+
+struct CellOrder {
+  using is_transparent = void;
+  template <typename A, typename B>
+  bool operator()(const A& a, const B& b) const {
+    return ViewOf(a) < ViewOf(b);
+  }
+};
+
+// The cells: found by hash, scanned by their order, which is touched only when
+// a cell appears or ceases to exist. And how many views look at them: whoever
+// would change them while there is one makes a copy first.
 //
 // Not shared_ptr::use_count(): it orders nothing, so the last reads of a view
 // that went away on another thread could overlap with the change.
-struct Cells {
-  absl::btree_map<CellKey, StoredCell, CellKeyLess> map;
+class Cells {
+ public:
+  using Order = absl::btree_set<const StoredPair*, CellOrder>;
+
+  Cells() = default;
+  Cells(const Cells&) = delete;
+  Cells& operator=(const Cells&) = delete;
+
+  std::shared_ptr<Cells> Copy() const {
+    auto copy = std::make_shared<Cells>();
+    copy->map_.reserve(map_.size());
+    for (const StoredPair* cell : order_) {
+      copy->order_.insert(copy->order_.end(), &*copy->map_.insert(*cell).first);
+    }
+    return copy;
+  }
+
+  const StoredCell* Find(const CellKeyView& key) const {
+    const auto it = map_.find(key);
+    return it == map_.end() ? nullptr : &it->second;
+  }
+  const Order& order() const { return order_; }
+  std::size_t size() const { return map_.size(); }
+
+  void Set(const CellKeyView& key, EventId version, BytesView state) {
+    auto it = map_.find(key);
+    if (it == map_.end()) {
+      it = map_.try_emplace(CellKey(key.first, key.second)).first;
+      order_.insert(&*it);
+    }
+    it->second.version = version;
+    it->second.state.assign(state);
+  }
+
+  void Erase(const CellKeyView& key) {
+    const auto it = map_.find(key);
+    if (it == map_.end()) return;
+    order_.erase(&*it);
+    map_.erase(it);
+  }
+
   std::atomic<std::uint64_t> views{0};
+
+ private:
+  CellMap map_;
+  Order order_;
 };
 
 class MemoryCellView final : public CellView {
@@ -51,10 +120,11 @@ class MemoryCellView final : public CellView {
 
   absl::Status Scan(ReducerId reducer, std::string_view from,
                     std::string_view to, const Visit& visit) const override {
-    for (auto it = cells_->map.lower_bound(CellKeyView(reducer, from));
-         it != cells_->map.end() && it->first.first == reducer; ++it) {
-      if (!to.empty() && it->first.second >= to) break;
-      const absl::Status status = Show(*it, visit);
+    const Cells::Order& order = cells_->order();
+    for (auto it = order.lower_bound(CellKeyView(reducer, from));
+         it != order.end() && (*it)->first.first == reducer; ++it) {
+      if (!to.empty() && (*it)->first.second >= to) break;
+      const absl::Status status = Show(**it, visit);
       if (absl::IsCancelled(status)) break;
       REENACT_RETURN_IF_ERROR(status);
     }
@@ -62,8 +132,8 @@ class MemoryCellView final : public CellView {
   }
 
   absl::Status ScanAll(const Visit& visit) const override {
-    for (const auto& cell : cells_->map) {
-      const absl::Status status = Show(cell, visit);
+    for (const StoredPair* cell : cells_->order()) {
+      const absl::Status status = Show(*cell, visit);
       if (absl::IsCancelled(status)) break;
       REENACT_RETURN_IF_ERROR(status);
     }
@@ -71,8 +141,7 @@ class MemoryCellView final : public CellView {
   }
 
  private:
-  static absl::Status Show(const std::pair<const CellKey, StoredCell>& cell,
-                           const Visit& visit) {
+  static absl::Status Show(const StoredPair& cell, const Visit& visit) {
     return visit(cell.first.first, cell.first.second, cell.second.version,
                  cell.second.state);
   }
@@ -84,13 +153,16 @@ class MemoryStore final : public Store {
  public:
   absl::Status Commit(const CommitGroup& group, bool) override {
     MutexLock lock(&mutex_);
-    REENACT_RETURN_IF_ERROR(CheckOpen());
-    REENACT_CHECK(group.blocks.empty() ? group.first_index <= blocks_.size()
-                                       : group.first_index == blocks_.size());
+    REENACT_RETURN_IF_ERROR(Apply(group));
     blocks_.insert(blocks_.end(), group.blocks.begin(), group.blocks.end());
-    cells_through_ = group.first_index + group.blocks.size();
-    for (const CellBatch* batch : group.cells) Apply(*batch);
-    if (!group.open_work.empty()) open_work_ = group.open_work;
+    return absl::OkStatus();
+  }
+
+  absl::Status CommitAndTake(CommitGroup* group, bool) override {
+    MutexLock lock(&mutex_);
+    REENACT_RETURN_IF_ERROR(Apply(*group));
+    std::move(group->blocks.begin(), group->blocks.end(),
+              std::back_inserter(blocks_));
     return absl::OkStatus();
   }
 
@@ -142,9 +214,9 @@ class MemoryStore final : public Store {
       ReducerId reducer, std::string_view key) const override {
     MutexLock lock(&mutex_);
     REENACT_RETURN_IF_ERROR(CheckOpen());
-    const auto it = cells_->map.find(CellKeyView(reducer, key));
-    if (it == cells_->map.end()) return std::optional<StoredCell>();
-    return std::optional<StoredCell>(it->second);
+    const StoredCell* cell = cells_->Find(CellKeyView(reducer, key));
+    if (cell == nullptr) return std::optional<StoredCell>();
+    return std::optional<StoredCell>(*cell);
   }
 
   std::unique_ptr<CellView> View() const override {
@@ -173,7 +245,7 @@ class MemoryStore final : public Store {
     for (const Bytes& block : blocks_) block_bytes += block.size();
     return {{"blocks.count", blocks_.size()},
             {"blocks.bytes", block_bytes},
-            {"cells.count.estimate", cells_->map.size()}};
+            {"cells.count.estimate", cells_->size()}};
   }
 
   absl::Status Close() override {
@@ -191,11 +263,21 @@ class MemoryStore final : public Store {
   // The cells, fit to be changed: no view looks at them.
   Cells& OwnCells() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (cells_->views.load(std::memory_order_acquire) > 0) {
-      auto copy = std::make_shared<Cells>();
-      copy->map = cells_->map;
-      cells_ = std::move(copy);
+      cells_ = cells_->Copy();
     }
     return *cells_;
+  }
+
+  // All of the group but the blocks themselves, which follow.
+  absl::Status Apply(const CommitGroup& group)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    REENACT_RETURN_IF_ERROR(CheckOpen());
+    REENACT_CHECK(group.blocks.empty() ? group.first_index <= blocks_.size()
+                                       : group.first_index == blocks_.size());
+    cells_through_ = group.first_index + group.blocks.size();
+    for (const CellBatch* batch : group.cells) Apply(*batch);
+    if (!group.open_work.empty()) open_work_ = group.open_work;
+    return absl::OkStatus();
   }
 
   void Apply(const CellBatch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -204,17 +286,10 @@ class MemoryStore final : public Store {
     for (std::size_t i = 0; i < batch.size(); ++i) {
       const CellBatch::Row row = batch[i];
       const CellKeyView key(row.reducer, row.key);
-      const auto it = cells.map.lower_bound(key);
-      const bool found =
-          it != cells.map.end() && CellKeyLess::View(it->first) == key;
-      if (!row.state.has_value()) {
-        if (found) cells.map.erase(it);
-      } else if (found) {
-        it->second.version = row.version;
-        it->second.state.assign(*row.state);
+      if (row.state.has_value()) {
+        cells.Set(key, row.version, *row.state);
       } else {
-        cells.map.emplace_hint(it, CellKey(row.reducer, row.key),
-                               StoredCell{row.version, Bytes(*row.state)});
+        cells.Erase(key);
       }
     }
   }

@@ -103,6 +103,11 @@ class Store {
   // Any error is final: every later write returns it too, and what is on disk
   // is unknown until the next open.
   virtual absl::Status Commit(const CommitGroup& group, bool sync) = 0;
+  // The same; the store may take the bytes of the blocks instead of copying
+  // them, and leaves the group fit for nothing but to be filled anew.
+  virtual absl::Status CommitAndTake(CommitGroup* group, bool sync) {
+    return Commit(*group, sync);
+  }
 
   // Makes everything committed so far survive a crash.
   virtual absl::Status Sync() = 0;

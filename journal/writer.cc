@@ -342,7 +342,7 @@ absl::Status GroupWriter::TryWriteGroup(const Group& group) {
   if (!sync && synced_blocks_ == commit_.first_index) {
     unsynced_since_ms_ = NowMs();
   }
-  REENACT_RETURN_IF_ERROR(store_->Commit(commit_, sync));
+  REENACT_RETURN_IF_ERROR(store_->CommitAndTake(&commit_, sync));
   ++group_count_;
   written_ = end_.event_id.value;
   if (sync) {
