@@ -267,6 +267,7 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   bool Serial() const { return serial_ || inline_; }
   StartingPlace PlaceAfter(const RoundInFlight& round) const;
 
+  bool IsReducer(std::string_view name) const;
   absl::Status CheckInput(const Input& input) const;
   absl::StatusOr<Submission> Offer(Incoming incoming);
   absl::Status Drive();
@@ -648,9 +649,16 @@ SnapshotHeader HeaderAfter(const StartingPlace& place, const BlockHeader& block,
 
 // --- input -------------------------------------------------------------------
 
+bool WorldImpl::IsReducer(std::string_view name) const {
+  for (const std::string& known : names_) {
+    if (known == name) return true;
+  }
+  return false;
+}
+
 absl::Status WorldImpl::CheckInput(const Input& input) const {
   const Event& event = input.event;
-  if (std::find(names_.begin(), names_.end(), event.reducer) == names_.end()) {
+  if (!IsReducer(event.reducer)) {
     return absl::NotFoundError("no reducer is called \"" +
                                event.reducer.substr(0, 64) + "\"");
   }
@@ -675,7 +683,8 @@ absl::Status WorldImpl::CheckInput(const Input& input) const {
     return absl::InvalidArgumentError("the priority is above " +
                                       std::to_string(kPriorities - 1));
   }
-  return Annotate(cbor::Validate(event.payload), "payload");
+  absl::Status payload = cbor::Validate(event.payload);
+  return payload.ok() ? payload : Annotate(payload, "payload");
 }
 
 absl::StatusOr<Submission> WorldImpl::Submit(Input input) {
@@ -741,7 +750,9 @@ void WorldImpl::Admit(Input&& input, SubmissionState state) {
   }
   ++last_input_.value;
   ++counts_.inputs;
-  if (input.position != 0) position_ = input.position;
+  if (input.position != 0) {
+    position_.store(input.position, std::memory_order_release);
+  }
   input_time_ = std::max(input_time_, input.time);
 
   const ReducerId reducer = *rules_.Find(input.event.reducer);
@@ -754,7 +765,9 @@ void WorldImpl::Admit(Input&& input, SubmissionState state) {
   unit->reducer = reducer;
   unit->cause = Cause{last_input_, EventId{0}, 0};
   unit->key = std::move(input.event.key);
-  unit->schema = std::move(input.event.schema);
+  if (!input.event.schema.empty()) {
+    unit->schema = std::move(input.event.schema);
+  }
   unit->payload = std::move(input.event.payload);
   sequencer_.Admit(unit, input.submission_id, next_ticket_);
   if (state != nullptr) live_.emplace(last_input_.value, std::move(state));
