@@ -40,7 +40,7 @@ CellTable::~CellTable() {
       delete cell;
     }
   }
-  for (const auto& [version, ticket] : retired_) Version::Free(version);
+  retired_.ForEach([](const auto& retired) { Version::Free(retired.first); });
 }
 
 CellTable::Shard& CellTable::ShardOf(const KeyView& key) {
@@ -122,7 +122,7 @@ void CellTable::Publish(Cell* cell, const Version* version, EventId by,
   }
   if (!cell->dirty) {
     cell->dirty = true;
-    dirty_.emplace_back(cell, by.value);
+    dirty_.push_back({cell, by.value});
   }
 }
 
@@ -131,7 +131,7 @@ void CellTable::Discard(const Version* version, EventId by) {
 }
 
 void CellTable::Retire(const Version* version, std::uint64_t ticket) {
-  if (version != &kNeverThere) retired_.emplace_back(version, ticket);
+  if (version != &kNeverThere) retired_.push_back({version, ticket});
 }
 
 void CellTable::Advance(EventId committed, EventId written) {
@@ -146,7 +146,7 @@ void CellTable::Advance(EventId committed, EventId written) {
     if (cell->last_write <= written.value) {
       cell->dirty = false;
     } else {
-      dirty_.emplace_back(cell, cell->last_write);
+      dirty_.push_back({cell, cell->last_write});
     }
   }
   if (bytes() > cache_bytes_) Evict(committed);
@@ -209,11 +209,12 @@ absl::Status CellTable::Scan(
     std::vector<std::pair<std::string, Bytes>>* found) const {
   // What the source may not have yet, laid over what it has.
   std::map<std::string_view, const Version*> fresh;
-  for (const auto& [cell, ticket] : dirty_) {
+  dirty_.ForEach([&](const auto& entry) {
+    const Cell* const cell = entry.first;
     if (cell->reducer == reducer && InRange(cell->key, from, to)) {
       fresh.emplace(cell->key, cell->committed.load(std::memory_order_acquire));
     }
-  }
+  });
   auto next = fresh.begin();
   const auto take_fresh_below = [&](std::optional<std::string_view> end) {
     for (; next != fresh.end() && (!end || next->first < *end); ++next) {

@@ -7,7 +7,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -22,6 +21,7 @@
 #include "reenact/kernel/ids.h"
 #include "reenact/kernel/mutex.h"
 #include "reenact/kernel/status.h"
+#include "reenact/workers/fifo.h"
 #include "reenact/workers/version.h"
 
 namespace reenact {
@@ -198,11 +198,11 @@ class CellTable {
   mutable Mutex exclusive_;
   mutable std::atomic<int> readers_waiting_{0};
 
-  std::vector<Cell*> changed_;                                    // ordered
-  std::deque<std::pair<Cell*, std::uint64_t>> dirty_;             // ordered
-  std::deque<std::pair<const Version*, std::uint64_t>> retired_;  // ordered
-  std::vector<Cell*> clock_;                                      // ordered
-  std::size_t hand_ = 0;                                          // ordered
+  std::vector<Cell*> changed_;                              // ordered
+  Fifo<std::pair<Cell*, std::uint64_t>> dirty_;             // ordered
+  Fifo<std::pair<const Version*, std::uint64_t>> retired_;  // ordered
+  std::vector<Cell*> clock_;                                // ordered
+  std::size_t hand_ = 0;                                    // ordered
 
   std::atomic<std::uint64_t> cell_count_{0};
   std::atomic<std::uint64_t> bytes_{0};

@@ -87,18 +87,18 @@ double AllocationsPerTicket(WorldInternals internals) {
 
 TEST_CASE("steady state: a step allocates nothing") {
   // What is left belongs to blocks, of which there is one for 1,024 tickets.
-  SECTION("one after the other") { CHECK(AllocationsPerTicket({}) < 0.05); }
+  SECTION("one after the other") { CHECK(AllocationsPerTicket({}) < 0.01); }
   SECTION("through the window") {
     WorldInternals internals;
     internals.pool = NewShuffledPool(7);
     internals.never_inline = true;
-    CHECK(AllocationsPerTicket(std::move(internals)) < 0.05);
+    CHECK(AllocationsPerTicket(std::move(internals)) < 0.01);
   }
   SECTION("by two threads") {
     WorldInternals internals;
     internals.pool = NewThreadPool(2);
     internals.never_inline = true;
-    CHECK(AllocationsPerTicket(std::move(internals)) < 0.05);
+    CHECK(AllocationsPerTicket(std::move(internals)) < 0.01);
   }
 }
 
