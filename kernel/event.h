@@ -4,6 +4,7 @@
 #define REENACT_KERNEL_EVENT_H_
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -34,13 +35,16 @@ struct Event {
 inline constexpr std::uint8_t kPriorities = 4;
 inline constexpr std::uint8_t kPriorityDefault = 1;
 
+// The longest Input::submission_id.
+inline constexpr std::size_t kSubmissionIdBytesMax = 64;
+
 // An event on its way in from outside, with what the outside says about it.
 struct Input {
   Event event;
 
   // Makes a resubmission harmless: an input whose id was admitted before, within
   // the world's dedupe horizon, is not admitted again. Empty: no such check.
-  // At most 64 bytes.
+  // At most kSubmissionIdBytesMax.
   std::string submission_id;
 
   std::uint8_t priority = kPriorityDefault;

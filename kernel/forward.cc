@@ -62,6 +62,10 @@ class Forwarder {
       return Wrong("input " + std::to_string(e.input.value) +
                    " is out of order");
     }
+    if (e.submission_id.size() > kSubmissionIdBytesMax) {
+      return Wrong("input " + std::to_string(e.input.value) +
+                   " has a submission id of more than 64 bytes");
+    }
     place_->last_input = e.input;
     if (e.position != 0) place_->position = e.position;
     Unit* unit = sequencer_.NewUnit();

@@ -675,7 +675,7 @@ absl::Status WorldImpl::CheckInput(const Input& input) const {
         "the payload has " + std::to_string(event.payload.size()) +
         " bytes, more than " + std::to_string(rules_.limits.payload_bytes_max));
   }
-  if (input.submission_id.size() > 64) {
+  if (input.submission_id.size() > kSubmissionIdBytesMax) {
     return absl::InvalidArgumentError(
         "the submission id has more than 64 bytes");
   }
@@ -789,7 +789,7 @@ void WorldImpl::AdmitControl(Bytes bytes, SubmissionState state) {
 
 // Pulls one row; false if there is none now.
 absl::StatusOr<bool> WorldImpl::PullRow() {
-  if (std::optional<Incoming> incoming = ingress_.Take()) {
+  if (Incoming* incoming = ingress_.Take()) {
     if (auto* input = std::get_if<Input>(&incoming->what)) {
       Admit(std::move(*input), std::move(incoming->state));
     } else {
@@ -1484,7 +1484,7 @@ void WorldImpl::EndSubmissions(const absl::Status& status) {
     for (auto& [event_id, state] : awaiting_durable_) state->End(status);
     awaiting_durable_.clear();
   }
-  while (std::optional<Incoming> incoming = ingress_.Take()) {
+  while (Incoming* incoming = ingress_.Take()) {
     incoming->state->End(status);
   }
 }

@@ -9,13 +9,13 @@
 #include <tuple>
 #include <utility>
 
+#include "absl/base/attributes.h"
+#include "absl/base/optimization.h"
 #include "absl/container/btree_map.h"
-#include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
-#include "absl/hash/hash.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/cell_hash.h"
 #include "reenact/kernel/check.h"
+#include "reenact/sequencer/submission_ids.h"
 
 namespace reenact {
 namespace {
@@ -33,7 +33,7 @@ bool IsRaised(UnitKind kind) {
   return kind == UnitKind::kDerived || kind == UnitKind::kTimer;
 }
 
-std::size_t ClassOf(const Unit& unit) {
+std::uint8_t ClassOf(const Unit& unit) {
   switch (unit.kind) {
     case UnitKind::kTimer:
     case UnitKind::kControl:
@@ -43,17 +43,18 @@ std::size_t ClassOf(const Unit& unit) {
     case UnitKind::kEvent:
       break;
   }
-  return 2 + std::size_t{unit.priority};
+  return static_cast<std::uint8_t>(2 + unit.priority);
 }
 
-// What must be true of a unit for it to survive Encode() and Decode().
-bool IsSound(const Unit& unit) {
-  if (IsExternal(unit.kind)) {
-    return unit.cause.is_input() && unit.priority < kPriorities &&
-           (unit.kind == UnitKind::kControl || unit.reducer != kNoReducer);
-  }
+bool MayBeAdmitted(const Unit& unit) {
+  return unit.cause.is_input() && unit.priority < kPriorities &&
+         (unit.kind == UnitKind::kEvent ? unit.reducer != kNoReducer
+                                        : unit.kind == UnitKind::kControl);
+}
+
+bool MayBeRaised(const Unit& unit) {
   return unit.cause.parent.value != 0 && unit.priority < kPriorities &&
-         unit.reducer != kNoReducer;
+         unit.reducer != kNoReducer && IsRaised(unit.kind);
 }
 
 void SetCellHash(Unit* unit) {
@@ -82,7 +83,6 @@ class List {
  public:
   bool empty() const { return front_ == nullptr; }
   T* front() const { return front_; }
-  T* back() const { return back_; }
 
   void PushBack(T* element) {
     element->*kPrevious = back_;
@@ -115,97 +115,171 @@ class List {
 struct Entity;
 
 // A unit in the pool. While it waits it is in the queue of its entity, and in
-// the list of all that are queued.
+// the list of all that are queued; or in the queue of what a round raised.
 struct Queued : Unit {
   EventId stamp;  // the age of its wait counts from here
   Entity* entity = nullptr;
-  Queued* behind = nullptr;  // in the entity's queue
+  Queued* behind = nullptr;  // in its queue, or in the pool
   Queued* older = nullptr;
   Queued* newer = nullptr;
-  std::size_t place = 0;  // among all that are queued; for Encode() only
-  bool out = false;       // it is the caller's
+  // Among all that are queued; for Encode() only.
+  std::uint32_t place = 0;
+  bool out = false;  // it is the caller's
 };
 
 // Every unit that a sequencer is given is one of its own.
 Queued* Of(Unit* unit) { return static_cast<Queued*>(unit); }
 
+// A cell, or control, in one class. It exists while it has units, and its name
+// is that of its first one, so that no key is stored twice.
+struct Entity {
+  std::uint64_t hash = 0;     // of its name
+  Entity* chained = nullptr;  // in the table, or in the pool
+  std::uint64_t size = 0;
+  Queued* head = nullptr;
+  Queued* tail = nullptr;
+  Entity* previous = nullptr;
+  Entity* next = nullptr;
+  Round served_in;           // the round that `served` is about
+  std::uint64_t served = 0;  // units in that round
+  std::uint8_t of_class = 0;
+  bool external = false;
+};
+
+// Objects that are handed out again instead of freed; all go together. They
+// are linked by the field `kNext`.
+template <typename T, T* T::*kNext>
+class Recycler {
+ public:
+  // The object's fields are what they were.
+  T* Get() {
+    if (ABSL_PREDICT_FALSE(empty())) Grow();
+    T* const object = spare_;
+    spare_ = object->*kNext;
+    return object;
+  }
+  void Put(T* object) {
+    object->*kNext = spare_;
+    spare_ = object;
+  }
+
+  bool empty() const { return spare_ == nullptr; }
+  ABSL_ATTRIBUTE_NOINLINE void Grow() {
+    T* const objects = all_.emplace_back(std::make_unique<T[]>(kAtOnce)).get();
+    for (std::size_t i = kAtOnce; i > 0; --i) Put(&objects[i - 1]);
+  }
+
+ private:
+  static constexpr std::size_t kAtOnce = 64;
+
+  std::vector<std::unique_ptr<T[]>> all_;
+  T* spare_ = nullptr;
+};
+
 // More than that a string does not keep when its unit is recycled, so that a
 // burst of great payloads does not stay for ever.
 constexpr std::size_t kKeptBytes = 1024;
 
-void Empty(std::string* text) {
-  if (text->capacity() > kKeptBytes) *text = std::string();
-  text->clear();
+bool IsGreat(const std::string& text) { return text.capacity() > kKeptBytes; }
+
+ABSL_ATTRIBUTE_NOINLINE void DropMemory(Unit* unit) {
+  for (std::string* text : {&unit->key, &unit->schema, &unit->payload}) {
+    if (IsGreat(*text)) std::string().swap(*text);
+  }
 }
 
-// A cell, or control, in one class. It exists while it has units.
-struct Entity {
-  std::size_t hash = 0;
-  std::size_t of_class = 0;
-  bool external = false;
-  std::uint64_t size = 0;
-  Queued* head = nullptr;
-  Queued* tail = nullptr;
-  Round served_in;           // the round that `served` is about
-  std::uint64_t served = 0;  // units in that round
-  Entity* previous = nullptr;
-  Entity* next = nullptr;
-};
-
-// Which entity a unit belongs to.
-struct EntityName {
-  explicit EntityName(const Unit& unit)
-      : of_class(ClassOf(unit)),
-        reducer(unit.kind == UnitKind::kControl ? kNoReducer : unit.reducer),
-        key(unit.kind == UnitKind::kControl ? std::string_view() : unit.key),
-        hash(absl::HashOf(of_class, unit.cell_hash)) {}
-
-  friend bool operator==(const EntityName&, const EntityName&) = default;
-
-  std::size_t of_class;
-  ReducerId reducer;
-  std::string_view key;
-  std::size_t hash;
-};
-
-// An entity's name is that of its first unit, so no key is stored twice.
-struct EntityHash {
-  using is_transparent = void;
-  std::size_t operator()(const Entity* entity) const { return entity->hash; }
-  std::size_t operator()(const EntityName& name) const { return name.hash; }
-};
-struct EntityEq {
-  using is_transparent = void;
-  bool operator()(const Entity* a, const Entity* b) const { return a == b; }
-  bool operator()(const Entity* a, const EntityName& b) const {
-    return EntityName(*a->head) == b;
+// To the defaults, but with the memory of the strings.
+void Clear(Unit* unit) {
+  if (IsGreat(unit->key) || IsGreat(unit->schema) || IsGreat(unit->payload)) {
+    DropMemory(unit);
   }
-  bool operator()(const EntityName& a, const Entity* b) const {
-    return (*this)(b, a);
-  }
-};
+  unit->key.clear();
+  unit->schema.clear();
+  unit->payload.clear();
+  unit->kind = UnitKind::kEvent;
+  unit->priority = kPriorityDefault;
+  unit->reducer = kNoReducer;
+  unit->cause = Cause();
+  unit->due = LogicalTime();
+  unit->cell_hash = 0;
+}
 
-// Objects that are handed out again instead of freed; all go together.
-template <typename T>
-class Recycler {
+// The entities that have units, by name. Looked up, never iterated, as the
+// order differs from run to run. Chains threaded through the entities: most of
+// them stay for no more than a round, so that to come and to go has to be
+// cheap.
+class EntityTable {
  public:
-  T* Get() {
-    if (spare_.empty()) return &all_.emplace_back();
-    T* const object = spare_.back();
-    spare_.pop_back();
-    return object;
+  EntityTable() : buckets_(kSizeAtFirst) {}
+
+  // False: nothing of that hash is there.
+  bool MayHave(std::uint64_t hash) const {
+    return buckets_[hash & mask_] != nullptr;
   }
-  void Put(T* object) { spare_.push_back(object); }
+
+  // `hash` is that of the unit's entity.
+  Entity* Find(std::uint64_t hash, std::uint8_t of_class,
+               const Unit& unit) const {
+    Entity* entity = buckets_[hash & mask_];
+    while (entity != nullptr &&
+           !(entity->hash == hash && entity->of_class == of_class &&
+             OfOneCell(*entity->head, unit))) {
+      entity = entity->chained;
+    }
+    return entity;
+  }
+
+  // REQUIRES: there is none of that name.
+  void Add(Entity* entity) {
+    Chain(entity);
+    if (ABSL_PREDICT_FALSE(2 * ++size_ > mask_)) Grow();
+  }
+
+  // REQUIRES: it is there.
+  void Remove(Entity* entity) {
+    Entity** link = &buckets_[entity->hash & mask_];
+    while (*link != entity) link = &(*link)->chained;
+    *link = entity->chained;
+    --size_;
+  }
 
  private:
-  std::deque<T> all_;
-  std::vector<T*> spare_;
+  static constexpr std::size_t kSizeAtFirst = 64;  // a power of two
+
+  // Given that they are of one class. All control commands are one cell.
+  static bool OfOneCell(const Unit& a, const Unit& b) {
+    if (a.kind == UnitKind::kControl || b.kind == UnitKind::kControl) {
+      return a.kind == b.kind;
+    }
+    return a.reducer == b.reducer && a.key == b.key;
+  }
+
+  void Chain(Entity* entity) {
+    Entity*& bucket = buckets_[entity->hash & mask_];
+    entity->chained = bucket;
+    bucket = entity;
+  }
+
+  ABSL_ATTRIBUTE_NOINLINE void Grow() {
+    std::vector<Entity*> old(2 * buckets_.size());
+    old.swap(buckets_);
+    mask_ = buckets_.size() - 1;
+    for (Entity* entity : old) {
+      while (entity != nullptr) Chain(std::exchange(entity, entity->chained));
+    }
+  }
+
+  std::vector<Entity*> buckets_;
+  std::size_t mask_ = kSizeAtFirst - 1;
+  std::size_t size_ = 0;
 };
 
 // What one round raised, until the round in which it becomes eligible.
 struct HandedOver {
   Round eligible;
-  std::vector<Unit*> units;
+  Queued* head = nullptr;
+  Queued* tail = nullptr;
+  std::size_t count = 0;
   std::size_t derived = 0;
   std::optional<LogicalTime> first_due;
 };
@@ -219,11 +293,6 @@ struct TimerOrder {
   LogicalTime due;
   EventId parent;
   std::uint32_t index;
-};
-
-struct Submission {
-  std::string id;
-  InputId input;
 };
 
 void EncodeUnit(const Unit& unit, cbor::Encoder& encoder) {
@@ -269,7 +338,8 @@ void DecodeUnit(cbor::Reader& reader, Unit* into) {
   unit.cause.parent = EventId{reader.Unsigned()};
   unit.cause.index = Narrow<std::uint32_t>(reader);
   unit.due = LogicalTime{reader.Integer()};
-  if (reader.ok() && !IsSound(unit)) reader.Fail("no such unit can wait");
+  if (reader.ok() && !MayBeAdmitted(unit) && !MayBeRaised(unit))
+    reader.Fail("no such unit can wait");
 }
 
 }  // namespace
@@ -290,17 +360,32 @@ struct Sequencer::Impl {
   Queued* NewUnit();
   void Recycle(Queued* unit);
   void Enqueue(Queued* unit, EventId stamp);
-  Entity* FindOrAddEntity(const Unit& unit);
+  void Append(std::uint64_t hash, std::uint8_t of_class, Queued* unit);
+  void AddEntity(std::uint64_t hash, std::uint8_t of_class, Queued* unit);
+  void AddEntityToo(std::uint64_t hash, std::uint8_t of_class, Queued* unit);
   void Retire(Entity* entity);
-  void TakeHead(Entity* entity);
+  bool TakeHead(Entity* entity);
   void CountTakeable();
+
+  std::size_t& CountOf(const Unit& unit) {
+    return counts[static_cast<std::size_t>(unit.kind)];
+  }
+  std::size_t CountOf(UnitKind kind) const {
+    return counts[static_cast<std::size_t>(kind)];
+  }
+  std::size_t external_count() const {
+    return CountOf(UnitKind::kEvent) + CountOf(UnitKind::kControl);
+  }
+  std::size_t waiting_count() const {
+    return external_count() + CountOf(UnitKind::kDerived) +
+           CountOf(UnitKind::kTimer);
+  }
 
   // --- submissions ---
   void Remember(std::string_view id, InputId input);
-  void ForgetBeyondHorizon();
 
   // --- composing ---
-  void Raise(HandedOver raised);
+  void Raise(Queued* unit, HandedOver* into);
   void OpenHandedOver();
   void EnqueueDue(LogicalTime now);
   void ServeAged();
@@ -331,13 +416,12 @@ struct Sequencer::Impl {
   Scheduling scheduling;  // as given
   Scheduling rules;       // as obeyed
 
-  Recycler<Queued> queued_pool;
-  Recycler<Entity> entity_pool;
+  Recycler<Queued, &Queued::behind> unit_pool;
+  Recycler<Entity, &Entity::chained> entity_pool;
 
   Round last;  // composed
 
-  // Looked up, never iterated: its order differs from run to run.
-  absl::flat_hash_set<Entity*, EntityHash, EntityEq> entities;
+  EntityTable entities;
   List<Queued, &Queued::older, &Queued::newer> all;  // in order of admission
   std::array<Class, kClasses> classes;
   std::size_t current = 0;    // the class whose visit is on or next
@@ -346,13 +430,9 @@ struct Sequencer::Impl {
   std::deque<HandedOver> handed_over;  // `eligible` ascends
   absl::btree_multimap<TimerOrder, Queued*> timers;
 
-  std::deque<Submission> submissions;  // the latest last
-  // Views into `submissions`, whose elements never move.
-  absl::flat_hash_map<absl::string_view, InputId> submission_inputs;
+  SubmissionIds submissions;
 
-  std::size_t external_count = 0;
-  std::size_t derived_count = 0;
-  std::size_t timer_count = 0;
+  std::array<std::size_t, 4> counts = {};  // units that wait, by kind
   // External units that one round could take: of each entity no more than
   // entity_round_limit.
   std::uint64_t takeable = 0;
@@ -360,26 +440,13 @@ struct Sequencer::Impl {
   // Of the round that is being composed.
   EventId first;
   std::uint64_t composed = 0;
-  std::vector<Unit*>* out = nullptr;
+  std::vector<Unit*> out;  // the first `composed`; the rest is room
 };
 
 // --- queues ---
 
-Entity* Sequencer::Impl::FindOrAddEntity(const Unit& unit) {
-  const EntityName name(unit);
-  auto place = entities.lazy_emplace(name, [&](const auto& construct) {
-    Entity* const entity = entity_pool.Get();
-    *entity = Entity{};
-    entity->hash = name.hash;
-    entity->of_class = name.of_class;
-    entity->external = IsExternal(unit.kind);
-    construct(entity);
-  });
-  return *place;
-}
-
 Queued* Sequencer::Impl::NewUnit() {
-  Queued* const unit = queued_pool.Get();
+  Queued* const unit = unit_pool.Get();
   unit->out = true;
   return unit;
 }
@@ -387,59 +454,90 @@ Queued* Sequencer::Impl::NewUnit() {
 void Sequencer::Impl::Recycle(Queued* unit) {
   REENACT_CHECK(unit->out);
   unit->out = false;
-  unit->kind = UnitKind::kEvent;
-  unit->priority = kPriorityDefault;
-  unit->reducer = kNoReducer;
-  Empty(&unit->key);
-  Empty(&unit->schema);
-  Empty(&unit->payload);
-  unit->cause = Cause();
-  unit->due = LogicalTime();
-  unit->cell_hash = 0;
-  queued_pool.Put(unit);
+  Clear(unit);
+  unit_pool.Put(unit);
 }
 
-void Sequencer::Impl::Enqueue(Queued* queued, EventId stamp) {
-  Entity* const entity = FindOrAddEntity(*queued);
-  queued->stamp = stamp;
-  queued->entity = entity;
-  queued->behind = nullptr;
-  (entity->head == nullptr ? entity->head : entity->tail->behind) = queued;
-  entity->tail = queued;
-  if (entity->size == 0) classes[entity->of_class].ring.PushBack(entity);
-  if (entity->external && entity->size < rules.entity_round_limit) ++takeable;
-  ++entity->size;
-  all.PushBack(queued);
+void Sequencer::Impl::Enqueue(Queued* unit, EventId stamp) {
+  const std::uint8_t of_class = ClassOf(*unit);
+  // A cell with units in several classes is as many entities.
+  const std::uint64_t hash = unit->cell_hash + of_class;
+  unit->stamp = stamp;
+  unit->behind = nullptr;
+  all.PushBack(unit);
+  // Mostly nothing has that hash, and then there is no more to do than this.
+  if (!entities.MayHave(hash)) return AddEntity(hash, of_class, unit);
+  Append(hash, of_class, unit);
 }
 
-// Takes an entity with one unit left out of everything.
+ABSL_ATTRIBUTE_NOINLINE
+void Sequencer::Impl::Append(std::uint64_t hash, std::uint8_t of_class,
+                             Queued* unit) {
+  Entity* const entity = entities.Find(hash, of_class, *unit);
+  if (entity == nullptr) return AddEntity(hash, of_class, unit);
+  unit->entity = entity;
+  entity->tail->behind = unit;
+  entity->tail = unit;
+  if (++entity->size <= rules.entity_round_limit) takeable += entity->external;
+}
+
+// An entity that exists since its first unit is there.
+ABSL_ATTRIBUTE_NOINLINE
+void Sequencer::Impl::AddEntity(std::uint64_t hash, std::uint8_t of_class,
+                                Queued* unit) {
+  if (ABSL_PREDICT_FALSE(entity_pool.empty())) {
+    return AddEntityToo(hash, of_class, unit);
+  }
+  Entity* const entity = entity_pool.Get();
+  unit->entity = entity;
+  entity->hash = hash;
+  entity->of_class = of_class;
+  entity->external = IsExternal(unit->kind);
+  entity->head = unit;
+  entity->tail = unit;
+  entity->size = 1;
+  entity->served = 0;
+  takeable += entity->external;
+  classes[of_class].ring.PushBack(entity);
+  entities.Add(entity);
+}
+
+// As AddEntity() with a pool to fill first, which is rare.
+ABSL_ATTRIBUTE_NOINLINE
+void Sequencer::Impl::AddEntityToo(std::uint64_t hash, std::uint8_t of_class,
+                                   Queued* unit) {
+  entity_pool.Grow();
+  AddEntity(hash, of_class, unit);
+}
+
+// Takes an entity that has no unit left out of everything.
 void Sequencer::Impl::Retire(Entity* entity) {
-  entities.erase(entities.find(entity, entity->hash));
+  entities.Remove(entity);
   Class& home = classes[entity->of_class];
   if (home.ring.front() == entity) home.deficit = 0;
   home.ring.Remove(entity);
   entity_pool.Put(entity);
 }
 
-// Gives the entity's first unit the next ticket.
-void Sequencer::Impl::TakeHead(Entity* entity) {
+// Gives the entity's first unit the next ticket. True: it was the last one, and
+// the entity is gone.
+ABSL_ATTRIBUTE_ALWAYS_INLINE
+inline bool Sequencer::Impl::TakeHead(Entity* entity) {
   Queued* const head = entity->head;
-  entity->served = Served(*entity) + 1;
-  entity->served_in = last;
-  if (entity->external && entity->size <= rules.entity_round_limit) --takeable;
-  if (entity->size == 1) {
+  if (entity->size <= rules.entity_round_limit) takeable -= entity->external;
+  const bool last_one = --entity->size == 0;
+  if (last_one) {
     Retire(entity);
   } else {
     entity->head = head->behind;
-    --entity->size;
+    entity->served = Served(*entity) + 1;
+    entity->served_in = last;
   }
   all.Remove(head);
-  external_count -= IsExternal(head->kind);
-  derived_count -= head->kind == UnitKind::kDerived;
-  timer_count -= head->kind == UnitKind::kTimer;
+  --CountOf(*head);
   head->out = true;
-  out->push_back(head);
-  ++composed;
+  out[composed++] = head;
+  return last_one;
 }
 
 void Sequencer::Impl::CountTakeable() {
@@ -456,56 +554,39 @@ void Sequencer::Impl::CountTakeable() {
 
 // --- submissions ---
 
+ABSL_ATTRIBUTE_NOINLINE
 void Sequencer::Impl::Remember(std::string_view id, InputId input) {
-  const Submission& latest =
-      submissions.emplace_back(Submission{std::string(id), input});
-  const auto [known, is_new] =
-      submission_inputs.emplace(ToAbsl(latest.id), input);
-  if (is_new) return;
-  // The view in the map has to be into the latest.
-  submission_inputs.erase(known);
-  submission_inputs.emplace(ToAbsl(latest.id), input);
-}
-
-void Sequencer::Impl::ForgetBeyondHorizon() {
-  while (submissions.size() > rules.dedupe_horizon) {
-    const Submission& oldest = submissions.front();
-    const auto known = submission_inputs.find(ToAbsl(oldest.id));
-    // An id may have been admitted again since.
-    if (known != submission_inputs.end() &&
-        known->first.data() == oldest.id.data()) {
-      submission_inputs.erase(known);
-    }
-    submissions.pop_front();
-  }
+  if (rules.dedupe_horizon == 0) return;
+  submissions.KeepLatest(rules.dedupe_horizon - 1);
+  submissions.Add(id, input);
 }
 
 // --- composing ---
 
-void Sequencer::Impl::Raise(HandedOver raised) {
-  for (Unit* unit : raised.units) {
-    REENACT_CHECK(IsRaised(unit->kind) && IsSound(*unit) && Of(unit)->out);
-    Of(unit)->out = false;
-    SetCellHash(unit);
-    if (unit->kind == UnitKind::kDerived) {
-      ++raised.derived;
-      ++derived_count;
-    } else {
-      raised.first_due =
-          std::min(raised.first_due.value_or(unit->due), unit->due);
-      ++timer_count;
-    }
+void Sequencer::Impl::Raise(Queued* unit, HandedOver* into) {
+  REENACT_CHECK(MayBeRaised(*unit));
+  SetCellHash(unit);
+  ++CountOf(*unit);
+  if (unit->kind == UnitKind::kDerived) {
+    ++into->derived;
+  } else {
+    into->first_due = std::min(into->first_due.value_or(unit->due), unit->due);
   }
-  handed_over.push_back(std::move(raised));
+  unit->behind = nullptr;
+  (into->head == nullptr ? into->head : into->tail->behind) = unit;
+  into->tail = unit;
+  ++into->count;
 }
 
 void Sequencer::Impl::OpenHandedOver() {
   while (!handed_over.empty() && handed_over.front().eligible <= last) {
-    for (Unit* unit : handed_over.front().units) {
+    for (Queued *unit = handed_over.front().head, *behind; unit != nullptr;
+         unit = behind) {
+      behind = unit->behind;
       if (unit->kind == UnitKind::kDerived) {
-        Enqueue(Of(unit), first);
+        Enqueue(unit, first);
       } else {
-        timers.emplace(TimerOrder(*unit), Of(unit));
+        timers.emplace(TimerOrder(*unit), unit);
       }
     }
     handed_over.pop_front();
@@ -572,9 +653,8 @@ void Sequencer::Impl::ServeClass(Class* serving) {
     if (serving->deficit == 0) serving->deficit = rules.entity_quantum;
     --serving->deficit;
     --deficit;
-    const bool leaves = entity->size == 1;
-    TakeHead(entity);
-    if (!leaves && serving->deficit == 0) {
+    const bool gone = TakeHead(entity);
+    if (!gone && serving->deficit == 0) {
       serving->ring.Remove(entity);
       serving->ring.PushBack(entity);
     }
@@ -601,7 +681,7 @@ void Sequencer::Impl::EndRound() {
 //               index, due]
 
 void Sequencer::Impl::EncodeQueued(cbor::Encoder& encoder) const {
-  std::size_t count = 0;
+  std::uint32_t count = 0;
   for (Queued* each = all.front(); each != nullptr; each = each->newer) {
     each->place = count++;
   }
@@ -616,7 +696,7 @@ void Sequencer::Impl::EncodeQueued(cbor::Encoder& encoder) const {
 // A unit that waits already. If the reader fails it is thrown away with the
 // sequencer.
 Queued* Sequencer::Impl::DecodeQueuedUnit(cbor::Reader& reader) {
-  Queued* const unit = queued_pool.Get();
+  Queued* const unit = unit_pool.Get();
   DecodeUnit(reader, unit);
   SetCellHash(unit);
   return unit;
@@ -630,9 +710,7 @@ void Sequencer::Impl::DecodeQueued(cbor::Reader& reader,
     const EventId stamp{reader.Unsigned()};
     Queued* const unit = DecodeQueuedUnit(reader);
     if (!reader.ok()) return;
-    external_count += IsExternal(unit->kind);
-    derived_count += unit->kind == UnitKind::kDerived;
-    timer_count += unit->kind == UnitKind::kTimer;
+    ++CountOf(*unit);
     Enqueue(unit, stamp);
     places->push_back(unit);
   }
@@ -713,8 +791,10 @@ void Sequencer::Impl::EncodeHandedOver(cbor::Encoder& encoder) const {
   for (const HandedOver& each : handed_over) {
     encoder.Array(2);
     encoder.Unsigned(each.eligible.value);
-    encoder.Array(each.units.size());
-    for (const Unit* unit : each.units) EncodeUnit(*unit, encoder);
+    encoder.Array(each.count);
+    for (const Queued* unit = each.head; unit != nullptr; unit = unit->behind) {
+      EncodeUnit(*unit, encoder);
+    }
   }
 }
 
@@ -727,20 +807,19 @@ void Sequencer::Impl::DecodeHandedOver(cbor::Reader& reader) {
     raised.eligible = Round{reader.Unsigned()};
     const std::uint64_t units = reader.Array();
     for (std::uint64_t j = 0; j < units && reader.ok(); ++j) {
-      Queued* const unit = NewUnit();
-      DecodeUnit(reader, unit);
-      raised.units.push_back(unit);
+      Queued* const unit = DecodeQueuedUnit(reader);
       if (reader.ok() && !IsRaised(unit->kind)) {
         reader.Fail("no step raises such a unit");
       }
+      if (reader.ok()) Raise(unit, &raised);
     }
     if (!reader.ok()) return;
-    if (raised.units.empty() || raised.eligible <= previous ||
+    if (raised.count == 0 || raised.eligible <= previous ||
         raised.eligible.value - last.value > rules.pipeline_depth) {
       return reader.Fail("nothing becomes eligible in such a round");
     }
     previous = raised.eligible;
-    Raise(std::move(raised));
+    handed_over.push_back(raised);
   }
 }
 
@@ -754,17 +833,17 @@ void Sequencer::Impl::DecodeTimers(cbor::Reader& reader) {
         (!timers.empty() && order < timers.rbegin()->first)) {
       return reader.Fail("a timer is out of order, or none");
     }
-    ++timer_count;
+    ++CountOf(*unit);
     timers.emplace_hint(timers.end(), order, unit);
   }
 }
 
 void Sequencer::Impl::EncodeSubmissions(cbor::Encoder& encoder) const {
   encoder.Array(submissions.size());
-  for (const Submission& each : submissions) {
+  for (std::uint64_t i = 0; i < submissions.size(); ++i) {
     encoder.Array(2);
-    encoder.ByteString(each.id);
-    encoder.Unsigned(each.input.value);
+    encoder.ByteString(submissions.at(i).id());
+    encoder.Unsigned(submissions.at(i).input.value);
   }
 }
 
@@ -775,10 +854,11 @@ void Sequencer::Impl::DecodeSubmissions(cbor::Reader& reader) {
     const BytesView id = reader.ByteString();
     const InputId input{reader.Unsigned()};
     if (!reader.ok()) return;
-    if (id.empty() || input.value == 0 || i >= rules.dedupe_horizon) {
+    if (id.empty() || id.size() > kSubmissionIdBytesMax || input.value == 0 ||
+        i >= rules.dedupe_horizon) {
       return reader.Fail("no such submission is remembered");
     }
-    Remember(id, input);
+    submissions.Add(id, input);
   }
 }
 
@@ -812,21 +892,19 @@ void Sequencer::SetScheduling(const Scheduling& scheduling) {
     each.deficit = std::min(each.deficit, rules.entity_quantum - 1);
   }
   impl_->CountTakeable();
-  impl_->ForgetBeyondHorizon();
+  impl_->submissions.KeepLatest(rules.dedupe_horizon);
 }
 
 const Scheduling& Sequencer::scheduling() const { return impl_->scheduling; }
 
 bool Sequencer::WantsInput() const {
   return impl_->takeable < impl_->rules.round_limit &&
-         impl_->external_count < impl_->rules.backlog_limit;
+         impl_->external_count() < impl_->rules.backlog_limit;
 }
 
 std::optional<InputId> Sequencer::FindSubmission(
     std::string_view submission_id) const {
-  const auto known = impl_->submission_inputs.find(ToAbsl(submission_id));
-  if (known == impl_->submission_inputs.end()) return std::nullopt;
-  return known->second;
+  return impl_->submissions.Find(submission_id);
 }
 
 Unit* Sequencer::NewUnit() { return impl_->NewUnit(); }
@@ -834,28 +912,31 @@ void Sequencer::Recycle(Unit* unit) { impl_->Recycle(Of(unit)); }
 
 void Sequencer::Admit(Unit* unit, std::string_view submission_id,
                       EventId next) {
-  REENACT_CHECK(IsExternal(unit->kind) && IsSound(*unit) && Of(unit)->out);
+  REENACT_CHECK(MayBeAdmitted(*unit) && Of(unit)->out);
   Of(unit)->out = false;
-  SetCellHash(unit);
   if (!submission_id.empty()) {
     impl_->Remember(submission_id, unit->cause.input);
-    impl_->ForgetBeyondHorizon();
   }
-  ++impl_->external_count;
+  SetCellHash(unit);
+  ++impl_->CountOf(*unit);
   impl_->Enqueue(Of(unit), next);
 }
 
 void Sequencer::HandOver(Round round, std::vector<Unit*>* raised) {
   if (raised->empty()) return;
-  HandedOver entry;
-  entry.eligible = Round{round.value + impl_->rules.pipeline_depth};
+  const Round eligible{round.value + impl_->rules.pipeline_depth};
+  auto& handed_over = impl_->handed_over;
   // Later than that, what a round holds would depend on who was faster.
-  REENACT_CHECK(entry.eligible > impl_->last);
-  REENACT_CHECK(impl_->handed_over.empty() ||
-                impl_->handed_over.back().eligible < entry.eligible);
-  entry.units = *raised;
+  REENACT_CHECK(eligible > impl_->last);
+  REENACT_CHECK(handed_over.empty() || handed_over.back().eligible < eligible);
+  HandedOver& entry = handed_over.emplace_back();
+  entry.eligible = eligible;
+  for (Unit* unit : *raised) {
+    REENACT_CHECK(Of(unit)->out);
+    Of(unit)->out = false;
+    impl_->Raise(Of(unit), &entry);
+  }
   raised->clear();
-  impl_->Raise(std::move(entry));
 }
 
 std::optional<Round> Sequencer::NextRound(LogicalTime now) const {
@@ -892,21 +973,28 @@ void Sequencer::Compose(Round round, LogicalTime now, EventId first,
   impl_->last = round;
   impl_->first = first;
   impl_->composed = 0;
-  impl_->out = units;
   impl_->OpenHandedOver();
   impl_->EnqueueDue(now);
+  const std::uint64_t most =
+      std::min<std::uint64_t>(impl_->rules.round_limit, impl_->waiting_count());
+  if (impl_->out.size() < most) impl_->out.resize(most);
   impl_->ServeAged();
   impl_->ServeClasses();
   impl_->EndRound();
-  impl_->out = nullptr;
+  units->insert(units->end(), impl_->out.data(),
+                impl_->out.data() + impl_->composed);
 }
 
-std::size_t Sequencer::external_count() const { return impl_->external_count; }
-std::size_t Sequencer::derived_count() const { return impl_->derived_count; }
-std::size_t Sequencer::timer_count() const { return impl_->timer_count; }
-bool Sequencer::empty() const {
-  return external_count() == 0 && derived_count() == 0 && timer_count() == 0;
+std::size_t Sequencer::external_count() const {
+  return impl_->external_count();
 }
+std::size_t Sequencer::derived_count() const {
+  return impl_->CountOf(UnitKind::kDerived);
+}
+std::size_t Sequencer::timer_count() const {
+  return impl_->CountOf(UnitKind::kTimer);
+}
+bool Sequencer::empty() const { return impl_->waiting_count() == 0; }
 
 void Sequencer::Encode(Bytes* out) const {
   cbor::Encoder encoder(out);

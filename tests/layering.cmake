@@ -53,7 +53,6 @@ allow(clocks workers/window.cc "what a step costs: whether to hand it out")
 allow(unordered kernel/world.cc "submissions by input; order is not recorded")
 allow(unordered journal/memory_store.cc "cells by key; scans go by their order")
 allow(unordered journal/archive.cc "subjects by ticket, looked up only")
-allow(unordered sequencer/sequencer.cc "entities and ids, looked up only")
 allow(unordered workers/cells.h "cells by key; scans sort what they find")
 allow(unordered workers/step_run.h "indexes into vectors that have the order")
 

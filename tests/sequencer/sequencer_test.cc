@@ -4,16 +4,19 @@
 #include <array>
 #include <catch2/catch.hpp>
 #include <cstdint>
+#include <cstring>
 #include <deque>
 #include <functional>
 #include <limits>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cell_hash.h"
 #include "tests/support/status_matchers.h"
 #include "units.h"
 
@@ -438,6 +441,237 @@ TEST_CASE("submission ids are remembered up to the horizon", "[sequencer]") {
   }
 }
 
+TEST_CASE("submission ids are told apart by all of their 64 bytes",
+          "[sequencer]") {
+  World world{Scheduling{}};
+  const std::string longest(kSubmissionIdBytesMax, 'i');
+  for (std::size_t at = 0; at < longest.size(); ++at) {
+    std::string id = longest;
+    id[at] = '\0';
+    world.Admit("c", "unit", 1, id);
+  }
+  CHECK(world.sequencer.FindSubmission(longest) == std::nullopt);
+  world.Admit("c", "unit", 1, longest);
+  world.Admit("c", "unit", 1, longest.substr(1));
+  for (std::size_t at = 0; at < longest.size(); ++at) {
+    std::string id = longest;
+    id[at] = '\0';
+    CHECK(world.sequencer.FindSubmission(id) == InputId{at + 1});
+  }
+  CHECK(world.sequencer.FindSubmission(longest) == InputId{65});
+  CHECK(world.sequencer.FindSubmission(longest.substr(1)) == InputId{66});
+  CHECK(world.sequencer.FindSubmission(longest + "i") == std::nullopt);
+
+  const absl::StatusOr<Sequencer> decoded =
+      Sequencer::Decode(Scheduling{}, world.Encoded());
+  REQUIRE_OK(decoded);
+  CHECK(decoded->FindSubmission(longest) == InputId{65});
+}
+
+TEST_CASE("the horizon moves along over many times its own length",
+          "[sequencer]") {
+  Scheduling rules;
+  rules.dedupe_horizon = GENERATE(1U, 2U, 15U, 16U, 17U, 100U);
+  CAPTURE(rules.dedupe_horizon);
+  World world(rules);
+  const auto id = [](std::uint64_t input) {
+    return "submission " + std::to_string(input);
+  };
+  for (std::uint64_t input = 1; input <= 1'000; ++input) {
+    REQUIRE(world.sequencer.FindSubmission(id(input)) == std::nullopt);
+    world.Admit("c", "unit", 1, id(input));
+    world.Compose();
+    const std::uint64_t oldest =
+        input > rules.dedupe_horizon ? input - rules.dedupe_horizon + 1 : 1;
+    for (const std::uint64_t known : {oldest, (oldest + input) / 2, input}) {
+      REQUIRE(world.sequencer.FindSubmission(id(known)) == InputId{known});
+    }
+    REQUIRE(world.sequencer.FindSubmission(id(oldest - 1)) == std::nullopt);
+  }
+
+  SECTION("and may become shorter and longer again") {
+    const std::uint64_t kept = std::min<std::uint64_t>(rules.dedupe_horizon, 5);
+    rules.dedupe_horizon = 5;
+    world.sequencer.SetScheduling(rules);
+    rules.dedupe_horizon = 300;
+    world.sequencer.SetScheduling(rules);
+    for (std::uint64_t input = 1'001; input <= 1'200; ++input) {
+      world.Admit("c", "unit", 1, id(input));
+    }
+    for (std::uint64_t input = 1'001 - kept; input <= 1'200; ++input) {
+      REQUIRE(world.sequencer.FindSubmission(id(input)) == InputId{input});
+    }
+    CHECK(world.sequencer.FindSubmission(id(1'000 - kept)) == std::nullopt);
+  }
+}
+
+TEST_CASE("a horizon of nothing remembers nothing", "[sequencer]") {
+  Scheduling rules;
+  rules.dedupe_horizon = 0;
+  World world(rules);
+  world.Admit("c", "unit", 1, "id");
+  CHECK(world.sequencer.FindSubmission("id") == std::nullopt);
+}
+
+// Texts of 16 bytes that all have the same hash.
+std::string Colliding(std::uint64_t number) {
+  const std::uint64_t blinder = internal::HashBlinder();
+  std::string text(16, '\0');
+  std::memcpy(text.data(), &blinder, sizeof blinder);
+  std::memcpy(text.data() + 8, &number, sizeof number);
+  return text;
+}
+
+TEST_CASE("ids with equal hashes are different ids", "[sequencer]") {
+  Scheduling rules;
+  rules.dedupe_horizon = 20;
+  World world(rules);
+  REQUIRE(HashBytes(0, Colliding(1)) == HashBytes(0, Colliding(2)));
+  for (std::uint64_t input = 1; input <= 100; ++input) {
+    CHECK(world.sequencer.FindSubmission(Colliding(input)) == std::nullopt);
+    world.Admit("c", "unit", 1, Colliding(input));
+  }
+  for (std::uint64_t input = 1; input <= 80; ++input) {
+    CHECK(world.sequencer.FindSubmission(Colliding(input)) == std::nullopt);
+  }
+  for (std::uint64_t input = 81; input <= 100; ++input) {
+    CHECK(world.sequencer.FindSubmission(Colliding(input)) == InputId{input});
+  }
+}
+
+TEST_CASE("cells with equal hashes are different cells", "[sequencer]") {
+  Scheduling rules;
+  rules.entity_round_limit = 1;
+  World world(rules);
+  REQUIRE(CellHash(0, Colliding(1)) == CellHash(0, Colliding(2)));
+  constexpr std::uint64_t kCells = 300;
+  for (const char* name : {"first", "second"}) {
+    for (std::uint64_t i = 0; i < kCells; ++i) {
+      world.Admit(Colliding(i), name + std::to_string(i));
+    }
+  }
+  for (const char* name : {"first", "second"}) {
+    const Names round = world.Compose();
+    REQUIRE(round.size() == kCells);
+    for (std::uint64_t i = 0; i < kCells; ++i) {
+      CHECK(round[i] == name + std::to_string(i));
+    }
+  }
+  CHECK(world.sequencer.empty());
+}
+
+TEST_CASE("a recycled unit is as good as new, and keeps its memory",
+          "[sequencer]") {
+  Sequencer sequencer{Scheduling{}};
+  Unit* const unit = sequencer.NewUnit();
+  CHECK(*unit == Unit{});
+  const std::string longer(100, 'x');
+  unit->kind = UnitKind::kTimer;
+  unit->priority = 3;
+  unit->reducer = 7;
+  unit->key = longer;
+  unit->schema = longer;
+  unit->payload = longer;
+  unit->cause = Cause{InputId{1}, EventId{2}, 3};
+  unit->due = LogicalTime{4};
+  unit->cell_hash = 5;
+  sequencer.Recycle(unit);
+
+  Unit* const again = sequencer.NewUnit();
+  REQUIRE(again == unit);
+  CHECK(*again == Unit{});
+  CHECK(again->cell_hash == 0);
+  for (const std::string* text : {&again->key, &again->schema}) {
+    CHECK(text->capacity() >= longer.size());
+  }
+  again->payload.assign(1 << 20, 'x');
+  sequencer.Recycle(again);
+  CHECK(sequencer.NewUnit()->payload.capacity() < 1 << 20);
+}
+
+TEST_CASE("units that are out are different ones", "[sequencer]") {
+  Sequencer sequencer{Scheduling{}};
+  std::set<Unit*> out;
+  for (int i = 0; i < 1'000; ++i) out.insert(sequencer.NewUnit());
+  CHECK(out.size() == 1'000);
+  for (Unit* unit : out) sequencer.Recycle(unit);
+  for (int i = 0; i < 1'000; ++i) CHECK(out.erase(sequencer.NewUnit()) == 1);
+}
+
+TEST_CASE("a unit goes through the sequencer without being copied",
+          "[sequencer]") {
+  Scheduling rules;
+  rules.pipeline_depth = 1;
+  Sequencer sequencer(rules);
+  Unit* const admitted = UnitOf(sequencer, [] {
+    Unit unit;
+    unit.reducer = 4;
+    unit.key = "cell";
+    unit.cause.input = InputId{1};
+    return unit;
+  }());
+  sequencer.Admit(admitted, "", EventId{1});
+  CHECK(admitted->cell_hash == CellHash(4, "cell"));
+  std::vector<Unit*> units;
+  sequencer.Compose(Round{1}, LogicalTime{}, EventId{1}, &units);
+  CHECK(units == std::vector<Unit*>{admitted});
+  sequencer.Recycle(admitted);
+
+  Unit* const derived = UnitOf(sequencer, Derived("cell", "derived", 1));
+  Unit* const timer = UnitOf(sequencer, Timer("timer", 0, 1, 1));
+  REQUIRE(derived == admitted);
+  std::vector<Unit*> raised = {derived, timer};
+  raised.reserve(16);
+  sequencer.HandOver(Round{1}, &raised);
+  CHECK(raised.empty());
+  CHECK(raised.capacity() >= 16);
+  CHECK(derived->cell_hash == CellHash(0, "cell"));
+  sequencer.Compose(Round{2}, LogicalTime{}, EventId{2}, &units);
+  CHECK(units == std::vector<Unit*>{admitted, timer, derived});
+  sequencer.Recycle(derived);
+  sequencer.Recycle(timer);
+}
+
+TEST_CASE("a sequencer that moves takes its units along", "[sequencer]") {
+  World world{Scheduling{}};
+  world.Admit("a", "waits", 0, "id");
+  world.Admit("b", "waits, too");
+  Unit* const filled = UnitOf(world.sequencer, Derived("c", "is out", 1));
+
+  Sequencer moved = std::move(world.sequencer);
+  world.sequencer = Sequencer(Scheduling{});
+  Sequencer* const target = &world.sequencer;
+  *target = std::move(moved);
+  CHECK(filled->payload == "is out");
+  CHECK(world.Compose() == Names{"waits", "waits, too"});
+  std::vector<Unit*> raised = {filled};
+  world.sequencer.HandOver(Round{1}, &raised);
+  CHECK(world.Compose() == Names{"is out"});
+  CHECK(world.sequencer.FindSubmission("id") == InputId{1});
+}
+
+TEST_CASE("many entities come, stay for different times, and go",
+          "[sequencer]") {
+  Scheduling rules;
+  rules.backlog_limit = 1'000'000;
+  World world(rules);
+  std::map<std::string, std::uint64_t> admitted;
+  std::map<std::string, std::uint64_t> composed;
+  const auto compose = [&] {
+    for (const std::string& name : world.Compose()) {
+      const std::string cell = name.substr(0, name.find('#'));
+      REQUIRE(name == cell + "#" + std::to_string(composed[cell]++));
+    }
+  };
+  for (std::uint64_t i = 0; i < 20'000; ++i) {
+    const std::string cell = std::to_string(i * i % 7'001);
+    world.Admit(cell, cell + "#" + std::to_string(admitted[cell]++));
+    if (i % 3'000 == 2'999) compose();
+  }
+  while (!world.sequencer.empty()) compose();
+  CHECK(composed == admitted);
+}
+
 TEST_CASE("an emptied sequencer keeps no trace of how it was used",
           "[sequencer]") {
   World one{Scheduling{}};
@@ -774,6 +1008,8 @@ TEST_CASE("what no sequencer would have written is refused",
     CHECK(with(&P::ids, P::Ids({"1", "2", "3"})));
     CHECK_FALSE(with(&P::ids, P::Ids({"1", "2", "3", "4"})));
     CHECK_FALSE(with(&P::ids, P::Ids({""})));
+    CHECK(with(&P::ids, P::Ids({std::string(64, 'i')})));
+    CHECK_FALSE(with(&P::ids, P::Ids({std::string(65, 'i')})));
     CHECK_FALSE(with(&P::ids, P::Ids({"1"}, 0)));
   }
 }

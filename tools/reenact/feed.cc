@@ -11,7 +11,6 @@
 namespace reenact::tools {
 namespace {
 
-constexpr std::size_t kSubmissionIdBytesMax = 64;
 constexpr std::string_view kEventFields[] = {
     "reducer", "key", "payload", "schema", "id", "priority", "time"};
 
