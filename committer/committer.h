@@ -7,7 +7,9 @@
 #include <map>
 #include <optional>
 
+#include "reenact/committer/invariants.h"
 #include "reenact/kernel/bytes.h"
+#include "reenact/kernel/check.h"
 #include "reenact/kernel/event.h"
 #include "reenact/kernel/gate.h"
 #include "reenact/kernel/ids.h"
@@ -70,20 +72,57 @@ class Committer {
   // if that is stale, asks the gate, and appends its entries to `entries`.
   // Returns the failure it ended in, if it did.
   //
-  // REQUIRES: step.event_id() == next()
-  std::optional<FailureCode> Commit(PendingStep& step, Bytes* entries);
+  // A template, so that a final class is not called through its table: this is
+  // the one thing that happens to every ticket one after the other.
+  //
+  // REQUIRES: step.event_id() == next(); Step is a PendingStep.
+  template <typename Step>
+  std::optional<FailureCode> Commit(Step& step, Bytes* entries);
 
   // The ticket whose turn it is.
   EventId next() const { return next_; }
   const Counts& counts() const { return counts_; }
 
  private:
-  std::optional<FailureCode> Judge(PendingStep& step) const;
+  template <typename Step>
+  std::optional<FailureCode> Judge(Step& step) const;
+  void CountFailure(FailureCode code);
 
   Gate gate_;
   EventId next_;
   Counts counts_;
 };
+
+template <typename Step>
+std::optional<FailureCode> Committer::Commit(Step& step, Bytes* entries) {
+  REENACT_CHECK(step.event_id() == next_);
+  if (step.IsStale()) {
+    ++counts_.conflicts;
+    ++counts_.reruns;
+    step.RunAgain();
+    REENACT_CHECK(!step.IsStale());
+  }
+  const std::optional<FailureCode> failure = Judge(step);
+  const std::size_t before = entries->size();
+  step.AppendEntries(failure, entries);
+  if (failure) {
+    step.Discard();
+    CountFailure(*failure);
+  } else {
+    step.Publish();
+    ++counts_.committed;
+  }
+  CheckOutcome(step.event_id(), failure, BytesView(*entries).substr(before));
+  next_ = next_.Next();
+  return failure;
+}
+
+template <typename Step>
+std::optional<FailureCode> Committer::Judge(Step& step) const {
+  if (step.outcome().failure) return step.outcome().failure;
+  if (const auto refused = gate_.Check(step.outcome())) return refused;
+  return step.Settle();
+}
 
 }  // namespace reenact
 

@@ -325,6 +325,8 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   std::vector<RoundInFlight> spare_rounds_;  // for their memory
   std::deque<PendingControl> controls_;
   std::vector<std::unique_ptr<FinishedRound>> finished_;
+  // What the step that commits has settled; here for its memory.
+  std::vector<std::pair<Cell*, const Version*>> settled_;
   Round last_round_;
   LogicalTime time_;
   LogicalTime input_time_;
@@ -354,7 +356,10 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
 // A slot as the committer sees it.
 class WorldImpl::SlotStep final : public PendingStep {
  public:
-  SlotStep(WorldImpl* world, Slot* slot) : world_(world), slot_(slot) {}
+  SlotStep(WorldImpl* world, Slot* slot)
+      : world_(world), slot_(slot), settled_(world->settled_) {
+    settled_.clear();
+  }
   ~SlotStep() = default;
 
   EventId event_id() const override { return slot_->ticket.event_id; }
@@ -440,7 +445,7 @@ class WorldImpl::SlotStep final : public PendingStep {
 
   WorldImpl* const world_;
   Slot* const slot_;
-  std::vector<std::pair<Cell*, const Version*>> settled_;
+  std::vector<std::pair<Cell*, const Version*>>& settled_;
 };
 
 // --- opening -----------------------------------------------------------------
