@@ -24,6 +24,17 @@ Digest ReadDigest(cbor::Reader& reader) {
   return Digest();
 }
 
+char* Key(char* at, std::uint64_t key) {
+  return cbor::StoreHead(at, cbor::kMajorUnsigned, key);
+}
+
+char* Member(char* at, std::uint64_t key, std::uint64_t value) {
+  return cbor::StoreHead(Key(at, key), cbor::kMajorUnsigned, value);
+}
+
+// What stands before the entries has at most 15 heads.
+constexpr std::size_t kHeadMax = 15 * cbor::kHeadBytesMax + kDigestSize;
+
 BlockView ReadMap(cbor::Reader& reader) {
   BlockView block;
   reader.ExpectMap(7);
@@ -62,24 +73,24 @@ absl::Status DoesNotFollow(const BlockHeader& prev, const BlockHeader& next,
 
 Bytes EncodeBlock(const BlockHeader& header, BytesView entries, Digest* hash) {
   REENACT_CHECK(TicketsMakeSense(header));
+  char head[kHeadMax];
+  char* at = cbor::StoreHead(head, cbor::kMajorMap, 7);
+  at = Member(at, 0, header.index);
+  at = Key(at, 1);
+  at = cbor::StoreHead(at, cbor::kMajorBytes, kDigestSize);
+  at += header.prev.view().copy(at, kDigestSize);
+  at = Member(at, 2, header.round.value);
+  at = Member(at, 3, header.first.value);
+  at = Member(at, 4, header.ticket_count);
+  at = Member(at, 5, header.entry_count);
+  at = Key(at, 6);
+  at = cbor::StoreHead(at, cbor::kMajorBytes, entries.size());
+  const auto size = static_cast<std::size_t>(at - head);
+
   Bytes out;
-  out.reserve(entries.size() + 128);  // header and hash need less than 100
-  cbor::Encoder encoder(&out);
-  encoder.Map(7);
-  encoder.Unsigned(0);
-  encoder.Unsigned(header.index);
-  encoder.Unsigned(1);
-  encoder.ByteString(header.prev.view());
-  encoder.Unsigned(2);
-  encoder.Unsigned(header.round.value);
-  encoder.Unsigned(3);
-  encoder.Unsigned(header.first.value);
-  encoder.Unsigned(4);
-  encoder.Unsigned(header.ticket_count);
-  encoder.Unsigned(5);
-  encoder.Unsigned(header.entry_count);
-  encoder.Unsigned(6);
-  encoder.ByteString(entries);
+  out.reserve(size + entries.size() + kDigestSize);
+  out.append(head, size);
+  out.append(entries);
   *hash = HashOf(out);
   out.append(hash->view());
   return out;

@@ -1,5 +1,6 @@
 #include "reenact/journal/entry.h"
 
+#include <cstring>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -13,83 +14,51 @@ namespace {
 constexpr std::uint64_t kKindLast =
     static_cast<std::uint64_t>(EntryKind::kSnapshotRequested);
 
-constexpr unsigned kMajorUnsigned = 0;
-constexpr unsigned kMajorNegative = 1;
-constexpr unsigned kMajorBytes = 2;
-constexpr unsigned kMajorText = 3;
-constexpr unsigned kMajorArray = 4;
-constexpr unsigned kMajorMap = 5;
-
 // --- writing ---
 
-// Heads gathered on the stack and appended at once: entries are mostly short
-// heads, and growing a string byte by byte is what would cost.
-class Heads {
- public:
-  Heads& Add(unsigned major, std::uint64_t argument) {
-    if (argument < 24) {
-      bytes_[size_++] = static_cast<char>(major << 5 | argument);
-    } else {
-      AddLong(major, argument);
-    }
-    return *this;
-  }
-  Heads& Unsigned(std::uint64_t value) { return Add(kMajorUnsigned, value); }
-  Heads& Integer(std::int64_t value) {
-    return value >= 0 ? Unsigned(static_cast<std::uint64_t>(value))
-                      : Add(kMajorNegative, ~static_cast<std::uint64_t>(value));
-  }
-  Heads& Array(std::uint64_t size) { return Add(kMajorArray, size); }
-  Heads& Map(std::uint64_t size) { return Add(kMajorMap, size); }
-  Heads& Null() {
-    bytes_[size_++] = '\xf6';
-    return *this;
-  }
-  // A string's bytes do not fit here; the caller appends them.
-  Heads& TextHead(std::string_view text) {
-    return Add(kMajorText, text.size());
-  }
-  Heads& BytesHead(BytesView bytes) { return Add(kMajorBytes, bytes.size()); }
+char* Unsigned(char* at, std::uint64_t value) {
+  return cbor::StoreHead(at, cbor::kMajorUnsigned, value);
+}
 
-  void AppendTo(Bytes* out) const { out->append(bytes_, size_); }
+char* Integer(char* at, std::int64_t value) {
+  const auto bits = static_cast<std::uint64_t>(value);
+  return value >= 0 ? Unsigned(at, bits)
+                    : cbor::StoreHead(at, cbor::kMajorNegative, ~bits);
+}
 
- private:
-  void AddLong(unsigned major, std::uint64_t argument) {
-    const unsigned log = argument <= 0xff         ? 0
-                         : argument <= 0xffff     ? 1
-                         : argument <= 0xffffffff ? 2
-                                                  : 3;
-    bytes_[size_++] = static_cast<char>(major << 5 | (24 + log));
-    for (unsigned shift = 8U << log; shift != 0; shift -= 8) {
-      bytes_[size_++] = static_cast<char>(argument >> (shift - 8) & 0xff);
-    }
+char* Array(char* at, std::uint64_t size) {
+  return cbor::StoreHead(at, cbor::kMajorArray, size);
+}
+
+constexpr std::uint64_t kNull = 0xf6;
+
+// One byte: a key, or another number below 24.
+char* Small(char* at, std::uint64_t value) {
+  *at = static_cast<char>(value);
+  return at + 1;
+}
+
+// A head that is stored more than once.
+struct Head {
+  explicit Head(std::uint64_t value)
+      : size(static_cast<std::size_t>(Unsigned(bytes, value) - bytes)) {}
+
+  char* Store(char* at) const {
+    std::memcpy(at, bytes, sizeof bytes);
+    return at + size;
   }
 
-  char bytes_[96];  // no caller adds more than ten heads
-  std::size_t size_ = 0;
+  char bytes[cbor::kHeadBytesMax] = {};
+  std::size_t size;
 };
 
-void AppendText(std::string_view text, Bytes* out) {
-  Heads().TextHead(text).AppendTo(out);
-  out->append(text);
-}
-
-void AppendByteString(BytesView bytes, Bytes* out) {
-  Heads().BytesHead(bytes).AppendTo(out);
-  out->append(bytes);
-}
-
-// The head of an array [op, cell, ...], and the cell.
-void AppendDiffHead(Diff::Op op, std::uint64_t size, bool own,
-                    ReducerId reducer, std::string_view key, Bytes* out) {
-  Heads heads;
-  heads.Array(size).Unsigned(static_cast<std::uint64_t>(op));
-  if (own) {
-    heads.Null().AppendTo(out);
-    return;
-  }
-  heads.Array(2).Unsigned(reducer).TextHead(key).AppendTo(out);
-  out->append(key);
+// The head of an entry's map of `size` members, the first of them, which is the
+// kind, and key 1, whose value follows.
+char* EntryHead(char* at, EntryKind kind, std::uint64_t size) {
+  at = Small(at, 0xa0 | size);
+  at = Small(at, 0);
+  at = Small(at, static_cast<std::uint64_t>(kind));
+  return Small(at, 1);
 }
 
 bool HasNumber(Update::Op op) {
@@ -106,110 +75,43 @@ bool HasBounds(const AnyUpdate& update) {
          (update.low != kLowest || update.high != kHighest);
 }
 
-void AppendUpdate(const Update& update, Bytes* out) {
-  const bool bounds = HasBounds(update);
-  Heads()
-      .Array(bounds ? 5 : 3)
-      .Unsigned(static_cast<std::uint64_t>(update.op))
-      .TextHead(update.field)
-      .AppendTo(out);
-  out->append(update.field);
-  if (!HasNumber(update.op)) {
-    out->append(update.item);
-    return;
-  }
-  Heads heads;
-  heads.Integer(update.number);
-  if (bounds) heads.Integer(update.low).Integer(update.high);
-  heads.AppendTo(out);
-}
-
-void AppendDiff(const Diff& diff, Bytes* out) {
+void WriteDiff(const Diff& diff, EntryWriter& writer) {
   const bool own = !diff.cell.has_value();
   const ReducerId reducer = own ? kNoReducer : diff.cell->reducer;
   const std::string_view key =
       own ? std::string_view() : std::string_view(diff.cell->key);
   switch (diff.op) {
     case Diff::Op::kPut:
-      return EncodePut(own, reducer, key, diff.state, out);
+      return writer.Put(own, reducer, key, diff.state);
     case Diff::Op::kDelete:
-      return EncodeDelete(own, reducer, key, out);
+      return writer.Delete(own, reducer, key);
     case Diff::Op::kUpdate:
-      return EncodeUpdate(own, reducer, key, diff.update, out);
+      return writer.Update(own, reducer, key, diff.update);
   }
   REENACT_CHECK(false);
 }
 
-void AppendNames(const std::vector<std::string>& names, Bytes* out) {
-  Heads().Array(names.size()).AppendTo(out);
-  for (const std::string& name : names) AppendText(name, out);
-}
-
-// A map's head and its kind; `size` counts the kind.
-Heads EntryHead(EntryKind kind, std::uint64_t size) {
-  Heads heads;
-  heads.Map(size).Unsigned(0).Unsigned(static_cast<std::uint64_t>(kind));
-  return heads;
+// The head of a rare entry, whose rest an encoder writes.
+cbor::Encoder RareHead(EntryKind kind, std::uint64_t size, Bytes* out) {
+  cbor::Encoder encoder(out);
+  encoder.Map(size);
+  encoder.Unsigned(0);
+  encoder.Unsigned(static_cast<std::uint64_t>(kind));
+  encoder.Unsigned(1);
+  return encoder;
 }
 
 void Append(const entry::Genesis& genesis, Bytes* out) {
-  EntryHead(EntryKind::kGenesis, 2).Unsigned(1).AppendTo(out);
-  cbor::Encoder encoder(out);
+  cbor::Encoder encoder = RareHead(EntryKind::kGenesis, 2, out);
   EncodeConfig(genesis.config, encoder);
 }
 
 void Append(const entry::RoundOpened& round, Bytes* out) {
-  EntryHead(EntryKind::kRoundOpened, 5)
-      .Unsigned(1)
-      .Unsigned(round.round.value)
-      .Unsigned(2)
-      .Integer(round.time.value)
-      .Unsigned(3)
-      .Unsigned(round.first.value)
-      .Unsigned(4)
-      .Unsigned(round.count)
-      .AppendTo(out);
-}
-
-// `event` holds key, schema and payload; `input` what the outside said of it.
-template <typename EventPart, typename InputPart>
-void AppendInput(InputId id, ReducerId reducer, const EventPart& event,
-                 const InputPart& input, Bytes* out) {
-  const std::uint64_t size = 5U + (event.schema.empty() ? 0U : 1U) +
-                             (input.submission_id.empty() ? 0U : 1U) +
-                             (input.priority == kPriorityDefault ? 0U : 1U) +
-                             (input.time.value == 0 ? 0U : 1U) +
-                             (input.position == 0 ? 0U : 1U);
-  EntryHead(EntryKind::kInputAdmitted, size)
-      .Unsigned(1)
-      .Unsigned(id.value)
-      .Unsigned(2)
-      .Unsigned(reducer)
-      .Unsigned(3)
-      .TextHead(event.key)
-      .AppendTo(out);
-  out->append(event.key);
-  if (!event.schema.empty()) {
-    Heads().Unsigned(4).AppendTo(out);
-    AppendText(event.schema, out);
-  }
-  Heads().Unsigned(5).AppendTo(out);
-  out->append(event.payload);
-  if (!input.submission_id.empty()) {
-    Heads().Unsigned(6).AppendTo(out);
-    AppendByteString(input.submission_id, out);
-  }
-  Heads tail;
-  if (input.priority != kPriorityDefault) {
-    tail.Unsigned(7).Unsigned(input.priority);
-  }
-  if (input.time.value != 0) tail.Unsigned(8).Integer(input.time.value);
-  if (input.position != 0) tail.Unsigned(9).Unsigned(input.position);
-  tail.AppendTo(out);
+  EntryWriter(out).RoundOpened(round);
 }
 
 void Append(const entry::InputAdmitted& input, Bytes* out) {
-  AppendInput(input.input, input.reducer, input, input, out);
+  EntryWriter(out).InputAdmitted(input);
 }
 
 void Append(const entry::StepScheduled& step, Bytes* out) {
@@ -222,14 +124,15 @@ void Append(const entry::StepScheduled& step, Bytes* out) {
 }
 
 void Append(const entry::StepCommitted& step, Bytes* out) {
-  EncodeStepCommittedHead(step.event_id, step.lane_id, step.diffs.size(),
-                          step.events.size(), step.effects.size(), out);
-  BeginGroup(StepGroup::kDiffs, step.diffs.size(), out);
-  for (const Diff& diff : step.diffs) AppendDiff(diff, out);
-  BeginGroup(StepGroup::kEvents, step.events.size(), out);
-  for (const RaisedEvent& event : step.events) EncodeRaised(event, out);
-  BeginGroup(StepGroup::kEffects, step.effects.size(), out);
-  for (const EffectIntent& effect : step.effects) EncodeEffect(effect, out);
+  EntryWriter writer(out);
+  writer.StepCommittedHead(step.event_id, step.lane_id, step.diffs.size(),
+                           step.events.size(), step.effects.size());
+  writer.BeginGroup(StepGroup::kDiffs, step.diffs.size());
+  for (const Diff& diff : step.diffs) WriteDiff(diff, writer);
+  writer.BeginGroup(StepGroup::kEvents, step.events.size());
+  for (const RaisedEvent& event : step.events) writer.Raised(event);
+  writer.BeginGroup(StepGroup::kEffects, step.effects.size());
+  for (const EffectIntent& effect : step.effects) writer.Effect(effect);
 }
 
 void Append(const entry::StepFailed& step, Bytes* out) {
@@ -237,48 +140,41 @@ void Append(const entry::StepFailed& step, Bytes* out) {
 }
 
 void Append(const entry::SnapshotTaken& snapshot, Bytes* out) {
-  EntryHead(EntryKind::kSnapshotTaken, 3)
-      .Unsigned(1)
-      .Unsigned(snapshot.round.value)
-      .Unsigned(2)
-      .Unsigned(snapshot.event_id.value)
-      .AppendTo(out);
+  cbor::Encoder encoder = RareHead(EntryKind::kSnapshotTaken, 3, out);
+  encoder.Unsigned(snapshot.round.value);
+  encoder.Unsigned(2);
+  encoder.Unsigned(snapshot.event_id.value);
 }
 
 void Append(const entry::ModuleChanged& change, Bytes* out) {
-  EntryHead(EntryKind::kModuleChanged, 4)
-      .Unsigned(1)
-      .Unsigned(change.input.value)
-      .Unsigned(2)
-      .AppendTo(out);
-  cbor::Encoder encoder(out);
+  cbor::Encoder encoder = RareHead(EntryKind::kModuleChanged, 4, out);
+  encoder.Unsigned(change.input.value);
+  encoder.Unsigned(2);
   EncodeModules(change.modules, encoder);
-  Heads().Unsigned(3).AppendTo(out);
-  AppendNames(change.reducers, out);
+  encoder.Unsigned(3);
+  encoder.Array(change.reducers.size());
+  for (const std::string& name : change.reducers) encoder.Text(name);
 }
 
 void Append(const entry::ConfigChanged& change, Bytes* out) {
-  EntryHead(EntryKind::kConfigChanged, change.snapshot_every == 0 ? 3 : 4)
-      .Unsigned(1)
-      .Unsigned(change.input.value)
-      .Unsigned(2)
-      .AppendTo(out);
-  cbor::Encoder encoder(out);
+  cbor::Encoder encoder = RareHead(EntryKind::kConfigChanged,
+                                   change.snapshot_every == 0 ? 3 : 4, out);
+  encoder.Unsigned(change.input.value);
+  encoder.Unsigned(2);
   EncodeScheduling(change.scheduling, encoder);
   if (change.snapshot_every == 0) return;
-  Heads().Unsigned(3).Unsigned(change.snapshot_every).AppendTo(out);
+  encoder.Unsigned(3);
+  encoder.Unsigned(change.snapshot_every);
 }
 
 void Append(const entry::SnapshotRequested& request, Bytes* out) {
-  EntryHead(EntryKind::kSnapshotRequested, 2)
-      .Unsigned(1)
-      .Unsigned(request.input.value)
-      .AppendTo(out);
+  cbor::Encoder encoder = RareHead(EntryKind::kSnapshotRequested, 2, out);
+  encoder.Unsigned(request.input.value);
 }
 
 // --- reading ---
 
-void FailIf(cbor::Reader& reader, bool wrong, std::string_view what) {
+inline void FailIf(cbor::Reader& reader, bool wrong, std::string_view what) {
   if (wrong && reader.ok()) reader.Fail(what);
 }
 
@@ -554,20 +450,18 @@ absl::StatusOr<entry::Genesis> ReadGenesis(cbor::Reader& reader,
   return entry::Genesis{std::move(config)};
 }
 
-// The map's head, key 0 and the kind, with the map's size in `size`.
-absl::StatusOr<EntryKind> ReadKind(cbor::Reader& reader, std::uint64_t* size) {
+// The map's head, key 0 and the kind: its number, with the map's size in
+// `size`. Whether this version knows the number is the caller's to ask.
+std::uint64_t ReadKind(cbor::Reader& reader, std::uint64_t* size) {
   *size = reader.Map();
   FailIf(reader, *size == 0, "an entry without a kind");
   reader.ExpectKey(0);
-  const std::uint64_t kind = reader.Unsigned();
-  REENACT_RETURN_IF_ERROR(reader.status());
-  if (kind > kKindLast) {
-    const std::string what =
-        "entry kind " + std::to_string(kind) + " is not known to this version";
-    reader.Fail(what);
-    return absl::UnimplementedError(ToAbsl(what));
-  }
-  return static_cast<EntryKind>(kind);
+  return reader.Unsigned();
+}
+
+absl::Status UnknownKind(std::uint64_t kind) {
+  return absl::UnimplementedError("entry kind " + std::to_string(kind) +
+                                  " is not known to this version");
 }
 
 }  // namespace
@@ -585,141 +479,275 @@ EntryKind KindOf(const Entry& entry) {
   return static_cast<EntryKind>(entry.index());
 }
 
+// --- EntryWriter -----------------------------------------------------------
+
+inline char* EntryWriter::Copy(char* at, BytesView bytes) {
+  const std::size_t size = bytes.size();
+  if (size > 16 || at + size > buffer_ + kBuffer) return CopyLong(at, bytes);
+  // Two copies that overlap, since a call of memcpy() costs more than most
+  // keys and states are long.
+  const char* const from = bytes.data();
+  if (size >= 8) {
+    std::memcpy(at, from, 8);
+    std::memcpy(at + size - 8, from + size - 8, 8);
+  } else if (size >= 4) {
+    std::memcpy(at, from, 4);
+    std::memcpy(at + size - 4, from + size - 4, 4);
+  } else if (size > 0) {
+    at[0] = from[0];
+    at[size / 2] = from[size / 2];
+    at[size - 1] = from[size - 1];
+  }
+  return at + size;
+}
+
+char* EntryWriter::CopyLong(char* at, BytesView bytes) {
+  const char* const limit = buffer_ + kBuffer;
+  if (at < limit && bytes.size() <= static_cast<std::size_t>(limit - at)) {
+    return at + bytes.copy(at, bytes.size());
+  }
+  next_ = at;
+  Flush();
+  out_->append(bytes);
+  return next_;
+}
+
+inline char* EntryWriter::Text(char* at, std::string_view text) {
+  return Copy(cbor::StoreHead(at, cbor::kMajorText, text.size()), text);
+}
+
+void EntryWriter::RoundOpened(const entry::RoundOpened& round) {
+  char* at = EntryHead(Room(), EntryKind::kRoundOpened, 5);
+  at = Unsigned(at, round.round.value);
+  at = Integer(Small(at, 2), round.time.value);
+  at = Unsigned(Small(at, 3), round.first.value);
+  next_ = Unsigned(Small(at, 4), round.count);
+}
+
+// `event` holds key, schema and payload; `input` what the outside said of it.
+template <typename EventPart, typename InputPart>
+void EntryWriter::Admitted(InputId id, ReducerId reducer,
+                           const EventPart& event, const InputPart& input) {
+  char* const head = Room();
+  const std::uint64_t size = 5U + (event.schema.empty() ? 0U : 1U) +
+                             (input.submission_id.empty() ? 0U : 1U) +
+                             (input.priority == kPriorityDefault ? 0U : 1U) +
+                             (input.time.value == 0 ? 0U : 1U) +
+                             (input.position == 0 ? 0U : 1U);
+  char* at = EntryHead(head, EntryKind::kInputAdmitted, size);
+  at = Unsigned(at, id.value);
+  at = Unsigned(Small(at, 2), reducer);
+  at = Text(Small(at, 3), event.key);
+  if (!event.schema.empty()) at = Text(Small(at, 4), event.schema);
+  at = Copy(Small(at, 5), event.payload);
+  if (!input.submission_id.empty()) {
+    at = cbor::StoreHead(Small(at, 6), cbor::kMajorBytes,
+                         input.submission_id.size());
+    at = Copy(at, input.submission_id);
+  }
+  if (input.priority != kPriorityDefault) {
+    at = Unsigned(Small(at, 7), input.priority);
+  }
+  if (input.time.value != 0) at = Integer(Small(at, 8), input.time.value);
+  if (input.position != 0) at = Unsigned(Small(at, 9), input.position);
+  next_ = at;
+}
+
+void EntryWriter::InputAdmitted(InputId id, ReducerId reducer,
+                                const Input& input) {
+  Admitted(id, reducer, input.event, input);
+}
+
+void EntryWriter::InputAdmitted(const entry::InputAdmitted& input) {
+  Admitted(input.input, input.reducer, input, input);
+}
+
+inline char* EntryWriter::Scheduled(char* at, LaneId lane_id, UnitKind kind,
+                                    ReducerId reducer, std::string_view key,
+                                    const Cause& cause) {
+  at = Unsigned(Small(at, 2), lane_id.value);
+  at = Small(Small(at, 3), static_cast<std::uint64_t>(kind));
+  at = Small(at, 4);
+  if (reducer == kNoReducer) {
+    at = Small(at, kNull);
+  } else {
+    at = Text(Unsigned(Array(at, 2), reducer), key);
+  }
+  at = Small(at, 5);
+  if (cause.is_input()) return Unsigned(at, cause.input.value);
+  return Unsigned(Unsigned(Array(at, 2), cause.parent.value), cause.index);
+}
+
+void EntryWriter::StepScheduled(EventId event_id, LaneId lane_id, UnitKind kind,
+                                ReducerId reducer, std::string_view key,
+                                const Cause& cause) {
+  char* const at = EntryHead(Room(), EntryKind::kStepScheduled, 6);
+  next_ = Scheduled(Unsigned(at, event_id.value), lane_id, kind, reducer, key,
+                    cause);
+}
+
+void EntryWriter::StepWithOnePut(EventId event_id, LaneId lane_id,
+                                 UnitKind kind, ReducerId reducer,
+                                 std::string_view key, const Cause& cause,
+                                 BytesView state) {
+  const Head id(event_id.value);
+  char* at = EntryHead(Room(), EntryKind::kStepScheduled, 6);
+  at = Scheduled(id.Store(at), lane_id, kind, reducer, key, cause);
+  next_ = at;
+  at = EntryHead(Room(), EntryKind::kStepCommitted, 4);
+  at = Unsigned(Small(id.Store(at), 2), lane_id.value);
+  at = Small(at, static_cast<std::uint64_t>(StepGroup::kDiffs));
+  at = Array(Array(at, 1), 3);
+  at = Small(at, static_cast<std::uint64_t>(Diff::Op::kPut));
+  next_ = Copy(Small(at, kNull), state);
+}
+
+void EntryWriter::StepFailed(EventId event_id, LaneId lane_id,
+                             FailureCode code) {
+  char* at = EntryHead(Room(), EntryKind::kStepFailed, 4);
+  at = Unsigned(at, event_id.value);
+  at = Unsigned(Small(at, 2), lane_id.value);
+  next_ = Unsigned(Small(at, 3), static_cast<std::uint64_t>(code));
+}
+
+void EntryWriter::StepCommittedHead(EventId event_id, LaneId lane_id,
+                                    std::size_t diff_count,
+                                    std::size_t event_count,
+                                    std::size_t effect_count) {
+  const std::uint64_t size = 3U + (diff_count == 0 ? 0U : 1U) +
+                             (event_count == 0 ? 0U : 1U) +
+                             (effect_count == 0 ? 0U : 1U);
+  char* at = EntryHead(Room(), EntryKind::kStepCommitted, size);
+  at = Unsigned(at, event_id.value);
+  next_ = Unsigned(Small(at, 2), lane_id.value);
+}
+
+void EntryWriter::BeginGroup(StepGroup group, std::size_t count) {
+  if (count == 0) return;
+  next_ = Array(Small(Room(), static_cast<std::uint64_t>(group)), count);
+}
+
+// The head of an array [op, cell, ...], and the cell.
+inline char* EntryWriter::DiffHead(Diff::Op op, std::uint64_t size, bool own,
+                                   ReducerId reducer, std::string_view key) {
+  char* const at = Small(Array(Room(), size), static_cast<std::uint64_t>(op));
+  if (own) return Small(at, kNull);
+  return Text(Unsigned(Array(at, 2), reducer), key);
+}
+
+void EntryWriter::Put(bool own, ReducerId reducer, std::string_view key,
+                      BytesView state) {
+  next_ = Copy(DiffHead(Diff::Op::kPut, 3, own, reducer, key), state);
+}
+
+void EntryWriter::Delete(bool own, ReducerId reducer, std::string_view key) {
+  next_ = DiffHead(Diff::Op::kDelete, 2, own, reducer, key);
+}
+
+void EntryWriter::Update(bool own, ReducerId reducer, std::string_view key,
+                         const reenact::Update& update) {
+  const bool bounds = HasBounds(update);
+  char* at = DiffHead(Diff::Op::kUpdate, 3, own, reducer, key);
+  at = Small(Array(at, bounds ? 5 : 3), static_cast<std::uint64_t>(update.op));
+  at = Text(at, update.field);
+  if (!HasNumber(update.op)) {
+    next_ = Copy(at, update.item);
+    return;
+  }
+  at = Integer(at, update.number);
+  if (bounds) at = Integer(Integer(at, update.low), update.high);
+  next_ = at;
+}
+
+void EntryWriter::Raised(const RaisedEvent& event) {
+  char* at = Unsigned(Array(Room(), event.due ? 5 : 4), event.reducer);
+  at = Text(at, event.key);
+  at = Text(at, event.schema);
+  at = Copy(at, event.payload);
+  next_ = event.due ? Integer(at, event.due->value) : at;
+}
+
+void EntryWriter::Effect(const EffectIntent& effect) {
+  char* at = Text(Array(Room(), 4), effect.kind);
+  at = Text(at, effect.capability);
+  at = Copy(at, effect.params);
+  at = cbor::StoreHead(at, cbor::kMajorBytes, effect.idempotency.size());
+  next_ = Copy(at, effect.idempotency);
+}
+
+// --- one at a time ---------------------------------------------------------
+
 void EncodeEntry(const Entry& entry, Bytes* out) {
   std::visit([out](const auto& alternative) { Append(alternative, out); },
              entry);
 }
 
 void EncodeRoundOpened(const entry::RoundOpened& round, Bytes* out) {
-  Append(round, out);
+  EntryWriter(out).RoundOpened(round);
 }
 
 void EncodeInputAdmitted(InputId id, ReducerId reducer, const Input& input,
                          Bytes* out) {
-  AppendInput(id, reducer, input.event, input, out);
+  EntryWriter(out).InputAdmitted(id, reducer, input);
 }
 
 void EncodeStepScheduled(EventId event_id, LaneId lane_id, UnitKind kind,
                          ReducerId reducer, std::string_view key,
                          const Cause& cause, Bytes* out) {
-  Heads heads = EntryHead(EntryKind::kStepScheduled, 6);
-  heads.Unsigned(1)
-      .Unsigned(event_id.value)
-      .Unsigned(2)
-      .Unsigned(lane_id.value);
-  heads.Unsigned(3).Unsigned(static_cast<std::uint64_t>(kind)).Unsigned(4);
-  if (reducer == kNoReducer) {
-    heads.Null().AppendTo(out);
-  } else {
-    heads.Array(2).Unsigned(reducer).TextHead(key).AppendTo(out);
-    out->append(key);
-  }
-  Heads tail;
-  tail.Unsigned(5);
-  if (cause.is_input()) {
-    tail.Unsigned(cause.input.value);
-  } else {
-    tail.Array(2).Unsigned(cause.parent.value).Unsigned(cause.index);
-  }
-  tail.AppendTo(out);
+  EntryWriter(out).StepScheduled(event_id, lane_id, kind, reducer, key, cause);
 }
 
 void EncodeStepFailed(EventId event_id, LaneId lane_id, FailureCode code,
                       Bytes* out) {
-  EntryHead(EntryKind::kStepFailed, 4)
-      .Unsigned(1)
-      .Unsigned(event_id.value)
-      .Unsigned(2)
-      .Unsigned(lane_id.value)
-      .Unsigned(3)
-      .Unsigned(static_cast<std::uint64_t>(code))
-      .AppendTo(out);
+  EntryWriter(out).StepFailed(event_id, lane_id, code);
 }
 
 void EncodeStepCommittedHead(EventId event_id, LaneId lane_id,
                              std::size_t diff_count, std::size_t event_count,
                              std::size_t effect_count, Bytes* out) {
-  const std::uint64_t size = 3U + (diff_count == 0 ? 0U : 1U) +
-                             (event_count == 0 ? 0U : 1U) +
-                             (effect_count == 0 ? 0U : 1U);
-  EntryHead(EntryKind::kStepCommitted, size)
-      .Unsigned(1)
-      .Unsigned(event_id.value)
-      .Unsigned(2)
-      .Unsigned(lane_id.value)
-      .AppendTo(out);
+  EntryWriter(out).StepCommittedHead(event_id, lane_id, diff_count, event_count,
+                                     effect_count);
 }
 
 void BeginGroup(StepGroup group, std::size_t count, Bytes* out) {
-  if (count == 0) return;
-  Heads()
-      .Unsigned(static_cast<std::uint64_t>(group))
-      .Array(count)
-      .AppendTo(out);
+  EntryWriter(out).BeginGroup(group, count);
 }
 
 void EncodePut(bool own, ReducerId reducer, std::string_view key,
                BytesView state, Bytes* out) {
-  AppendDiffHead(Diff::Op::kPut, 3, own, reducer, key, out);
-  out->append(state);
+  EntryWriter(out).Put(own, reducer, key, state);
 }
 
 void EncodeDelete(bool own, ReducerId reducer, std::string_view key,
                   Bytes* out) {
-  AppendDiffHead(Diff::Op::kDelete, 2, own, reducer, key, out);
+  EntryWriter(out).Delete(own, reducer, key);
 }
 
 void EncodeUpdate(bool own, ReducerId reducer, std::string_view key,
                   const Update& update, Bytes* out) {
-  AppendDiffHead(Diff::Op::kUpdate, 3, own, reducer, key, out);
-  AppendUpdate(update, out);
+  EntryWriter(out).Update(own, reducer, key, update);
 }
 
 void EncodeRaised(const RaisedEvent& event, Bytes* out) {
-  Heads()
-      .Array(event.due ? 5 : 4)
-      .Unsigned(event.reducer)
-      .TextHead(event.key)
-      .AppendTo(out);
-  out->append(event.key);
-  AppendText(event.schema, out);
-  out->append(event.payload);
-  if (event.due) Heads().Integer(event.due->value).AppendTo(out);
+  EntryWriter(out).Raised(event);
 }
 
 void EncodeEffect(const EffectIntent& effect, Bytes* out) {
-  Heads().Array(4).TextHead(effect.kind).AppendTo(out);
-  out->append(effect.kind);
-  AppendText(effect.capability, out);
-  out->append(effect.params);
-  AppendByteString(effect.idempotency, out);
+  EntryWriter(out).Effect(effect);
 }
 
 // --- EntryFields -----------------------------------------------------------
 
-bool EntryFields::Has(std::uint64_t key) {
-  if (!peeked_ && left_ != 0) {
-    next_ = reader_->Unsigned();
-    peeked_ = true;
-    --left_;
-  }
-  if (!peeked_ || next_ != key || !reader_->ok()) return false;
-  peeked_ = false;
-  return true;
-}
-
-void EntryFields::Need(std::uint64_t key) {
-  if (Has(key) || !reader_->ok()) return;
+void EntryFields::Miss(std::uint64_t key) {
+  if (left_ != 0) reader_->Unsigned();  // something that is no key comes first
+  if (!reader_->ok()) return;
   reader_->Fail("key " + std::to_string(key) + " is missing");
 }
 
-void EntryFields::End() {
-  if (!peeked_ && left_ != 0) {
-    next_ = reader_->Unsigned();
-    peeked_ = true;
-  }
-  if (!peeked_ || !reader_->ok()) return;
-  reader_->Fail("key " + std::to_string(next_) + " is not expected here");
+void EntryFields::Exceed() {
+  const std::uint64_t key = reader_->Unsigned();
+  if (!reader_->ok()) return;
+  reader_->Fail("key " + std::to_string(key) + " is not expected here");
 }
 
 // --- EntryReader -----------------------------------------------------------
@@ -729,12 +757,14 @@ std::optional<EntryKind> EntryReader::Next() {
   if (!failure_.ok() || reader_->AtEnd()) return std::nullopt;
   begin_ = reader_->offset();
   std::uint64_t size = 0;
-  const absl::StatusOr<EntryKind> kind = ReadKind(*reader_, &size);
-  if (!kind.ok()) {
-    if (absl::IsUnimplemented(kind.status())) failure_ = kind.status();
+  const std::uint64_t kind = ReadKind(*reader_, &size);
+  if (!reader_->ok()) return std::nullopt;
+  if (kind > kKindLast) {
+    failure_ = UnknownKind(kind);
+    reader_->Fail(ToStd(failure_.message()));
     return std::nullopt;
   }
-  kind_ = *kind;
+  kind_ = static_cast<EntryKind>(kind);
   inside_ = true;
   state_ = State::kAnnounced;
   fields_.Begin(reader_, size - 1);
@@ -951,7 +981,10 @@ absl::StatusOr<Entry> DecodeEntry(BytesView bytes) {
 absl::StatusOr<EntryKind> PeekEntryKind(BytesView bytes) {
   cbor::Reader reader(bytes);
   std::uint64_t size = 0;
-  return ReadKind(reader, &size);
+  const std::uint64_t kind = ReadKind(reader, &size);
+  REENACT_RETURN_IF_ERROR(reader.status());
+  if (kind > kKindLast) return UnknownKind(kind);
+  return static_cast<EntryKind>(kind);
 }
 
 // --- views -----------------------------------------------------------------

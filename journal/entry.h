@@ -133,8 +133,84 @@ EntryKind KindOf(const Entry& entry);
 // Appends the entry's canonical bytes to `out`.
 void EncodeEntry(const Entry& entry, Bytes* out);
 
-// The parts that workers and the committer write one by one, for speed; each is
-// what EncodeEntry() gives for the same entry.
+// As many diffs, events and effects as the head of a StepCommitted says follow
+// it, in that order: each non-empty group starts with BeginGroup().
+enum class StepGroup : std::uint8_t { kDiffs = 3, kEvents = 4, kEffects = 5 };
+
+// Writes what workers and the committer write one by one, for speed; each entry
+// is what EncodeEntry() gives for it. Bytes are gathered here and appended to
+// `out` when there are many, by Flush() and at the end.
+//
+// Thread safety: none.
+class EntryWriter {
+ public:
+  // `out` outlives the writer, and is left alone until the writer is flushed.
+  explicit EntryWriter(Bytes* out) : out_(out) {}
+  ~EntryWriter() { Flush(); }
+  EntryWriter(const EntryWriter&) = delete;
+  EntryWriter& operator=(const EntryWriter&) = delete;
+
+  void RoundOpened(const entry::RoundOpened& round);
+  void InputAdmitted(InputId id, ReducerId reducer, const Input& input);
+  void InputAdmitted(const entry::InputAdmitted& input);
+  void StepScheduled(EventId event_id, LaneId lane_id, UnitKind kind,
+                     ReducerId reducer, std::string_view key,
+                     const Cause& cause);
+  // What most steps come to, at once: StepScheduled, and StepCommitted with the
+  // step's own cell put to `state`.
+  void StepWithOnePut(EventId event_id, LaneId lane_id, UnitKind kind,
+                      ReducerId reducer, std::string_view key,
+                      const Cause& cause, BytesView state);
+  void StepFailed(EventId event_id, LaneId lane_id, FailureCode code);
+  void StepCommittedHead(EventId event_id, LaneId lane_id,
+                         std::size_t diff_count, std::size_t event_count,
+                         std::size_t effect_count);
+  void BeginGroup(StepGroup group, std::size_t count);
+  // `own`: the cell is the step's own, `reducer` and `key` are not looked at.
+  void Put(bool own, ReducerId reducer, std::string_view key, BytesView state);
+  void Delete(bool own, ReducerId reducer, std::string_view key);
+  void Update(bool own, ReducerId reducer, std::string_view key,
+              const reenact::Update& update);
+  void Raised(const RaisedEvent& event);
+  void Effect(const EffectIntent& effect);
+
+  void Flush() {
+    if (next_ == buffer_) return;
+    out_->append(buffer_, static_cast<std::size_t>(next_ - buffer_));
+    next_ = buffer_;
+  }
+
+ private:
+  // What is written between two calls of Room() or Copy() fits into this.
+  static constexpr std::size_t kMargin = 96;
+  static constexpr std::size_t kBuffer = 416;
+
+  template <typename EventPart, typename InputPart>
+  void Admitted(InputId id, ReducerId reducer, const EventPart& event,
+                const InputPart& input);
+
+  // Where the next bytes go; there is room for kMargin.
+  char* Room() {
+    if (next_ > buffer_ + kBuffer) Flush();
+    return next_;
+  }
+  // Copies `bytes` to `at` and returns the place behind; there is room for
+  // kMargin.
+  char* Copy(char* at, BytesView bytes);
+  char* CopyLong(char* at, BytesView bytes);
+  char* Text(char* at, std::string_view text);
+  // What follows the event id in a StepScheduled.
+  char* Scheduled(char* at, LaneId lane_id, UnitKind kind, ReducerId reducer,
+                  std::string_view key, const Cause& cause);
+  char* DiffHead(Diff::Op op, std::uint64_t size, bool own, ReducerId reducer,
+                 std::string_view key);
+
+  Bytes* const out_;
+  char* next_ = buffer_;
+  char buffer_[kBuffer + kMargin];
+};
+
+// The same, one at a time.
 void EncodeRoundOpened(const entry::RoundOpened& round, Bytes* out);
 void EncodeInputAdmitted(InputId id, ReducerId reducer, const Input& input,
                          Bytes* out);
@@ -143,14 +219,10 @@ void EncodeStepScheduled(EventId event_id, LaneId lane_id, UnitKind kind,
                          const Cause& cause, Bytes* out);
 void EncodeStepFailed(EventId event_id, LaneId lane_id, FailureCode code,
                       Bytes* out);
-// The head of a StepCommitted. As many diffs, events and effects as it says
-// follow, in that order: each non-empty group starts with BeginGroup().
 void EncodeStepCommittedHead(EventId event_id, LaneId lane_id,
                              std::size_t diff_count, std::size_t event_count,
                              std::size_t effect_count, Bytes* out);
-enum class StepGroup : std::uint8_t { kDiffs = 3, kEvents = 4, kEffects = 5 };
 void BeginGroup(StepGroup group, std::size_t count, Bytes* out);
-// `own`: the cell is the step's own, `reducer` and `key` are not looked at.
 void EncodePut(bool own, ReducerId reducer, std::string_view key,
                BytesView state, Bytes* out);
 void EncodeDelete(bool own, ReducerId reducer, std::string_view key,
@@ -250,19 +322,28 @@ class EntryFields {
   void Begin(cbor::Reader* reader, std::uint64_t left) {
     reader_ = reader;
     left_ = left;
-    peeked_ = false;
   }
-  // Whether `key` comes next; then its value is what the reader reads next.
-  bool Has(std::uint64_t key);
-  void Need(std::uint64_t key);
+  // Whether `key`, below 24, comes next; then its value is what the reader
+  // reads next.
+  bool Has(std::uint64_t key) {
+    if (left_ == 0 || !reader_->Take(key)) return false;
+    --left_;
+    return true;
+  }
+  void Need(std::uint64_t key) {
+    if (!Has(key)) Miss(key);
+  }
   // Fails unless everything has been asked for.
-  void End();
+  void End() {
+    if (left_ != 0) Exceed();
+  }
 
  private:
+  void Miss(std::uint64_t key);
+  void Exceed();
+
   cbor::Reader* reader_ = nullptr;
   std::uint64_t left_ = 0;
-  std::uint64_t next_ = 0;
-  bool peeked_ = false;
 };
 
 // Reads the entries of a CBOR sequence in views, and allocates nothing for

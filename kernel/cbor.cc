@@ -9,17 +9,6 @@
 namespace reenact::cbor {
 namespace {
 
-enum Major : unsigned {
-  kMajorUnsigned = 0,
-  kMajorNegative = 1,
-  kMajorBytes = 2,
-  kMajorText = 3,
-  kMajorArray = 4,
-  kMajorMap = 5,
-  kMajorTag = 6,
-  kMajorSimple = 7,
-};
-
 constexpr unsigned kInfoFalse = 20;
 constexpr unsigned kInfoTrue = 21;
 constexpr unsigned kInfoNull = 22;
@@ -208,6 +197,45 @@ Error ReadLongArgument(BytesView rest, Token& token) {
   return shorter ? "a head that is not in shortest form" : nullptr;
 }
 
+template <typename Word>
+Word LoadBigEndian(const char* at) {
+  Word word = 0;
+  std::memcpy(&word, at, sizeof word);
+  if constexpr (std::endian::native == std::endian::big) return word;
+  if constexpr (sizeof word == 2) return __builtin_bswap16(word);
+  if constexpr (sizeof word == 4) return __builtin_bswap32(word);
+  if constexpr (sizeof word == 8) return __builtin_bswap64(word);
+  return word;
+}
+
+// The size of the integer at the start of `rest` and its argument, if it is of
+// this major type, canonical and longer than a byte; else 0, and ReadToken()
+// says why.
+template <typename Word>
+inline std::size_t LongInteger(BytesView rest, std::uint64_t least,
+                               std::uint64_t* argument) {
+  if (rest.size() <= sizeof(Word)) return 0;
+  *argument = LoadBigEndian<Word>(rest.data() + 1);
+  return *argument < least ? 0 : 1 + sizeof(Word);
+}
+inline std::size_t LongInteger(BytesView rest, unsigned major,
+                               std::uint64_t* argument) {
+  if (rest.empty()) return 0;
+  // `least` is what half the size could not hold.
+  switch (static_cast<unsigned char>(rest[0]) ^ major << 5) {
+    case 24:
+      return LongInteger<std::uint8_t>(rest, std::uint64_t{24}, argument);
+    case 25:
+      return LongInteger<std::uint16_t>(rest, std::uint64_t{1} << 8, argument);
+    case 26:
+      return LongInteger<std::uint32_t>(rest, std::uint64_t{1} << 16, argument);
+    case 27:
+      return LongInteger<std::uint64_t>(rest, std::uint64_t{1} << 32, argument);
+    default:
+      return 0;
+  }
+}
+
 Error ReadToken(BytesView rest, Token& token) {
   if (rest.empty()) return "no item";
   const auto first = static_cast<unsigned char>(rest[0]);
@@ -300,6 +328,12 @@ struct NoVisitor {
   void Next(bool) {}
   void Close(bool) {}
 };
+
+// The walk's stack is large: those who need none stay clear of it.
+[[gnu::noinline]] WalkResult PassOver(BytesView bytes) {
+  NoVisitor visitor;
+  return Walk(bytes, 0, visitor);
+}
 
 void AppendHex(BytesView bytes, std::string& out) {
   constexpr char kDigits[] = "0123456789abcdef";
@@ -435,41 +469,23 @@ std::string AtByte(std::string_view what, std::size_t offset) {
 
 // --- Encoder ---------------------------------------------------------------
 
-void Encoder::Head(unsigned major, std::uint64_t argument) {
-  const unsigned first = major << 5;
-  if (argument < 24) {
-    out_->push_back(static_cast<char>(first | argument));
+void Encoder::String(unsigned major, BytesView bytes) {
+  // Short ones are appended at once with their head.
+  char item[kHeadBytesMax + 24];
+  char* const begin = StoreHead(item, major, bytes.size());
+  const auto head = static_cast<std::size_t>(begin - item);
+  if (bytes.size() < 24) {
+    bytes.copy(begin, bytes.size());
+    out_->append(item, head + bytes.size());
     return;
   }
-  char head[9];
-  int log = 0;  // of the argument's size
-  if (argument > 0xff) log = 1;
-  if (argument > 0xffff) log = 2;
-  if (argument > 0xffffffff) log = 3;
-  head[0] = static_cast<char>(first | (24U + static_cast<unsigned>(log)));
-  const int size = 1 << log;
-  StoreBigEndian(argument, size, head + 1);
-  out_->append(head, static_cast<std::size_t>(size) + 1);
-}
-
-void Encoder::Integer(std::int64_t value) {
-  const auto bits = static_cast<std::uint64_t>(value);
-  if (value >= 0) {
-    Head(kMajorUnsigned, bits);
-  } else {
-    Head(kMajorNegative, ~bits);
-  }
-}
-
-void Encoder::ByteString(BytesView bytes) {
-  Head(kMajorBytes, bytes.size());
+  out_->append(item, head);
   out_->append(bytes);
 }
 
-void Encoder::Text(std::string_view text) {
-  Head(kMajorText, text.size());
-  out_->append(text);
-}
+void Encoder::ByteString(BytesView bytes) { String(kMajorBytes, bytes); }
+
+void Encoder::Text(std::string_view text) { String(kMajorText, text); }
 
 void Encoder::Double(double value) {
   const bool nan = std::isnan(value);
@@ -504,27 +520,9 @@ constexpr const char* kWanted[] = {
 
 }  // namespace
 
-Type Reader::Peek() const {
-  if (!ok() || offset_ == bytes_.size()) return Type::kEnd;
-  const auto first = static_cast<unsigned char>(bytes_[offset_]);
-  switch (first >> 5) {
-    case kMajorUnsigned:
-      return Type::kUnsigned;
-    case kMajorNegative:
-      return Type::kNegative;
-    case kMajorBytes:
-      return Type::kBytes;
-    case kMajorText:
-      return Type::kText;
-    case kMajorArray:
-      return Type::kArray;
-    case kMajorMap:
-      return Type::kMap;
-    case kMajorTag:
-      return Type::kEnd;
-    default:
-      break;
-  }
+Type Reader::PeekSimple() const {
+  const auto first = static_cast<unsigned char>(*next_);
+  if (first >> 5 == kMajorTag) return Type::kEnd;
   switch (first & 0x1f) {
     case kInfoFalse:
     case kInfoTrue:
@@ -540,10 +538,21 @@ Type Reader::Peek() const {
   }
 }
 
-std::uint64_t Reader::Head(unsigned major) {
+std::uint64_t Reader::HeadInFull(unsigned major) {
+  std::uint64_t argument = 0;
+  if (major < kMajorBytes) {
+    if (const std::size_t size = LongInteger(Rest(), major, &argument)) {
+      next_ += size;
+      return argument;
+    }
+  }
+  return HeadByToken(major);
+}
+
+std::uint64_t Reader::HeadByToken(unsigned major) {
   if (!ok()) return 0;
   Token token;
-  if (Error error = ReadToken(bytes_.substr(offset_), token)) {
+  if (Error error = ReadToken(Rest(), token)) {
     Fail(error);
     return 0;
   }
@@ -551,18 +560,19 @@ std::uint64_t Reader::Head(unsigned major) {
     Fail(kWanted[major]);
     return 0;
   }
-  offset_ += token.size;
+  next_ += token.size;
   return token.argument;
 }
 
 BytesView Reader::String(unsigned major) {
-  const auto size = static_cast<std::size_t>(Head(major));
-  return ok() ? bytes_.substr(offset_ - size, size) : BytesView();
+  if (!ok()) return BytesView();
+  const auto size = static_cast<std::size_t>(HeadInFull(major));
+  return ok() ? BytesView(next_ - size, size) : BytesView();
 }
 
 unsigned Reader::Simple(std::uint64_t* bits) {
   Token token;
-  if (Error error = ReadToken(bytes_.substr(offset_), token)) {
+  if (Error error = ReadToken(Rest(), token)) {
     Fail(error);
     return 0;
   }
@@ -570,24 +580,17 @@ unsigned Reader::Simple(std::uint64_t* bits) {
   return token.major == kMajorSimple ? token.info : 0;
 }
 
-std::uint64_t Reader::Unsigned() { return Head(kMajorUnsigned); }
-std::uint64_t Reader::Negative() { return Head(kMajorNegative); }
-BytesView Reader::ByteString() { return String(kMajorBytes); }
-std::string_view Reader::Text() { return String(kMajorText); }
-std::uint64_t Reader::Array() { return Head(kMajorArray); }
-std::uint64_t Reader::Map() { return Head(kMajorMap); }
-
-std::int64_t Reader::Integer() {
-  const std::size_t begin = offset_;
+std::int64_t Reader::IntegerInFull() {
+  const char* const begin = next_;
   const Type type = Peek();
   if (ok() && type != Type::kUnsigned && type != Type::kNegative) {
     Fail(AtEnd() ? "no item" : "something other than an integer");
   }
   const bool negative = type == Type::kNegative;
   const std::uint64_t argument =
-      Head(negative ? kMajorNegative : kMajorUnsigned);
+      HeadInFull(negative ? kMajorNegative : kMajorUnsigned);
   if (argument >> 63 != 0) {
-    offset_ = begin;
+    next_ = begin;
     Fail("an integer of more than 64 bits with its sign");
     return 0;
   }
@@ -603,18 +606,18 @@ bool Reader::Bool() {
     Fail("something other than a bool");
     return false;
   }
-  ++offset_;
+  ++next_;
   return info == kInfoTrue;
 }
 
-void Reader::Null() {
+void Reader::NullInFull() {
   if (!ok()) return;
   std::uint64_t bits = 0;
   if (Simple(&bits) != kInfoNull) {
     Fail("something other than null");
     return;
   }
-  ++offset_;
+  ++next_;
 }
 
 double Reader::Double() {
@@ -625,89 +628,50 @@ double Reader::Double() {
     Fail("something other than a float");
     return 0;
   }
-  offset_ += 1 + (std::size_t{1} << (info - 24));
+  next_ += 1 + (std::size_t{1} << (info - 24));
   return std::bit_cast<double>(bits);
 }
 
-BytesView Reader::Item() {
+BytesView Reader::ItemInFull() {
   if (!ok()) return BytesView();
-  NoVisitor visitor;
-  const std::size_t begin = offset_;
-  const WalkResult result = Walk(bytes_, begin, visitor);
-  offset_ = result.offset;
-  if (result.error != nullptr) {
-    Fail(result.error);
-    return BytesView();
+  const char* const begin = next_;
+  const unsigned first = AtEnd() ? 0xffU : static_cast<unsigned char>(*next_);
+  const unsigned major = first >> 5;
+  if (major <= kMajorText) {
+    // No walk is needed for what has no parts.
+    HeadInFull(major);
+  } else {
+    const WalkResult result = PassOver(Rest());
+    next_ += result.offset;
+    if (result.error != nullptr) Fail(result.error);
   }
-  return bytes_.substr(begin, offset_ - begin);
+  if (!ok()) return BytesView();
+  return BytesView(begin, static_cast<std::size_t>(next_ - begin));
 }
 
-void Reader::ExpectArray(std::uint64_t size) {
-  const std::size_t begin = offset_;
-  if (Array() == size || !ok()) return;
-  offset_ = begin;
-  Fail("an array of another size than " + std::to_string(size));
-}
-
-void Reader::ExpectMap(std::uint64_t size) {
-  const std::size_t begin = offset_;
-  if (Map() == size || !ok()) return;
-  offset_ = begin;
-  Fail("a map of another size than " + std::to_string(size));
-}
-
-void Reader::ExpectKey(std::uint64_t key) {
-  const std::size_t begin = offset_;
-  if (Unsigned() == key || !ok()) return;
-  offset_ = begin;
-  Fail("another key than " + std::to_string(key));
-}
-
-void Reader::ExpectEnd() {
-  if (ok() && offset_ != bytes_.size()) Fail("something after the end");
+void Reader::Refuse(std::size_t begin, const char* what, std::uint64_t number) {
+  if (!ok()) return;
+  next_ = begin_ + begin;
+  Fail(what + std::to_string(number));
 }
 
 void Reader::Fail(std::string_view what) {
   if (!ok()) return;
   what_ = what.empty() ? "something wrong" : what;
+  end_ = next_;
 }
 
 absl::Status Reader::status() const {
   if (ok()) return absl::OkStatus();
-  return absl::InvalidArgumentError(AtByte(what_, offset_));
+  return absl::InvalidArgumentError(AtByte(what_, offset()));
 }
 
 // --- Whole items -----------------------------------------------------------
 
 namespace {
 
-// Whether `item` is one canonical integer, false, true or null: what most
-// states and payloads are, told without the walk.
-bool IsPlain(BytesView item) {
-  if (item.empty()) return false;
-  const auto first = static_cast<unsigned char>(item[0]);
-  if (item.size() == 1) {
-    return (first < 0x40 && (first & 0x1f) < 24) ||
-           (first >= 0xf4 && first <= 0xf6);
-  }
-  const unsigned info = first & 0x1f;
-  if (first >= 0x40 || info < 24 || info > 27) return false;
-  const std::size_t width = std::size_t{1} << (info - 24);
-  if (item.size() != 1 + width) return false;
-  std::uint64_t argument = 0;
-  for (std::size_t i = 1; i <= width; ++i) {
-    argument = argument << 8 | static_cast<unsigned char>(item[i]);
-  }
-  // Shortest form: what half the width could hold is not spelled with all.
-  return width == 1 ? argument >= 24 : argument >> (4 * width) != 0;
-}
-
-}  // namespace
-
-absl::Status Validate(BytesView item) {
-  if (IsPlain(item)) return absl::OkStatus();
-  NoVisitor visitor;
-  const WalkResult result = Walk(item, 0, visitor);
+absl::Status ValidateByWalk(BytesView item) {
+  const WalkResult result = PassOver(item);
   if (result.error != nullptr) {
     return absl::InvalidArgumentError(AtByte(result.error, result.offset));
   }
@@ -717,6 +681,27 @@ absl::Status Validate(BytesView item) {
   }
   return absl::OkStatus();
 }
+
+// The whole of `item`, if it is one integer of more than a byte.
+bool IsLongInteger(BytesView item, unsigned* major, std::uint64_t* argument) {
+  if (item.empty()) return false;
+  *major = static_cast<unsigned char>(item[0]) >> 5;
+  return *major < kMajorBytes &&
+         LongInteger(item, *major, argument) == item.size();
+}
+
+}  // namespace
+
+namespace internal {
+
+absl::Status ValidateInFull(BytesView item) {
+  unsigned major = 0;
+  std::uint64_t argument = 0;
+  if (IsLongInteger(item, &major, &argument)) return absl::OkStatus();
+  return ValidateByWalk(item);
+}
+
+}  // namespace internal
 
 namespace {
 
@@ -745,7 +730,7 @@ std::size_t Utf8Size(std::string_view text) {
 
 }  // namespace
 
-bool IsUtf8(std::string_view text) {
+bool internal::IsUtf8InFull(std::string_view text) {
   constexpr std::uint64_t kHighBits = 0x8080808080808080;
   while (!text.empty()) {
     std::uint64_t word = 0;
@@ -775,10 +760,12 @@ std::string Diagnose(BytesView item) {
   return out;
 }
 
-Bytes EncodeInteger(std::int64_t value) {
-  Bytes out;
-  Encoder(&out).Integer(value);
-  return out;
+Bytes internal::EncodeIntegerInFull(std::int64_t value) {
+  char item[kHeadBytesMax];
+  const auto bits = static_cast<std::uint64_t>(value);
+  const char* const end = value >= 0 ? StoreHead(item, kMajorUnsigned, bits)
+                                     : StoreHead(item, kMajorNegative, ~bits);
+  return Bytes(item, static_cast<std::size_t>(end - item));
 }
 
 Bytes EncodeText(std::string_view text) {
@@ -787,7 +774,13 @@ Bytes EncodeText(std::string_view text) {
   return out;
 }
 
-absl::StatusOr<std::int64_t> DecodeInteger(BytesView item) {
+absl::StatusOr<std::int64_t> internal::DecodeIntegerInFull(BytesView item) {
+  unsigned major = 0;
+  std::uint64_t argument = 0;
+  if (IsLongInteger(item, &major, &argument) && argument >> 63 == 0) {
+    const auto value = static_cast<std::int64_t>(argument);
+    return major == kMajorUnsigned ? value : -1 - value;
+  }
   Reader reader(item);
   const std::int64_t value = reader.Integer();
   reader.ExpectEnd();

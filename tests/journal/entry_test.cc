@@ -317,6 +317,69 @@ TEST_CASE("a step encoded in parts has the bytes of the whole", "[journal]") {
   REQUIRE(ToHex(parts) == ToHex(Encoded(scheduled)));
 }
 
+TEST_CASE("what most steps come to has the bytes of its two entries",
+          "[journal]") {
+  const auto seed = GENERATE(range<std::uint64_t>(1, 101));
+  CAPTURE(seed);
+  Random random(seed);
+  const entry::StepScheduled scheduled = random.Scheduled();
+  const Bytes state = seed % 2 == 0 ? cbor::EncodeText(Bytes(7 * seed, 's'))
+                                    : cbor::EncodeInteger(1 - (1 << seed / 4));
+  const entry::StepCommitted committed{scheduled.event_id,
+                                       scheduled.lane_id,
+                                       {Diff{Diff::Op::kPut, {}, state, {}}},
+                                       {},
+                                       {}};
+  Bytes both;
+  EntryWriter(&both).StepWithOnePut(
+      scheduled.event_id, scheduled.lane_id, scheduled.kind,
+      scheduled.subject ? scheduled.subject->reducer : kNoReducer,
+      scheduled.subject ? scheduled.subject->key : "", scheduled.cause, state);
+  REQUIRE(ToHex(both) == ToHex(Encoded(scheduled) + Encoded(committed)));
+}
+
+TEST_CASE("strings of any length are written whole", "[journal]") {
+  // Short ones are copied here, longer ones elsewhere, and the longest do not
+  // fit into the writer's buffer at all.
+  for (std::size_t size = 0; size < 700; ++size) {
+    CAPTURE(size);
+    std::string text(size, 'a');
+    for (std::size_t i = 0; i < size; ++i) {
+      text[i] = static_cast<char>('a' + i % 26);
+    }
+    entry::InputAdmitted input{
+        InputId{1}, 70000, text,           text, cbor::EncodeText(text),
+        text,       0,     LogicalTime{1}, 1};
+    if (size % 3 == 0) input.schema.clear();
+    REQUIRE(DecodeEntry(Encoded(input)).value() == Entry(input));
+    const entry::StepCommitted step{
+        EventId{1},
+        LaneId{0},
+        {Diff{Diff::Op::kPut, CellRef{300, text}, cbor::EncodeText(text), {}}},
+        {RaisedEvent{300, text, text, "\x01", LogicalTime{-300}}},
+        {EffectIntent{text, text, "\xf6", text}}};
+    REQUIRE(DecodeEntry(Encoded(step)).value() == Entry(step));
+  }
+}
+
+TEST_CASE("entries written one after the other are those written alone",
+          "[journal]") {
+  Bytes alone;
+  Bytes together = "what was there";
+  {
+    EntryWriter writer(&together);
+    for (std::uint64_t seed = 1; seed < 301; ++seed) {
+      const entry::StepScheduled step = Random(seed).Scheduled();
+      alone += Encoded(step);
+      writer.StepScheduled(step.event_id, step.lane_id, step.kind,
+                           step.subject ? step.subject->reducer : kNoReducer,
+                           step.subject ? step.subject->key : "", step.cause);
+      if (seed % 50 == 0) writer.Flush();
+    }
+  }
+  REQUIRE(ToHex(together) == ToHex("what was there" + alone));
+}
+
 TEST_CASE("a round and an input have one encoding", "[journal]") {
   const entry::RoundOpened round{Round{3}, LogicalTime{-1}, EventId{7}, 2};
   const entry::InputAdmitted input{

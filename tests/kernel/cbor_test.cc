@@ -2,9 +2,11 @@
 
 #include <bit>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <memory>
 
+#include "reenact/kernel/rng.h"
 #include "tests/kernel/vectors.h"
 #include "tests/support/status_matchers.h"
 
@@ -321,6 +323,239 @@ TEST_CASE("UTF-8 is judged alike wherever the character stands", "[kernel]") {
     REQUIRE_FALSE(IsUtf8(padding + bad + "b"));
     REQUIRE_FALSE(IsUtf8(padding + bad));
   }
+}
+
+// --- short ways and long ways ---
+
+// The item spelled with a head of `size` bytes for its argument, shortest or
+// not.
+Bytes Spelled(unsigned major, std::uint64_t argument, unsigned size) {
+  const unsigned log = size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3;
+  Bytes item(1, static_cast<char>(major << 5 | (24 + log)));
+  for (unsigned i = size; i-- > 0;) {
+    item.push_back(static_cast<char>(argument >> (8 * i) & 0xff));
+  }
+  return item;
+}
+
+TEST_CASE("a head grows where its argument does, and nowhere else",
+          "[kernel]") {
+  struct Boundary {
+    std::uint64_t argument;
+    unsigned size;  // of the argument behind the first byte
+  };
+  const auto at =
+      GENERATE(Boundary{0, 0}, Boundary{23, 0}, Boundary{24, 1},
+               Boundary{255, 1}, Boundary{256, 2}, Boundary{65535, 2},
+               Boundary{65536, 4}, Boundary{0xffffffff, 4},
+               Boundary{0x100000000, 8}, Boundary{0x7fffffffffffffff, 8});
+  const auto major = GENERATE(kMajorUnsigned, kMajorNegative);
+  CAPTURE(at.argument, major);
+  const auto value = static_cast<std::int64_t>(at.argument);
+  const std::int64_t signed_value = major == kMajorUnsigned ? value : ~value;
+  const Bytes right =
+      at.size == 0 ? Bytes(1, static_cast<char>(major << 5 | at.argument))
+                   : Spelled(major, at.argument, at.size);
+
+  REQUIRE(ToHex(EncodeInteger(signed_value)) == ToHex(right));
+  Bytes appended;
+  Encoder(&appended).Integer(signed_value);
+  REQUIRE(ToHex(appended) == ToHex(right));
+  char head[kHeadBytesMax];
+  const char* const end = StoreHead(head, major, at.argument);
+  REQUIRE(ToHex(BytesView(head, static_cast<std::size_t>(end - head))) ==
+          ToHex(right));
+
+  REQUIRE_OK(Validate(Exact(right).view()));
+  REQUIRE(DecodeInteger(Exact(right).view()).value() == signed_value);
+  // Whatever follows, the reader takes this item and no more.
+  for (std::size_t more = 0; more < 12; ++more) {
+    const Exact bytes(right + Bytes(more, '\x18'));
+    Reader reader(bytes.view());
+    REQUIRE(reader.Integer() == signed_value);
+    REQUIRE(reader.offset() == right.size());
+    Reader items(bytes.view());
+    REQUIRE(ToHex(items.Item()) == ToHex(right));
+    if (more == 0) continue;
+    REQUIRE_FALSE(Validate(bytes.view()).ok());
+    REQUIRE_FALSE(DecodeInteger(bytes.view()).ok());
+  }
+  for (std::size_t size = 0; size < right.size(); ++size) {
+    const Exact cut(right.substr(0, size));
+    REQUIRE_FALSE(Validate(cut.view()).ok());
+    REQUIRE_FALSE(DecodeInteger(cut.view()).ok());
+  }
+}
+
+TEST_CASE("a longer head than needed is refused however it is read",
+          "[kernel]") {
+  const std::uint64_t argument = GENERATE(0ULL, 23ULL, 24ULL, 255ULL, 256ULL,
+                                          65535ULL, 65536ULL, 0xffffffffULL);
+  const unsigned shortest = argument < 24      ? 0
+                            : argument < 256   ? 1
+                            : argument < 65536 ? 2
+                                               : 4;
+  const auto major = GENERATE(kMajorUnsigned, kMajorNegative);
+  const std::string why = "a head that is not in shortest form at byte 0";
+  for (const unsigned size : {1U, 2U, 4U, 8U}) {
+    if (size <= shortest) continue;
+    CAPTURE(argument, major, size);
+    const Exact item(Spelled(major, argument, size));
+    REQUIRE(Validate(item.view()).message() == why);
+    REQUIRE(DecodeInteger(item.view()).status().message() == why);
+    Reader integer(item.view());
+    REQUIRE(integer.Integer() == 0);
+    REQUIRE(integer.status().message() == why);
+    Reader whole(item.view());
+    REQUIRE(whole.Item().empty());
+    REQUIRE(whole.status().message() == why);
+    Reader number(item.view());
+    REQUIRE((major == kMajorUnsigned ? number.Unsigned() : number.Negative()) ==
+            0);
+    REQUIRE(number.status().message() == why);
+    // And so is the head of a text and of an array.
+    const Exact text(Spelled(kMajorText, argument, size));
+    Reader texts(text.view());
+    REQUIRE(texts.Text().empty());
+    REQUIRE(texts.status().message() == why);
+    const Exact array(Spelled(kMajorArray, argument, size));
+    Reader arrays(array.view());
+    REQUIRE(arrays.Array() == 0);
+    REQUIRE(arrays.status().message() == why);
+  }
+}
+
+TEST_CASE("a count in the first byte is believed up to what is there",
+          "[kernel]") {
+  for (unsigned count = 0; count < 24; ++count) {
+    for (std::size_t there = 0; there < 50; ++there) {
+      CAPTURE(count, there);
+      const Exact array(static_cast<char>(0x80 | count) + Bytes(there, '\0'));
+      Reader items(array.view());
+      REQUIRE(items.Array() == (count <= there ? count : 0));
+      REQUIRE(items.ok() == (count <= there));
+      const Exact map(static_cast<char>(0xa0 | count) + Bytes(there, '\0'));
+      Reader pairs(map.view());
+      REQUIRE(pairs.Map() == (2 * count <= there ? count : 0));
+      REQUIRE(pairs.ok() == (2 * count <= there));
+      const Exact text(static_cast<char>(0x60 | count) + Bytes(there, 'a'));
+      Reader letters(text.view());
+      REQUIRE(letters.Text().size() == (count <= there ? count : 0));
+      REQUIRE(letters.ok() == (count <= there));
+    }
+  }
+}
+
+// Bytes at which items and characters begin to be something else.
+char Interesting(Rng& rng) {
+  static constexpr unsigned char kBytes[] = {
+      0x00, 0x17, 0x18, 0x19, 0x1a, 0x1b, 0x1f, 0x20, 0x37, 0x38, 0x41, 0x61,
+      0x7f, 0x80, 0x81, 0x8f, 0x90, 0x9f, 0xa0, 0xa1, 0xbf, 0xc0, 0xc2, 0xdf,
+      0xe0, 0xed, 0xef, 0xf0, 0xf4, 0xf5, 0xf6, 0xf7, 0xf9, 0xff};
+  if (rng.Chance(1, 4)) return static_cast<char>(rng.Below(256));
+  return static_cast<char>(kBytes[rng.Below(std::size(kBytes))]);
+}
+
+TEST_CASE("an item by itself is judged as inside an array", "[kernel]") {
+  const auto seed = GENERATE(range<std::uint64_t>(1, 11));
+  CAPTURE(seed);
+  Rng rng(Seed{seed});
+  std::size_t good = 0;
+  for (int i = 0; i < 3000; ++i) {
+    Bytes bytes;
+    for (auto n = rng.Below(12); n != 0; --n) bytes += Interesting(rng);
+    CAPTURE(ToHex(bytes));
+    const Exact alone(bytes);
+    const Exact inside('\x81' + bytes);  // has parts, so it is walked over
+    const bool valid = Validate(inside.view()).ok();
+    good += valid ? 1 : 0;
+    REQUIRE(Validate(alone.view()).ok() == valid);
+    Reader item(alone.view());
+    item.Skip();
+    item.ExpectEnd();
+    REQUIRE(item.ok() == valid);
+    Reader within(inside.view());
+    REQUIRE((within.Array() == 1 || !within.ok()));
+    within.Skip();
+    Reader first(alone.view());
+    first.Skip();
+    REQUIRE(within.ok() == first.ok());
+    Reader type(alone.view());
+    const bool integer =
+        type.Peek() == Type::kUnsigned || type.Peek() == Type::kNegative;
+    const auto value = DecodeInteger(alone.view());
+    if (value.ok()) {
+      REQUIRE(ToHex(EncodeInteger(*value)) == ToHex(bytes));
+    } else {
+      REQUIRE((!valid || !integer || bytes.size() == 9));
+    }
+  }
+  REQUIRE(good > 50);
+}
+
+// RFC 3629 character by character, by what it decodes to.
+bool IsUtf8ByDecoding(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    const auto first = static_cast<unsigned char>(text[i]);
+    const std::size_t size = first < 0x80         ? 1
+                             : first >> 5 == 0x06 ? 2
+                             : first >> 4 == 0x0e ? 3
+                             : first >> 3 == 0x1e ? 4
+                                                  : 0;
+    if (size == 0 || i + size > text.size()) return false;
+    std::uint32_t code = size == 1 ? first : first & (0x7fU >> size);
+    for (std::size_t k = 1; k < size; ++k) {
+      const auto next = static_cast<unsigned char>(text[i + k]);
+      if (next >> 6 != 2) return false;
+      code = code << 6 | (next & 0x3fU);
+    }
+    static constexpr std::uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
+    if (code < kLeast[size] || code > 0x10ffff) return false;
+    if (code >= 0xd800 && code < 0xe000) return false;
+    i += size;
+  }
+  return true;
+}
+
+TEST_CASE("a character of many bytes may stand anywhere, but not be cut",
+          "[kernel]") {
+  const std::string character = GENERATE("\u00eb", "\u20ac", "\U0001f600");
+  for (std::size_t size = character.size(); size < 40; ++size) {
+    for (std::size_t at = 0; at + character.size() <= size; ++at) {
+      CAPTURE(size, at);
+      std::string text(size, 'a');
+      text.replace(at, character.size(), character);
+      REQUIRE(IsUtf8(Exact(text).view()));
+      REQUIRE(DecodeText(EncodeText(text)).value() == text);
+      // Cut behind the character's first byte, and so on.
+      for (std::size_t part = 1; part < character.size(); ++part) {
+        const Exact cut(text.substr(0, at + part));
+        REQUIRE_FALSE(IsUtf8(cut.view()));
+        REQUIRE_FALSE(Validate(EncodeText(cut.view())).ok());
+        REQUIRE_FALSE(DecodeText(EncodeText(cut.view())).ok());
+      }
+    }
+  }
+}
+
+TEST_CASE("random bytes are UTF-8 if they decode to characters", "[kernel]") {
+  const auto seed = GENERATE(range<std::uint64_t>(1, 11));
+  CAPTURE(seed);
+  Rng rng(Seed{seed});
+  std::size_t good = 0;
+  for (int i = 0; i < 3000; ++i) {
+    std::string text(rng.Below(30), 'a');
+    for (auto n = rng.Below(4); n != 0 && !text.empty(); --n) {
+      text[rng.Below(text.size())] = Interesting(rng);
+    }
+    if (rng.Chance(1, 3)) text.insert(rng.Below(text.size() + 1), "\u20ac");
+    CAPTURE(ToHex(text));
+    const bool valid = IsUtf8ByDecoding(text);
+    good += valid ? 1 : 0;
+    REQUIRE(IsUtf8(Exact(text).view()) == valid);
+    REQUIRE(Validate(Exact(EncodeText(text)).view()).ok() == valid);
+  }
+  REQUIRE(good > 100);
 }
 
 }  // namespace
