@@ -9,7 +9,7 @@
 
 #include "absl/container/btree_set.h"
 #include "absl/container/node_hash_map.h"
-#include "absl/hash/hash.h"
+#include "reenact/kernel/cell_hash.h"
 #include "reenact/kernel/check.h"
 #include "reenact/kernel/mutex.h"
 
@@ -26,7 +26,8 @@ struct CellKeyHash {
   using is_transparent = void;
   template <typename Key>
   std::size_t operator()(const Key& key) const {
-    return absl::HashOf(ViewOf(key));
+    const CellKeyView view = ViewOf(key);
+    return CellHash(view.first, view.second);
   }
 };
 

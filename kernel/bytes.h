@@ -1,6 +1,9 @@
 #ifndef REENACT_KERNEL_BYTES_H_
 #define REENACT_KERNEL_BYTES_H_
 
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -12,6 +15,40 @@ namespace reenact {
 // buffer, and RocksDB and Abseil speak it. A char is a byte here, not a letter.
 using Bytes = std::string;
 using BytesView = std::string_view;
+
+namespace internal {
+
+// Whether the first and the last Word of two strings of `size` bytes, which may
+// overlap and are all there is, are the same.
+template <typename Word>
+bool SameEnds(const char* a, const char* b, std::size_t size) {
+  const std::size_t last = size - sizeof(Word);
+  Word a_first, a_last, b_first, b_last;
+  std::memcpy(&a_first, a, sizeof(Word));
+  std::memcpy(&b_first, b, sizeof(Word));
+  std::memcpy(&a_last, a + last, sizeof(Word));
+  std::memcpy(&b_last, b + last, sizeof(Word));
+  return ((a_first ^ b_first) | (a_last ^ b_last)) == 0;
+}
+
+}  // namespace internal
+
+// a == b, without a call for strings as short as names and keys are.
+inline bool SameBytes(BytesView a, BytesView b) {
+  const std::size_t size = a.size();
+  if (size != b.size()) return false;
+  if (size > 16) return std::memcmp(a.data(), b.data(), size) == 0;
+  if (size >= 8) {
+    return internal::SameEnds<std::uint64_t>(a.data(), b.data(), size);
+  }
+  if (size >= 4) {
+    return internal::SameEnds<std::uint32_t>(a.data(), b.data(), size);
+  }
+  for (std::size_t i = 0; i < size; ++i) {
+    if (a[i] != b[i]) return false;
+  }
+  return true;
+}
 
 }  // namespace reenact
 

@@ -240,8 +240,9 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   absl::StatusOr<bool> PullInputs();
   absl::StatusOr<bool> PullRow();
   absl::StatusOr<bool> PullScript();
-  absl::Status CheckRow(const std::vector<Input>& row) const;
-  void Admit(Input&& input, SubmissionState state);
+  absl::Status CheckRow(const std::vector<Input>& row);
+  void AdmitRow(std::vector<Input>& row);
+  void Admit(Input&& input, ReducerId reducer, SubmissionState state);
   void AdmitControl(Bytes entry, SubmissionState state);
   std::optional<Round> ChooseRound(LogicalTime* time);
   LogicalTime TimeFor(Round round) const;
@@ -269,6 +270,7 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
 
   bool IsReducer(std::string_view name) const;
   absl::Status CheckInput(const Input& input) const;
+  absl::Status CheckEvent(const Input& input) const;
   absl::StatusOr<Submission> Offer(Incoming incoming);
   absl::Status Drive();
   absl::Status FlushAfter(absl::Status status);
@@ -334,8 +336,10 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   InputId last_input_;
   std::uint64_t next_block_ = 0;
   Bytes admitted_;  // entries of inputs that the next round will hold
+  EntryWriter admitted_writer_{&admitted_};
   std::uint64_t admitted_count_ = 0;
   std::vector<Input> row_;
+  std::vector<ReducerId> row_reducers_;
   InputSource* feed_ = nullptr;
   absl::Status feed_status_;
   ScriptedRound scripted_;
@@ -654,6 +658,11 @@ SnapshotHeader HeaderAfter(const StartingPlace& place, const BlockHeader& block,
 
 // --- input -------------------------------------------------------------------
 
+absl::Status NoSuchReducer(std::string_view name) {
+  return absl::NotFoundError("no reducer is called \"" +
+                             std::string(name.substr(0, 64)) + "\"");
+}
+
 bool WorldImpl::IsReducer(std::string_view name) const {
   for (const std::string& known : names_) {
     if (known == name) return true;
@@ -662,11 +671,15 @@ bool WorldImpl::IsReducer(std::string_view name) const {
 }
 
 absl::Status WorldImpl::CheckInput(const Input& input) const {
-  const Event& event = input.event;
-  if (!IsReducer(event.reducer)) {
-    return absl::NotFoundError("no reducer is called \"" +
-                               event.reducer.substr(0, 64) + "\"");
+  if (!IsReducer(input.event.reducer)) {
+    return NoSuchReducer(input.event.reducer);
   }
+  return CheckEvent(input);
+}
+
+// All but the reducer.
+absl::Status WorldImpl::CheckEvent(const Input& input) const {
+  const Event& event = input.event;
   if (event.key.size() > rules_.limits.key_bytes_max) {
     return absl::InvalidArgumentError(
         "the key has " + std::to_string(event.key.size()) +
@@ -730,18 +743,30 @@ absl::StatusOr<Submission> WorldImpl::ChangeConfig(
   return Offer(Incoming{EncodeToBytes(change), nullptr});
 }
 
-absl::Status WorldImpl::CheckRow(const std::vector<Input>& row) const {
+// All of a row or nothing. Notes the reducers of its inputs.
+absl::Status WorldImpl::CheckRow(const std::vector<Input>& row) {
+  row_reducers_.clear();
   for (const Input& input : row) {
-    const absl::Status status = CheckInput(input);
+    const std::optional<ReducerId> reducer = rules_.Find(input.event.reducer);
+    const absl::Status status =
+        reducer ? CheckEvent(input) : NoSuchReducer(input.event.reducer);
     if (!status.ok()) {
       return Annotate(status, "event for " + input.event.reducer + "/" +
                                   input.event.key.substr(0, 64));
     }
+    row_reducers_.push_back(*reducer);
   }
   return absl::OkStatus();
 }
 
-void WorldImpl::Admit(Input&& input, SubmissionState state) {
+// After CheckRow().
+void WorldImpl::AdmitRow(std::vector<Input>& row) {
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    Admit(std::move(row[i]), row_reducers_[i], nullptr);
+  }
+}
+
+void WorldImpl::Admit(Input&& input, ReducerId reducer, SubmissionState state) {
   if (!input.submission_id.empty() &&
       sequencer_.FindSubmission(input.submission_id)) {
     ++counts_.duplicates;
@@ -760,8 +785,7 @@ void WorldImpl::Admit(Input&& input, SubmissionState state) {
   }
   input_time_ = std::max(input_time_, input.time);
 
-  const ReducerId reducer = *rules_.Find(input.event.reducer);
-  EncodeInputAdmitted(last_input_, reducer, input, &admitted_);
+  admitted_writer_.InputAdmitted(last_input_, reducer, input);
   ++admitted_count_;
 
   Unit* unit = sequencer_.NewUnit();
@@ -796,7 +820,9 @@ void WorldImpl::AdmitControl(Bytes bytes, SubmissionState state) {
 absl::StatusOr<bool> WorldImpl::PullRow() {
   if (Incoming* incoming = ingress_.Take()) {
     if (auto* input = std::get_if<Input>(&incoming->what)) {
-      Admit(std::move(*input), std::move(incoming->state));
+      // Submit() found that there is such a reducer.
+      const ReducerId reducer = *rules_.Find(input->event.reducer);
+      Admit(std::move(*input), reducer, std::move(incoming->state));
     } else {
       AdmitControl(std::move(std::get<Bytes>(incoming->what)),
                    std::move(incoming->state));
@@ -819,7 +845,7 @@ absl::StatusOr<bool> WorldImpl::PullRow() {
     feed_ = nullptr;
     return false;
   }
-  for (Input& input : row_) Admit(std::move(input), nullptr);
+  AdmitRow(row_);
   return true;
 }
 
@@ -829,7 +855,7 @@ absl::StatusOr<bool> WorldImpl::PullScript() {
   REENACT_ASSIGN_OR_RETURN(bool more, internals_.script->Next(&scripted_));
   if (!more) return false;
   REENACT_RETURN_IF_ERROR(CheckRow(scripted_.inputs));
-  for (Input& input : scripted_.inputs) Admit(std::move(input), nullptr);
+  AdmitRow(scripted_.inputs);
   for (Bytes& control : scripted_.controls) {
     AdmitControl(std::move(control), nullptr);
   }
@@ -958,6 +984,7 @@ bool WorldImpl::ComposeControls() {
   round.round = Round{last_round_.value + 1};
   round.time = TimeFor(round.round);
   round.control = true;
+  admitted_writer_.Flush();
   for (PendingControl& control : controls_) {
     Unit* unit = sequencer_.NewUnit();
     unit->kind = UnitKind::kControl;
@@ -1016,6 +1043,7 @@ void WorldImpl::OpenRound(RoundInFlight round) {
   record.ticket_count = round.units.size();
   EncodeRoundOpened({round.round, round.time, round.first, round.units.size()},
                     &record.entries);
+  admitted_writer_.Flush();
   record.entries += admitted_;
   record.entry_count = 1 + admitted_count_;
   admitted_.clear();
@@ -1042,7 +1070,7 @@ void WorldImpl::FillTicket(RoundInFlight& round) {
   if (unit.kind != UnitKind::kControl) {
     ticket.code = rules_.reducer(unit.reducer);
     REENACT_CHECK(ticket.code != nullptr);
-    ticket.event.reducer = ticket.code->name();
+    ticket.event.reducer = rules_.name(unit.reducer);
     ticket.own = round.cells[index];
   }
   if (!live_.empty() && unit.cause.is_input()) {

@@ -170,7 +170,8 @@ class CellTable {
     using is_transparent = void;
     bool operator()(const Cell* a, const Cell* b) const { return a == b; }
     bool operator()(const Cell* a, const KeyView& b) const {
-      return a->hash == b.hash && a->reducer == b.reducer && a->key == b.key;
+      return a->hash == b.hash && a->reducer == b.reducer &&
+             SameBytes(a->key, b.key);
     }
     bool operator()(const KeyView& b, const Cell* a) const {
       return (*this)(a, b);

@@ -85,7 +85,9 @@ void StepResult::Clear() {
 std::optional<ReducerId> StepRules::Find(std::string_view name) const {
   // A handful of names: a linear search beats a table.
   for (std::size_t i = 0; i < names_.size(); ++i) {
-    if (names_[i] == name && !name.empty()) return static_cast<ReducerId>(i);
+    if (SameBytes(names_[i], name) && !name.empty()) {
+      return static_cast<ReducerId>(i);
+    }
   }
   return std::nullopt;
 }

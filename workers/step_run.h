@@ -29,6 +29,7 @@ struct StepRules {
   // Of the reducer by this name.
   std::optional<ReducerId> Find(std::string_view name) const;
   const Reducer* reducer(ReducerId id) const { return reducers_[id].get(); }
+  std::string_view name(ReducerId id) const { return names_[id]; }
   // By ReducerId. Null: a name of the table that no module brings any more.
   void SetReducers(std::vector<std::shared_ptr<const Reducer>> reducers);
 

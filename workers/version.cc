@@ -40,12 +40,25 @@ void* Allocate(std::size_t of_class) {
   return memory;
 }
 
+// A call of memcpy() takes longer than copying most states does.
+void CopyState(const char* from, std::size_t size, void* to) {
+  char* const out = static_cast<char*>(to);
+  if (size > 16) {
+    std::memcpy(out, from, size);
+  } else if (size >= 8) {
+    std::memcpy(out, from, 8);
+    std::memcpy(out + size - 8, from + size - 8, 8);
+  } else {
+    for (std::size_t i = 0; i < size; ++i) out[i] = from[i];
+  }
+}
+
 const Version* Make(void* memory, std::uint64_t stamp,
                     std::optional<BytesView> state) {
   const std::size_t size = state ? state->size() : 0;
   auto* version = new (memory)
       Version{stamp, static_cast<std::uint32_t>(size), state.has_value()};
-  if (size > 0) std::memcpy(version + 1, state->data(), size);
+  if (size > 0) CopyState(state->data(), size, version + 1);
   return version;
 }
 
