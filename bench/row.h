@@ -7,8 +7,8 @@
 //   };
 //   step.SetState(PackRow(Line{7, 2}));
 //
-// A field is an std::int64_t, an std::string of UTF-8, another such struct, or
-// an std::vector of any of them.
+// A field is an std::int64_t, an std::string (a byte string: nobody has to look
+// whether it is UTF-8), another such struct, or an std::vector of any of them.
 
 #ifndef REENACT_BENCH_ROW_H_
 #define REENACT_BENCH_ROW_H_
@@ -27,7 +27,9 @@ namespace reenact::bench {
 namespace row {
 
 inline void Put(cbor::Encoder& out, std::int64_t value) { out.Integer(value); }
-inline void Put(cbor::Encoder& out, const std::string& text) { out.Text(text); }
+inline void Put(cbor::Encoder& out, const std::string& text) {
+  out.ByteString(text);
+}
 template <typename T>
 void Put(cbor::Encoder& out, const std::vector<T>& items);
 
@@ -51,7 +53,9 @@ void Put(cbor::Encoder& out, const std::vector<T>& items) {
 inline void Get(cbor::Reader& in, std::int64_t* value) {
   *value = in.Integer();
 }
-inline void Get(cbor::Reader& in, std::string* text) { *text = in.Text(); }
+inline void Get(cbor::Reader& in, std::string* text) {
+  *text = in.ByteString();
+}
 template <typename T>
 void Get(cbor::Reader& in, std::vector<T>* items);
 

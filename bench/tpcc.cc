@@ -126,12 +126,14 @@ class Tpcc final : public Workload {
   }
 
   Module module() const override {
-    auto module = MakeModule(
-        "tpcc", "1",
-        {Loader(options_), NewOrderReducer(), PaymentReducer(),
-         Table(kWarehouse), Table(kWarehouseYtd), Table(kDistrict),
-         Table(kDistrictYtd), Table(kCustomer), Table(kLastName), Table(kItem),
-         Table(kStock), Table(kOrder), Table(kOrderLines), Table(kNewOrder)});
+    auto module =
+        MakeModule("tpcc", "1",
+                   {Loader(options_), NewOrderReducer(), PaymentReducer(),
+                    Table(kWarehouse), Table(kWarehouseYtd), Table(kDistrict),
+                    Table(kDistrictYtd), Table(kCustomer), Table(kAccount),
+                    Table(kCustomerData), Table(kLastName), Table(kStockInfo),
+                    Table(kItem), Table(kStock), Table(kOrder),
+                    Table(kOrderLines), Table(kNewOrder)});
     REENACT_CHECK(module.ok());
     return *std::move(module);
   }

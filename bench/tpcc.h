@@ -7,10 +7,15 @@
 //
 //   tpcc.warehouse    name, tax            tpcc.warehouse-ytd   W_YTD
 //   tpcc.district     name, tax            tpcc.district-ytd    D_YTD
-//   tpcc.next-order   D_NEXT_O_ID          tpcc.customer        a row
-//   tpcc.last-name    the numbers of the customers of a district with that
-//                     name, by first name: an index
-//   tpcc.item         a row                tpcc.stock           a row
+//   tpcc.next-order   D_NEXT_O_ID          tpcc.last-name       an index: those
+//                                          customers of a district, by first
+//                                          name
+//   tpcc.customer     name, credit,        tpcc.account         balance, year
+//   to
+//                     discount                                  date, count
+//   tpcc.item         a row                tpcc.customer-data   C_DATA
+//   tpcc.stock-info   S_DIST_xx, S_DATA    tpcc.stock           quantity, year
+//                                                               to date, counts
 //   tpcc.order        a row                tpcc.order-lines     of one order
 //   tpcc.new-order    a row                tpcc.history         a row
 //
@@ -22,9 +27,9 @@
 //
 // A Payment is one step of its new tpcc.history. W_YTD and D_YTD are updates
 // that commute, so payments of a warehouse do not wait for each other. The
-// customer is declared where the event has the number; where it has a last name
-// (60 %, 2.5.1.2), the index is, and the customer is an undeclared read and
-// write.
+// account is declared where the event has the number; where it has a last name
+// (60 %, 2.5.1.2), the index is, and the account is an undeclared read and
+// write. C_DATA changes with bad credit only, and is never declared.
 //
 // What is not as the specification has it: no terminals, no think times, no
 // other transactions; customers and stock lack the columns that these two

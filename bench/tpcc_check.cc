@@ -207,21 +207,20 @@ class Checker {
   absl::Status CheckCustomers() {
     std::int64_t count = 0;
     REENACT_RETURN_IF_ERROR(ForEach(
-        kCustomer,
-        [&](const std::string& key, BytesView state) -> absl::Status {
+        kAccount, [&](const std::string& key, BytesView state) -> absl::Status {
           ++count;
-          REENACT_ASSIGN_OR_RETURN(const Customer customer,
-                                   UnpackRow<Customer>(state));
+          REENACT_ASSIGN_OR_RETURN(const Account account,
+                                   UnpackRow<Account>(state));
           REENACT_RETURN_IF_ERROR(
               Equal("3.3.2.12, C_BALANCE + C_YTD_PAYMENT = 0,", key,
-                    customer.balance + customer.ytd_payment, 0));
+                    account.balance + account.ytd_payment, 0));
           const Paid& paid = paid_by_[key];
           REENACT_RETURN_IF_ERROR(Equal("C_YTD_PAYMENT = sum(H_AMOUNT)", key,
-                                        customer.ytd_payment, paid.amount));
+                                        account.ytd_payment, paid.amount));
           return Equal("C_PAYMENT_CNT = rows of HISTORY", key,
-                       customer.payment_count, paid.count);
+                       account.payment_count, paid.count);
         }));
-    return Equal("number of customers", kCustomer, count,
+    return Equal("number of customers", kAccount, count,
                  options_.warehouses * kDistricts * options_.customers);
   }
 

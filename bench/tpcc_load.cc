@@ -62,14 +62,17 @@ Item DrawItem(std::int64_t number) {
   return item;
 }
 
-Stock DrawStock(std::int64_t warehouse, std::int64_t item) {
+void WriteStock(StepContext& step, std::int64_t warehouse, std::int64_t item) {
   Rng rng = RngOf('s', warehouse, 0, item);
+  const std::string key = StockKey(warehouse, item);
   Stock stock;
   stock.quantity = rng.Between(10, 100);
+  step.Write(kStock, key, PackRow(stock));
+  StockInfo info;
   const std::size_t size = kDistrictInfo * kDistricts;
-  stock.districts = DrawText(rng, size, size);
-  stock.data = DrawData(rng);
-  return stock;
+  info.districts = DrawText(rng, size, size);
+  info.data = DrawData(rng);
+  step.Write(kStockInfo, key, PackRow(info));
 }
 
 class LoaderReducer final : public Reducer {
@@ -113,7 +116,7 @@ class LoaderReducer final : public Reducer {
     for (std::int64_t i = first; i <= last; ++i) {
       step.Write(kItem, ItemKey(i), PackRow(DrawItem(i)));
       for (std::int64_t w = 1; w <= options_.warehouses; ++w) {
-        step.Write(kStock, StockKey(w, i), PackRow(DrawStock(w, i)));
+        WriteStock(step, w, i);
       }
     }
   }
@@ -131,7 +134,6 @@ class LoaderReducer final : public Reducer {
     customer.first = DrawText(rng, 8, 16);
     customer.credit = rng.Chance(1, 10) ? "BC" : "GC";
     customer.discount = rng.Between(0, 5000);
-    customer.data = DrawText(rng, 300, kCustomerDataMax);
     return customer;
   }
 
@@ -139,8 +141,13 @@ class LoaderReducer final : public Reducer {
     const std::int64_t last =
         std::min(part.first + kBatch - 1, options_.customers);
     for (std::int64_t c = part.first; c <= last; ++c) {
-      step.Write(kCustomer, CustomerKey(part.warehouse, part.district, c),
+      const std::string key = CustomerKey(part.warehouse, part.district, c);
+      step.Write(kCustomer, key,
                  PackRow(DrawCustomer(part.warehouse, part.district, c)));
+      step.Write(kAccount, key, PackRow(Account{}));
+      Rng rng = RngOf('d', part.warehouse, part.district, c);
+      step.Write(kCustomerData, key,
+                 PackRow(CustomerData{DrawText(rng, 300, kCustomerDataMax)}));
     }
   }
 

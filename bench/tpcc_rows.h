@@ -26,9 +26,12 @@ inline constexpr const char* kDistrict = "tpcc.district";
 inline constexpr const char* kDistrictYtd = "tpcc.district-ytd";
 inline constexpr const char* kNextOrder = "tpcc.next-order";
 inline constexpr const char* kCustomer = "tpcc.customer";
+inline constexpr const char* kAccount = "tpcc.account";
+inline constexpr const char* kCustomerData = "tpcc.customer-data";
 inline constexpr const char* kLastName = "tpcc.last-name";
 inline constexpr const char* kItem = "tpcc.item";
 inline constexpr const char* kStock = "tpcc.stock";
+inline constexpr const char* kStockInfo = "tpcc.stock-info";
 inline constexpr const char* kOrder = "tpcc.order";
 inline constexpr const char* kOrderLines = "tpcc.order-lines";
 inline constexpr const char* kNewOrder = "tpcc.new-order";
@@ -44,12 +47,22 @@ struct Place {  // of a warehouse or a district
 
 struct Customer {
   std::string first, last, credit;  // "GC" or "BC"
-  std::int64_t discount = 0, balance = 0, ytd_payment = 0, payment_count = 0;
-  std::string data;
+  std::int64_t discount = 0;
   static auto Fields(auto& row) {
-    return std::tie(row.first, row.last, row.credit, row.discount, row.balance,
-                    row.ytd_payment, row.payment_count, row.data);
+    return std::tie(row.first, row.last, row.credit, row.discount);
   }
+};
+
+struct Account {  // of a customer
+  std::int64_t balance = 0, ytd_payment = 0, payment_count = 0;
+  static auto Fields(auto& row) {
+    return std::tie(row.balance, row.ytd_payment, row.payment_count);
+  }
+};
+
+struct CustomerData {
+  std::string data;
+  static auto Fields(auto& row) { return std::tie(row.data); }
 };
 
 struct LastName {
@@ -68,12 +81,15 @@ struct Item {
 
 struct Stock {
   std::int64_t quantity = 0, ytd = 0, order_count = 0, remote_count = 0;
+  static auto Fields(auto& row) {
+    return std::tie(row.quantity, row.ytd, row.order_count, row.remote_count);
+  }
+};
+
+struct StockInfo {
   std::string districts;  // S_DIST_01 to S_DIST_10
   std::string data;
-  static auto Fields(auto& row) {
-    return std::tie(row.quantity, row.ytd, row.order_count, row.remote_count,
-                    row.districts, row.data);
-  }
+  static auto Fields(auto& row) { return std::tie(row.districts, row.data); }
 };
 
 struct Order {

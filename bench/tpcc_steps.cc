@@ -65,7 +65,9 @@ class NewOrder final : public Reducer {
                                          request->customer));
     for (const RequestedLine& line : request->lines) {
       touches.Reads(kItem, ItemKey(line.item));
-      touches.Writes(kStock, StockKey(line.supplier, line.item));
+      const std::string stock = StockKey(line.supplier, line.item);
+      touches.Reads(kStockInfo, stock);
+      touches.Writes(kStock, stock);
     }
   }
 
@@ -87,15 +89,17 @@ class NewOrder final : public Reducer {
                              ReadRow<Item>(step, kItem, ItemKey(line.item)));
     const std::string key = StockKey(line.supplier, line.item);
     REENACT_ASSIGN_OR_RETURN(Stock stock, ReadRow<Stock>(step, kStock, key));
+    REENACT_ASSIGN_OR_RETURN(const StockInfo info,
+                             ReadRow<StockInfo>(step, kStockInfo, key));
     OrderLine ordered;
     ordered.item = line.item;
     ordered.supplier = line.supplier;
     ordered.quantity = line.quantity;
     ordered.amount = line.quantity * item.price;
-    ordered.district_info = stock.districts.substr(
+    ordered.district_info = info.districts.substr(
         static_cast<std::size_t>(request.district - 1) * kDistrictInfo,
         kDistrictInfo);
-    const bool branded = IsOriginal(item.data) && IsOriginal(stock.data);
+    const bool branded = IsOriginal(item.data) && IsOriginal(info.data);
     ordered.brand = branded ? "B" : "G";
 
     stock.quantity -= line.quantity;
@@ -163,9 +167,11 @@ class Payment final : public Reducer {
                     LastNameKey(request->customer_warehouse,
                                 request->customer_district, request->last));
     } else {
-      touches.Writes(kCustomer, CustomerKey(request->customer_warehouse,
-                                            request->customer_district,
-                                            request->customer));
+      const std::string key =
+          CustomerKey(request->customer_warehouse, request->customer_district,
+                      request->customer);
+      touches.Reads(kCustomer, key);
+      touches.Writes(kAccount, key);
     }
   }
 
@@ -190,20 +196,27 @@ class Payment final : public Reducer {
 
   static absl::Status Pay(StepContext& step, const PaymentRequest& request,
                           const std::string& key) {
-    REENACT_ASSIGN_OR_RETURN(Customer customer,
+    REENACT_ASSIGN_OR_RETURN(Account account,
+                             ReadRow<Account>(step, kAccount, key));
+    account.balance -= request.amount;
+    account.ytd_payment += request.amount;
+    ++account.payment_count;
+    step.Write(kAccount, key, PackRow(account));
+    REENACT_ASSIGN_OR_RETURN(const Customer customer,
                              ReadRow<Customer>(step, kCustomer, key));
-    customer.balance -= request.amount;
-    customer.ytd_payment += request.amount;
-    ++customer.payment_count;
-    if (customer.credit == "BC") {
-      customer.data = key + " " +
-                      DistrictKey(request.warehouse, request.district) + " " +
-                      std::to_string(request.amount) + " " + customer.data;
-      if (customer.data.size() > kCustomerDataMax) {
-        customer.data.resize(kCustomerDataMax);
-      }
-    }
-    step.Write(kCustomer, key, PackRow(customer));
+    return customer.credit == "BC" ? Remark(step, request, key)
+                                   : absl::OkStatus();
+  }
+
+  // Who has bad credit has each payment noted (2.5.2.2).
+  static absl::Status Remark(StepContext& step, const PaymentRequest& request,
+                             const std::string& key) {
+    REENACT_ASSIGN_OR_RETURN(CustomerData row,
+                             ReadRow<CustomerData>(step, kCustomerData, key));
+    row.data = key + " " + DistrictKey(request.warehouse, request.district) +
+               " " + std::to_string(request.amount) + " " + row.data;
+    if (row.data.size() > kCustomerDataMax) row.data.resize(kCustomerDataMax);
+    step.Write(kCustomerData, key, PackRow(row));
     return absl::OkStatus();
   }
 };

@@ -216,7 +216,7 @@ TEST_CASE("a write that TPC-C forgets is found", "[bench]") {
       {"tpcc.order", "3.3.2.4"},
       {"tpcc.history", "3.3.2.8"},
       {"tpcc.next-order", "number of orders"},
-      {"tpcc.customer", "C_YTD_PAYMENT = sum(H_AMOUNT)"},
+      {"tpcc.account", "C_YTD_PAYMENT = sum(H_AMOUNT)"},
       {"tpcc.stock", "S_YTD = sum(OL_QUANTITY)"},
   };
   for (const Loss& loss : losses) {
