@@ -5,6 +5,7 @@
 #include <system_error>
 #include <utility>
 
+#include "bench/counts.h"
 #include "bench/groups.h"
 #include "bench/statistics.h"
 #include "bench/table.h"
@@ -132,7 +133,16 @@ void Bench::Progress(std::string_view what) {
   ++runs_done_;
 }
 
+absl::Status Bench::AddCounts() {
+  if (settings_.counts.empty()) return absl::OkStatus();
+  REENACT_ASSIGN_OR_RETURN(std::vector<Figure> figures,
+                           ReadCounts(settings_.counts));
+  for (Figure& figure : figures) Add(std::move(figure));
+  return absl::OkStatus();
+}
+
 absl::Status Bench::Run() {
+  REENACT_RETURN_IF_ERROR(AddCounts());
   for (const Group& group : AllGroups()) {
     if (!Wanted(group, settings_)) continue;
     REENACT_RETURN_IF_ERROR(CheckStopped());

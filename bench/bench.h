@@ -35,6 +35,7 @@ struct Settings {
   bool big = false;                              // what takes minutes, too
   std::uint64_t big_cells = 10'000'000;
   std::uint64_t big_cache_mib = 256;
+  std::filesystem::path counts;     // a file of tools/instructions; empty: none
   std::uint64_t crash_tickets = 0;  // 0: 10 M with `big`, less without
 };
 
@@ -149,6 +150,7 @@ class Bench {
     }
     return absl::OkStatus();
   }
+  absl::Status AddCounts();
   void Print(std::string_view text) const {
     if (hooks_.print) hooks_.print(text);
   }

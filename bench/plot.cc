@@ -294,7 +294,7 @@ std::vector<double> Ticks(double high) {
   double step = decade;
   for (const double factor : {1.0, 2.0, 2.5, 5.0, 10.0}) {
     step = decade * factor;
-    if (high / step <= 8) break;
+    if (high / step <= 7) break;
   }
   std::vector<double> ticks;
   for (int i = 0; i * step <= high; ++i) ticks.push_back(i * step);

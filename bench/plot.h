@@ -23,7 +23,7 @@ std::string CurvePlot(const std::vector<const Curve*>& curves);
 // The style that both need.
 std::string_view PlotStyle();
 
-// Round numbers that divide [0, high] into four to eight parts, with 0.
+// Round numbers that divide [0, high] into three to seven parts, with 0.
 std::vector<double> Ticks(double high);
 
 }  // namespace reenact::bench

@@ -139,7 +139,7 @@ std::vector<Target> MakeTargets() {
        "instructions",
        kLess,
        {"instructions.serial"},
-       "counted, not timed: bench/baseline.json"},
+       "counted, not timed: --counts bench/baseline.json"},
   };
 }
 

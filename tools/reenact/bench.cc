@@ -151,9 +151,11 @@ class BenchCommand {
     if (!sensible.ok()) {
       return Complain(ExitCode::kUsage, ToStd(sensible.message()));
     }
-    const absl::Status opened = OpenFiles();
-    if (!opened.ok()) return Complain(opened);
     CatchStopSignals();
+    const absl::Status opened = OpenFiles();
+    if (!opened.ok()) {
+      return Complain(ExitCode::kSystem, ToStd(opened.message()));
+    }
     const auto results = bench::RunBench(options_.settings, MakeHooks());
     line_.Clear();
     if (!results.ok()) return Complain(results.status());
@@ -168,10 +170,6 @@ class BenchCommand {
   }
 
   absl::Status OpenFiles() {
-    if (!std::filesystem::is_directory(options_.settings.directory)) {
-      return absl::NotFoundError(options_.settings.directory.string() +
-                                 ": no such directory");
-    }
     REENACT_RETURN_IF_ERROR(json_.Open(options_.json));
     return report_.Open(options_.report);
   }
@@ -272,9 +270,15 @@ void AddBenchCommand(CLI::App& app, Action* action) {
   command
       ->add_option("--dir", options->directory,
                    "An existing directory for worlds")
+      ->check(CLI::ExistingDirectory)
       ->capture_default_str();
   command->add_option("--json", options->json,
                       "Also write everything as JSON into this file");
+  command
+      ->add_option("--counts", options->settings.counts,
+                   "What tools/instructions counted, to be shown with the "
+                   "rest: bench/baseline.json")
+      ->check(CLI::ExistingFile);
   command->add_option("--report", options->report,
                       "Also write a page with plots into this file: HTML that "
                       "needs no network");
