@@ -28,6 +28,9 @@ const std::vector<Group>& AllGroups() {
        "sync none, interval and every block / the same bytes written straight "
        "to RocksDB and to a raw file",
        Fixed<12>, MeasureDurable},
+      {"workloads",
+       "YCSB, TPC-C and transfers, parallel / serial, checked at the end",
+       WorkloadRuns, MeasureWorkloads},
       {"latency",
        "from submitting to durable: one client, an open loop at 50 and 90 % "
        "of the peak, 32 submitters",

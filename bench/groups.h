@@ -24,12 +24,14 @@ struct Group {
 const std::vector<Group>& AllGroups();
 bool Wanted(const Group& group, const Settings& settings);
 
-absl::Status MeasureParallel(Bench& bench);  // parallel.cc
-absl::Status MeasureDurable(Bench& bench);   // durable.cc
-absl::Status MeasureLatency(Bench& bench);   // latency.cc
-absl::Status MeasureReplay(Bench& bench);    // replay.cc
-absl::Status MeasureMemory(Bench& bench);    // memory.cc
+absl::Status MeasureParallel(Bench& bench);   // parallel.cc
+absl::Status MeasureDurable(Bench& bench);    // durable.cc
+absl::Status MeasureWorkloads(Bench& bench);  // workload_runs.cc
+absl::Status MeasureLatency(Bench& bench);    // latency.cc
+absl::Status MeasureReplay(Bench& bench);     // replay.cc
+absl::Status MeasureMemory(Bench& bench);     // memory.cc
 double ParallelRuns(const Settings& settings);
+double WorkloadRuns(const Settings& settings);
 
 // Threads other than the base's, in the order given, each once.
 std::vector<std::size_t> WorkersBesideSerial(const Settings& settings);
