@@ -38,6 +38,10 @@ const std::vector<Group>& AllGroups() {
       {"replay",
        "applying and verifying history / making it; opening after a crash",
        Fixed<13>, MeasureReplay},
+      {"scaling",
+       "what a model predicts for 1 to 64 cores out of stage costs measured "
+       "here, and whether it is right at 1 and 2",
+       Fixed<8>, MeasureScaling},
   };
   return *groups;
 }

@@ -30,6 +30,7 @@ absl::Status MeasureWorkloads(Bench& bench);  // workload_runs.cc
 absl::Status MeasureLatency(Bench& bench);    // latency.cc
 absl::Status MeasureReplay(Bench& bench);     // replay.cc
 absl::Status MeasureMemory(Bench& bench);     // memory.cc
+absl::Status MeasureScaling(Bench& bench);    // scaling.cc
 double ParallelRuns(const Settings& settings);
 double WorkloadRuns(const Settings& settings);
 

@@ -166,7 +166,7 @@ class Curves {
     AxisX();
     AxisY();
     for (std::size_t i = 0; i < curves_.size(); ++i) {
-      Draw(*curves_[i], "c" + std::to_string(i % kColors));
+      Draw(*curves_[i], Color(i));
       Legend(i);
     }
     svg_.Close();
@@ -251,6 +251,15 @@ class Curves {
     }
   }
 
+  // Points have the color of the line that they are held against: the one
+  // before them.
+  std::string Color(std::size_t i) const {
+    std::size_t lines = 0;
+    for (std::size_t j = 0; j <= i; ++j) lines += !curves_[j]->points_only;
+    return "c" +
+           std::to_string((std::max<std::size_t>(lines, 1) - 1) % kColors);
+  }
+
   void Draw(const Curve& curve, const std::string& color) {
     std::string path;
     for (const auto& [x, y] : curve.points) {
@@ -271,7 +280,7 @@ class Curves {
   void Legend(std::size_t i) {
     const double x = i % 2 == 0 ? kLeft : (kLeft + kRight) / 2;
     const double y = kBottom + 56 + 18 * static_cast<double>(i / 2);
-    const std::string color = "c" + std::to_string(i % kColors);
+    const std::string color = Color(i);
     if (!curves_[i]->points_only) {
       Line(&svg_, x, y - 4, x + 22, y - 4, "line " + color);
     }

@@ -48,7 +48,8 @@ TEST_CASE("bench: a quick run measures every group and writes it down",
     CHECK(figure["values"].size() >= 1);
   }
   CHECK(groups == std::set<std::string>{"durable", "latency", "memory",
-                                        "parallel", "replay", "workloads"});
+                                        "parallel", "replay", "scaling",
+                                        "workloads"});
   CHECK_FALSE(parsed["stopped"]);
   CHECK(NotWellFormed(Contents(page_path)) == "");
 
