@@ -1,4 +1,4 @@
-#include "baselines.h"
+#include "bench/baselines.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -78,35 +78,46 @@ std::size_t TotalSize(const std::vector<Bytes>& pieces) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<Bytes>> PackedBlocks(
-    const std::filesystem::path& directory, std::size_t groups) {
+absl::StatusOr<std::vector<Bytes>> LastBlocks(
+    const std::filesystem::path& directory, std::size_t blocks) {
   RocksDbOptions options;
   options.read_only = true;
   REENACT_ASSIGN_OR_RETURN(std::unique_ptr<Store> store,
                            OpenRocksDbStore(WorldPaths(directory).db, options));
-  const std::uint64_t blocks = store->block_count();
-  const std::uint64_t per_piece =
-      (blocks + groups - 1) / std::max<std::size_t>(groups, 1);
-  std::vector<Bytes> pieces;
+  const std::uint64_t count = store->block_count();
+  std::vector<Bytes> found;
   REENACT_RETURN_IF_ERROR(
-      store->ScanBlocks(0, [&](std::uint64_t index, BytesView stored) {
-        if (index % per_piece == 0) pieces.emplace_back();
-        pieces.back().append(stored);
-        return absl::OkStatus();
-      }));
+      store->ScanBlocks(count - std::min<std::uint64_t>(blocks, count),
+                        [&](std::uint64_t, BytesView stored) {
+                          found.emplace_back(stored);
+                          return absl::OkStatus();
+                        }));
   REENACT_RETURN_IF_ERROR(store->Close());
+  return found;
+}
+
+std::vector<Bytes> Packed(const std::vector<Bytes>& blocks,
+                          std::size_t groups) {
+  groups = std::max<std::size_t>(groups, 1);
+  const std::size_t per_piece = (blocks.size() + groups - 1) / groups;
+  std::vector<Bytes> pieces;
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    if (i % per_piece == 0) pieces.emplace_back();
+    pieces.back().append(blocks[i]);
+  }
   return pieces;
 }
 
 absl::StatusOr<Timing> TimeRawFile(const std::filesystem::path& directory,
-                                   const std::vector<Bytes>& pieces) {
+                                   const std::vector<Bytes>& pieces,
+                                   bool sync) {
   REENACT_ASSIGN_OR_RETURN(
       std::unique_ptr<PreparedFile> file,
       PreparedFile::Make(directory / "raw", TotalSize(pieces)));
   const Stopwatch watch;
   for (const Bytes& piece : pieces) {
     REENACT_RETURN_IF_ERROR(file->Write(piece));
-    REENACT_RETURN_IF_ERROR(file->Sync());
+    if (sync) REENACT_RETURN_IF_ERROR(file->Sync());
   }
   return watch.Read();
 }
@@ -138,17 +149,18 @@ absl::StatusOr<Timing> TimeRocksDb(const std::filesystem::path& directory,
 }
 
 absl::StatusOr<std::vector<double>> SyncLatencies(
-    const std::filesystem::path& directory, std::size_t count) {
-  const Bytes record(200, 'x');
+    const std::filesystem::path& directory, std::size_t count,
+    std::size_t size) {
+  const Bytes record(size, 'x');
   REENACT_ASSIGN_OR_RETURN(
       std::unique_ptr<PreparedFile> file,
-      PreparedFile::Make(directory / "latency", count * record.size()));
+      PreparedFile::Make(directory / "latency", count * size));
   std::vector<double> latencies;
   for (std::size_t i = 0; i < count; ++i) {
     const double start = WallSeconds();
     REENACT_RETURN_IF_ERROR(file->Write(record));
     REENACT_RETURN_IF_ERROR(file->Sync());
-    latencies.push_back((WallSeconds() - start) * 1e6);
+    latencies.push_back(WallSeconds() - start);
   }
   return latencies;
 }

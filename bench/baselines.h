@@ -9,29 +9,33 @@
 #include <string>
 #include <vector>
 
-#include "measure.h"
+#include "bench/measure.h"
 #include "reenact/kernel/bytes.h"
 #include "reenact/kernel/status.h"
 
 namespace reenact::bench {
 
-// The stored blocks of the closed world in `directory`, packed as its groups
-// were: evenly, into `groups` pieces at most.
-absl::StatusOr<std::vector<Bytes>> PackedBlocks(
-    const std::filesystem::path& directory, std::size_t groups);
+// The last `blocks` stored blocks of the closed world in `directory`, one by
+// one.
+absl::StatusOr<std::vector<Bytes>> LastBlocks(
+    const std::filesystem::path& directory, std::size_t blocks);
+
+// The same bytes in at most `groups` pieces of about as many blocks each.
+std::vector<Bytes> Packed(const std::vector<Bytes>& blocks, std::size_t groups);
 
 // Time to write the pieces one after the other in a new file or database in
-// `directory`, each made durable before the next. Making the file, of its full
-// size already, and opening the database are not counted.
+// `directory`; with `sync` each is made durable before the next. Making the
+// file, of its full size already, and opening the database are not counted.
 absl::StatusOr<Timing> TimeRawFile(const std::filesystem::path& directory,
-                                   const std::vector<Bytes>& pieces);
+                                   const std::vector<Bytes>& pieces, bool sync);
 absl::StatusOr<Timing> TimeRocksDb(const std::filesystem::path& directory,
                                    const std::vector<Bytes>& pieces, bool sync);
 
-// Microseconds that each of `count` appends of 200 bytes took, with fdatasync,
-// to a file of its full size.
+// Seconds that each of `count` appends of `size` bytes took, with fdatasync, to
+// a file of its full size.
 absl::StatusOr<std::vector<double>> SyncLatencies(
-    const std::filesystem::path& directory, std::size_t count);
+    const std::filesystem::path& directory, std::size_t count,
+    std::size_t size = 200);
 
 }  // namespace reenact::bench
 

@@ -1,12 +1,14 @@
-#include "big_world.h"
+#include "bench/big_world.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <memory>
 #include <string>
 #include <system_error>
 #include <utility>
 
+#include "bench/measure.h"
+#include "bench/statistics.h"
+#include "bench/world_run.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/check.h"
 #include "reenact/kernel/module.h"
@@ -43,8 +45,10 @@ absl::Status CountAndPad(StepContext& step) {
 class BigSource final : public InputSource {
  public:
   BigSource(std::string phase, std::uint64_t cells, std::uint64_t events,
-            bool random, std::uint64_t first_position)
-      : phase_(std::move(phase)),
+            bool random, std::uint64_t first_position,
+            const std::function<void(std::string_view)>& progress)
+      : progress_(progress),
+        phase_(std::move(phase)),
         cells_(cells),
         events_(events),
         random_(random),
@@ -73,16 +77,13 @@ class BigSource final : public InputSource {
   void Look() {
     const std::uint64_t memory = ProcessMemory("VmRSS");
     memory_max_ = std::max(memory_max_, memory);
-    const double now = WallSeconds();
-    if (now - told_ < 2 && done_ != events_) return;
-    told_ = now;
-    const double rate = static_cast<double>(done_) / (now - start_);
-    std::fprintf(stderr, "%s: %llu of %llu, %.0f/s, %llu MiB in memory\n",
-                 phase_.c_str(), static_cast<unsigned long long>(done_),
-                 static_cast<unsigned long long>(events_), rate,
-                 static_cast<unsigned long long>(memory / kMebibyte));
+    if (!progress_) return;
+    progress_(phase_ + ": " + NumberText(static_cast<double>(done_)) + " of " +
+              NumberText(static_cast<double>(events_)) + ", " +
+              std::to_string(memory / kMebibyte) + " MiB in memory");
   }
 
+  const std::function<void(std::string_view)>& progress_;
   const std::string phase_;
   const std::uint64_t cells_;
   const std::uint64_t events_;
@@ -90,8 +91,6 @@ class BigSource final : public InputSource {
   std::uint64_t position_;
   std::uint64_t done_ = 0;
   std::uint64_t memory_max_ = 0;
-  const double start_ = WallSeconds();
-  double told_ = start_;
   Rng rng_{Seed{7}};
 };
 
@@ -123,10 +122,11 @@ class BigRun {
     AddMemory("resident before", ProcessMemory("VmRSS"));
     REENACT_ASSIGN_OR_RETURN(world_, World::Open(MakeOptions(options_)));
     const std::uint64_t touches = options_.cells / 10;
-    BigSource make("making cells", options_.cells, options_.cells, false, 0);
+    BigSource make("making cells", options_.cells, options_.cells, false, 0,
+                   options_.progress);
     REENACT_RETURN_IF_ERROR(Feed("cells made", options_.cells, make));
     BigSource touch("changing cells", options_.cells, touches, true,
-                    options_.cells);
+                    options_.cells, options_.progress);
     REENACT_RETURN_IF_ERROR(Feed("random changes", touches, touch));
     const WorldStats stats = world_->stats();
     AddMemory("cell cache at the end", stats.cache_bytes);
@@ -142,6 +142,7 @@ class BigRun {
  private:
   absl::Status Feed(const std::string& what, std::uint64_t events,
                     BigSource& source) {
+    const RunningWorld running(options_.running, world_.get());
     const double start = WallSeconds();
     REENACT_RETURN_IF_ERROR(world_->Feed(source));
     Add(what, "events/s",
@@ -162,7 +163,14 @@ class BigRun {
   }
 
   void Add(const std::string& name, const std::string& unit, double value) {
-    figures_.push_back({kGroup, name, unit, {value}, {}, {}});
+    Figure figure;
+    figure.id = "memory.big." + std::to_string(figures_.size());
+    figure.section = kGroup;
+    figure.name = name;
+    figure.unit = unit;
+    figure.better = unit == "events/s" ? Better::kMore : Better::kLess;
+    figure.values = {value};
+    figures_.push_back(std::move(figure));
   }
   void AddMemory(const std::string& name, std::uint64_t bytes) {
     Add(name, "MiB", static_cast<double>(bytes) / kMebibyte);

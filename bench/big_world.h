@@ -3,10 +3,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <string_view>
 #include <vector>
 
-#include "measure.h"
+#include "bench/figure.h"
 #include "reenact/kernel/status.h"
+#include "reenact/kernel/world.h"
 
 namespace reenact::bench {
 
@@ -14,11 +17,13 @@ struct BigWorldOptions {
   std::filesystem::path directory;
   std::uint64_t cells = 10'000'000;
   std::uint64_t cache_mib = 256;
+  std::function<void(World*)> running;  // see Hooks
+  // Told now and then what is going on and how much memory is in use.
+  std::function<void(std::string_view)> progress;
 };
 
 // Makes a world of more cells than its cache holds, with states of about 100
-// bytes, changes a tenth as many at random, and opens it again, telling the
-// progress and the memory in use on standard error.
+// bytes, changes a tenth as many at random, and opens it again.
 absl::StatusOr<std::vector<Figure>> RunBigWorld(const BigWorldOptions& options);
 
 }  // namespace reenact::bench

@@ -1,4 +1,4 @@
-#include "load.h"
+#include "bench/load.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 #include <numeric>
 #include <optional>
 
-#include "measure.h"
+#include "bench/measure.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/check.h"
 #include "reenact/kernel/rng.h"
@@ -14,7 +14,6 @@
 namespace reenact::bench {
 namespace {
 
-constexpr std::uint32_t kManyCells = 100'000;
 constexpr std::uint32_t kFewCells = 1'000;
 constexpr double kZipfExponent = 0.9;
 constexpr Seed kSeed{20240229};
@@ -38,6 +37,9 @@ class Zipf {
       sums_[i] = sum += std::pow(i + 1, -kZipfExponent);
     }
   }
+  std::uint32_t size() const {
+    return static_cast<std::uint32_t>(sums_.size());
+  }
   std::uint32_t Draw(Rng& rng) const {
     const double at =
         static_cast<double>(rng.Below(1ULL << 53)) * 0x1p-53 * sums_.back();
@@ -53,29 +55,35 @@ std::uint32_t Uniform(Rng& rng, std::uint32_t size) {
   return static_cast<std::uint32_t>(rng.Below(size));
 }
 
+std::uint32_t CellCount(Pattern pattern, std::uint32_t many) {
+  switch (pattern) {
+    case Pattern::kOne:
+      return 1;
+    case Pattern::kForeign10:
+    case Pattern::kForeign50:
+      return std::min(many, kFewCells);
+    default:
+      return many;
+  }
+}
+
 std::uint32_t DrawCell(Pattern pattern, const Zipf& zipf, Rng& rng) {
   switch (pattern) {
-    case Pattern::kUniform:
-      return Uniform(rng, kManyCells);
     case Pattern::kZipf:
       return zipf.Draw(rng);
     case Pattern::kHalf:
-      return rng.Chance(1, 2) ? 0 : Uniform(rng, kManyCells);
-    case Pattern::kOne:
-      return 0;
-    case Pattern::kForeign10:
-    case Pattern::kForeign50:
-      return Uniform(rng, kFewCells);
+      return rng.Chance(1, 2) ? 0 : Uniform(rng, zipf.size());
+    default:
+      return Uniform(rng, CellCount(pattern, zipf.size()));
   }
-  return 0;
 }
 
-std::uint32_t DrawOther(Pattern pattern, Rng& rng) {
+std::uint32_t DrawOther(Pattern pattern, std::uint32_t cells, Rng& rng) {
   const std::uint64_t percent = pattern == Pattern::kForeign10   ? 10
                                 : pattern == Pattern::kForeign50 ? 50
                                                                  : 0;
   if (percent == 0 || !rng.Chance(percent, 100)) return 0;
-  return Uniform(rng, kFewCells) + 1;
+  return Uniform(rng, cells) + 1;
 }
 
 absl::Status Count(const BusyWork& work, double us, StepContext& step) {
@@ -92,7 +100,7 @@ absl::Status Count(const BusyWork& work, double us, StepContext& step) {
       count += other % 2;
     }
   }
-  if (us > 0) work.Run(us);
+  if (us > 0 && other >= 0) work.Run(us);
   step.SetState(cbor::EncodeInteger(count + 1));
   return absl::OkStatus();
 }
@@ -140,15 +148,35 @@ std::string_view PatternName(Pattern pattern) {
   return "";
 }
 
-Load MakeLoad(Pattern pattern, double step_us, std::size_t events) {
-  static const Zipf zipf(kManyCells);
+std::string_view PatternId(Pattern pattern) {
+  switch (pattern) {
+    case Pattern::kUniform:
+      return "uniform";
+    case Pattern::kZipf:
+      return "zipf";
+    case Pattern::kHalf:
+      return "half";
+    case Pattern::kOne:
+      return "one";
+    case Pattern::kForeign10:
+      return "foreign10";
+    case Pattern::kForeign50:
+      return "foreign50";
+  }
+  return "";
+}
+
+Load MakeLoad(Pattern pattern, double step_us, std::size_t events,
+              std::uint32_t many) {
+  const Zipf zipf(many);
   Load load;
   load.step_us = step_us;
   load.pattern = pattern;
+  load.cell_count = CellCount(pattern, many);
   Rng rng(kSeed);
   for (std::size_t i = 0; i < events; ++i) {
     load.cells.push_back(DrawCell(pattern, zipf, rng));
-    load.others.push_back(DrawOther(pattern, rng));
+    load.others.push_back(DrawOther(pattern, load.cell_count, rng));
   }
   return load;
 }
@@ -170,6 +198,16 @@ absl::StatusOr<bool> LoadSource::Next(std::vector<Input>* row) {
   input.event.reducer = "counter";
   input.event.key = CellKey(load_.cells[next_]);
   input.event.payload = cbor::EncodeInteger(load_.others[next_]);
+  input.position = position_ + ++next_;
+  return true;
+}
+
+absl::StatusOr<bool> WarmUpSource::Next(std::vector<Input>* row) {
+  if (next_ == cells_) return false;
+  Input& input = row->emplace_back();
+  input.event.reducer = "counter";
+  input.event.key = CellKey(next_);
+  input.event.payload = cbor::EncodeInteger(-1);
   input.position = ++next_;
   return true;
 }

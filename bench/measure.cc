@@ -1,16 +1,14 @@
-#include "measure.h"
+#include "bench/measure.h"
 
+#include <malloc.h>
+#include <sys/statfs.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
-#include <sstream>
 #include <thread>
 
 namespace reenact::bench {
@@ -44,7 +42,9 @@ double BusySeconds() {
 std::string CpuName() {
   std::ifstream info("/proc/cpuinfo");
   for (std::string line; std::getline(info, line);) {
-    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+    if (!line.starts_with("model name")) continue;
+    const std::size_t colon = line.find(": ");
+    if (colon != std::string::npos) return line.substr(colon + 2);
   }
   return "unknown";
 }
@@ -55,53 +55,45 @@ std::string SystemName() {
   return std::string(name.sysname) + " " + name.release;
 }
 
-// JSON text of something that is printable ASCII.
-std::string Quoted(std::string_view text) {
-  std::string quoted = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\') quoted.push_back('\\');
-    quoted.push_back(c);
+std::string FileSystemName(const std::filesystem::path& directory) {
+  struct statfs found {};
+  if (statfs(directory.c_str(), &found) != 0) return "unknown";
+  switch (static_cast<std::uint32_t>(found.f_type)) {
+    case 0x0000EF53:
+      return "ext4";
+    case 0x01021994:
+      return "tmpfs (in memory: a sync there costs nothing)";
+    case 0x58465342:
+      return "xfs";
+    case 0x9123683E:
+      return "btrfs";
+    case 0x794C7630:
+      return "overlay";
+    default:
+      return "other";
   }
-  return quoted + "\"";
 }
 
-std::string JsonNumber(double value) {
-  if (!std::isfinite(value)) return "null";
-  char text[32];
-  std::snprintf(text, sizeof text, "%.6g", value);
+std::string CompilerName() {
+#ifdef __clang__
+  const std::string name = "clang ";
+#else
+  const std::string name = "g++ ";
+#endif
+#ifdef __OPTIMIZE__
+  return name + __VERSION__ + ", optimized";
+#else
+  return name + __VERSION__ + ", not optimized";
+#endif
+}
+
+std::string DateNow() {
+  const std::time_t now = time(nullptr);
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  char text[64];
+  strftime(text, sizeof text, "%Y-%m-%d %H:%M UTC", &parts);
   return text;
-}
-
-std::string FigureJson(const Figure& figure) {
-  std::ostringstream out;
-  out << "{\"group\":" << Quoted(figure.group)
-      << ",\"name\":" << Quoted(figure.name)
-      << ",\"unit\":" << Quoted(figure.unit)
-      << ",\"median\":" << JsonNumber(Median(figure.values)) << ",\"values\":[";
-  const char* comma = "";
-  for (double value : figure.values) {
-    out << comma << JsonNumber(value);
-    comma = ",";
-  }
-  out << "]";
-  if (!figure.cpu_values.empty()) {
-    out << ",\"cpu_median\":" << JsonNumber(Median(figure.cpu_values));
-  }
-  for (const auto& [name, value] : figure.notes) {
-    out << "," << Quoted(name) << ":" << JsonNumber(value);
-  }
-  out << "}";
-  return out.str();
-}
-
-std::string MachineJson(const Machine& machine) {
-  std::ostringstream out;
-  out << "{\"cpu\":" << Quoted(machine.cpu) << ",\"cores\":" << machine.cores
-      << ",\"system\":" << Quoted(machine.system)
-      << ",\"load_before\":" << JsonNumber(machine.load_before)
-      << ",\"load_after\":" << JsonNumber(machine.load_after)
-      << ",\"busy_others\":" << JsonNumber(machine.busy_others) << "}";
-  return out.str();
 }
 
 }  // namespace
@@ -121,82 +113,35 @@ std::uint64_t ProcessMemory(std::string_view what) {
   return 0;
 }
 
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t middle = values.size() / 2;
-  if (values.size() % 2 == 1) return values[middle];
-  return (values[middle - 1] + values[middle]) / 2;
+std::uint64_t HeapInUse() {
+  const struct mallinfo2 info = mallinfo2();
+  return info.uordblks + info.hblkhd;
 }
 
-double Quantile(std::vector<double> values, double part) {
-  std::sort(values.begin(), values.end());
-  const double at = part * static_cast<double>(values.size() - 1);
-  return values[static_cast<std::size_t>(std::ceil(at))];
-}
-
-MachineWatch::MachineWatch()
+MachineWatch::MachineWatch(const std::filesystem::path& directory)
     : start_wall_(WallSeconds()),
       start_cpu_(CpuSeconds()),
       start_busy_(BusySeconds()) {
   machine_.cpu = CpuName();
   machine_.cores = std::thread::hardware_concurrency();
+  machine_.memory = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+                    static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
   machine_.system = SystemName();
+  machine_.file_system = FileSystemName(directory);
+  machine_.compiler = CompilerName();
+  machine_.date = DateNow();
   machine_.load_before = LoadAverage();
 }
 
 Machine MachineWatch::Finish() const {
   Machine machine = machine_;
   machine.load_after = LoadAverage();
-  const double all = (WallSeconds() - start_wall_) * machine.cores;
+  machine.seconds = WallSeconds() - start_wall_;
+  const double all = machine.seconds * machine.cores;
   const double ours = CpuSeconds() - start_cpu_;
   const double busy = BusySeconds() - start_busy_;
   if (all > 0) machine.busy_others = std::max(0.0, busy - ours) / all;
   return machine;
-}
-
-void Report::Add(Figure figure) {
-  if (figures_.empty() || figures_.back().group != figure.group) {
-    std::printf("\n%s\n  %-40s %10s %10s  %-19s\n", figure.group.c_str(), "",
-                "median", "by cpu", "lowest - highest");
-  }
-  const auto [low, high] =
-      std::minmax_element(figure.values.begin(), figure.values.end());
-  const std::string spread = NumberText(*low) + " - " + NumberText(*high);
-  const std::string cpu =
-      figure.cpu_values.empty() ? "" : NumberText(Median(figure.cpu_values));
-  std::printf("  %-40s %10s %10s  %-19s %s", figure.name.c_str(),
-              NumberText(Median(figure.values)).c_str(), cpu.c_str(),
-              spread.c_str(), figure.unit.c_str());
-  for (const auto& [name, value] : figure.notes) {
-    std::printf("  %s %s", name.c_str(), NumberText(value).c_str());
-  }
-  std::printf("\n");
-  std::fflush(stdout);
-  figures_.push_back(std::move(figure));
-}
-
-absl::Status Report::WriteJson(const std::string& path,
-                               const Machine& machine) const {
-  std::ofstream out(path);
-  out << "{\"machine\":" << MachineJson(machine) << ",\n\"figures\":[";
-  const char* comma = "\n";
-  for (const Figure& figure : figures_) {
-    out << comma << FigureJson(figure);
-    comma = ",\n";
-  }
-  out << "]}\n";
-  out.close();
-  if (!out) return absl::UnavailableError(path + ": cannot be written");
-  return absl::OkStatus();
-}
-
-std::string NumberText(double value) {
-  char text[32];
-  const double size = std::abs(value);
-  const int decimals = size < 9.995 ? 2 : size < 99.95 ? 1 : 0;
-  const bool whole = value == std::floor(value);
-  std::snprintf(text, sizeof text, "%.*f", whole ? 0 : decimals, value);
-  return text;
 }
 
 }  // namespace reenact::bench

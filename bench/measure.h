@@ -1,15 +1,12 @@
-// Clocks, and what becomes of what they say: medians, a table, JSON.
+// Clocks, and what they were read on.
 
 #ifndef REENACT_BENCH_MEASURE_H_
 #define REENACT_BENCH_MEASURE_H_
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
-
-#include "reenact/kernel/status.h"
 
 namespace reenact::bench {
 
@@ -37,57 +34,35 @@ class Stopwatch {
 // "VmRSS" or "VmHWM" of this process, in bytes; 0 if the system does not say.
 std::uint64_t ProcessMemory(std::string_view what);
 
-// One line of the result: as many values as there were repetitions.
-struct Figure {
-  std::string group;  // "parallel, in memory"
-  std::string name;   // "10 us, uniform, 2 workers"
-  std::string unit;   // "x", "events/s", ...
-  std::vector<double> values;
-  // The same in processor time instead of the wall's, if that makes sense.
-  std::vector<double> cpu_values;
-  // Other medians of the same runs, by name: "reruns", "cores" ...
-  std::vector<std::pair<std::string, double>> notes;
-};
+// Bytes that malloc() has given out and not got back.
+std::uint64_t HeapInUse();
 
-double Median(std::vector<double> values);  // REQUIRES: not empty
-// The value that `part` of the values, from 0 to 1, do not exceed.
-double Quantile(std::vector<double> values, double part);
-
-// What the figures were taken on and when.
+// What the figures were taken on, when, and what else went on.
 struct Machine {
   std::string cpu;
   unsigned cores = 0;
-  std::string system;
-  double load_before = 0;  // average over a minute, of the whole machine
+  std::uint64_t memory = 0;  // bytes
+  std::string system;        // "Linux 6.1.0"
+  std::string file_system;   // of the directory for worlds: "ext4"
+  std::string compiler;      // and how: "g++ 12.2.0, optimized"
+  std::string date;          // "2024-02-29 12:34 UTC"
+  double seconds = 0;        // that it all took
+  double load_before = 0;    // average over a minute, of the whole machine
   double load_after = 0;
-  // The part of the machine's time that others had, meanwhile.
+  // The part of the machine's time that others had, meanwhile: 0 to 1.
   double busy_others = 0;
 };
 
 // Watches the machine from its making on.
 class MachineWatch {
  public:
-  MachineWatch();
+  explicit MachineWatch(const std::filesystem::path& directory);
   Machine Finish() const;
 
  private:
   Machine machine_;
   double start_wall_, start_cpu_, start_busy_;
 };
-
-// Prints a figure as soon as there is one, under a heading for each group.
-class Report {
- public:
-  void Add(Figure figure);
-  // Writes everything as one JSON object.
-  absl::Status WriteJson(const std::string& path, const Machine& machine) const;
-
- private:
-  std::vector<Figure> figures_;
-};
-
-// "1234567", "12.3", "0.95": about three digits, more if they are whole.
-std::string NumberText(double value);
 
 }  // namespace reenact::bench
 

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "bench/temporary_directory.h"
 #include "reenact/journal/block.h"
 #include "reenact/journal/entry.h"
 #include "reenact/journal/memory_store.h"
@@ -23,7 +24,6 @@
 #include "reenact/kernel/rng.h"
 #include "reenact/sequencer/sequencer.h"
 #include "reenact/workers/cells.h"
-#include "temporary_directory.h"
 
 namespace reenact {
 namespace {

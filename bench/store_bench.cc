@@ -22,7 +22,9 @@
 #include <utility>
 #include <vector>
 
-#include "measure.h"
+#include "bench/measure.h"
+#include "bench/statistics.h"
+#include "bench/temporary_directory.h"
 #include "reenact/kernel/check.h"
 #include "reenact/kernel/rng.h"
 #include "rocksdb/db.h"
@@ -33,7 +35,6 @@
 #include "rocksdb/sst_file_writer.h"
 #include "rocksdb/statistics.h"
 #include "rocksdb/table.h"
-#include "temporary_directory.h"
 
 namespace reenact::bench {
 namespace {

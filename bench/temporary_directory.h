@@ -12,14 +12,14 @@
 
 namespace reenact::bench {
 
-// A directory that is removed with what is in it. In $TMPDIR, or else /tmp:
-// what a durable figure means depends on the disk that this is on.
+// A directory that is removed with what is in it. In `parent`; if that is empty
+// in $TMPDIR, or else /tmp: what a durable figure means depends on the disk
+// that this is on.
 class TemporaryDirectory {
  public:
-  TemporaryDirectory() {
-    std::string name =
-        (std::filesystem::temp_directory_path() / "reenact-bench-XXXXXX")
-            .string();
+  explicit TemporaryDirectory(std::filesystem::path parent = {}) {
+    if (parent.empty()) parent = std::filesystem::temp_directory_path();
+    std::string name = (parent / "reenact-bench-XXXXXX").string();
     REENACT_CHECK(mkdtemp(name.data()) != nullptr);
     path_ = name;
   }

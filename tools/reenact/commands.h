@@ -21,6 +21,7 @@ void AddStateCommand(CLI::App& app, Action* action);
 void AddWhyCommand(CLI::App& app, Action* action);
 void AddExportCommand(CLI::App& app, Action* action);
 void AddStatCommand(CLI::App& app, Action* action);
+void AddBenchCommand(CLI::App& app, Action* action);
 
 }  // namespace reenact::tools
 

@@ -62,6 +62,7 @@ int Main(int argc, char** argv) {
   AddWhyCommand(app, &action);
   AddExportCommand(app, &action);
   AddStatCommand(app, &action);
+  AddBenchCommand(app, &action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,0 +1,182 @@
+// Workloads that other systems are measured with: parallel ÷ serial.
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bench/groups.h"
+#include "bench/statistics.h"
+#include "bench/workload.h"
+
+namespace reenact::bench {
+namespace {
+
+std::vector<std::size_t> WorkersOf(const Settings& settings) {
+  std::vector<std::size_t> workers = {0};
+  for (const std::size_t count : WorkersBesideSerial(settings)) {
+    workers.push_back(count);
+  }
+  return workers;
+}
+
+// "ycsb, zipf 0.9" as part of an id: "ycsb-zipf-0.9".
+std::string IdPart(const std::string& name) {
+  std::string part;
+  for (const char c : name) {
+    if (c == ' ' && !part.empty() && part.back() == '-') continue;
+    part += c == ' ' || c == ',' ? '-' : c;
+  }
+  return part;
+}
+
+class WorkloadRun {
+ public:
+  WorkloadRun(const Workload& workload, Bench* bench)
+      : workload_(workload),
+        bench_(*bench),
+        workers_(WorkersOf(bench->settings())) {}
+
+  absl::Status Measure() {
+    REENACT_RETURN_IF_ERROR(ChooseCount());
+    const auto runs = bench_.Repeat<RunResult>(
+        workload_.name(), workers_.size(), [this](std::size_t side) {
+          return Annotated(RunOnce(workers_[side], count_));
+        });
+    REENACT_RETURN_IF_ERROR(SameJournals(runs));
+    for (std::size_t side = 0; runs.count() > 0 && side < workers_.size();
+         ++side) {
+      AddFigures(workers_[side], runs.sides[0], runs.sides[side]);
+    }
+    return runs.status;
+  }
+
+ private:
+  static constexpr const char* kSection = "workloads, in memory: ";
+
+  // As many transactions as take about as long as a run should.
+  absl::Status ChooseCount() {
+    const std::size_t few = bench_.settings().quick ? 40 : 2'000;
+    REENACT_ASSIGN_OR_RETURN(const RunResult probe, Annotated(RunOnce(0, few)));
+    const double wanted =
+        bench_.RunSeconds() / probe.time.wall * static_cast<double>(few);
+    const double most = bench_.settings().quick ? 200 : 500'000;
+    count_ = static_cast<std::size_t>(
+        std::clamp(wanted, static_cast<double>(few), most));
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<RunResult> RunOnce(std::size_t workers, std::size_t count) {
+    WorldOptions options;
+    options.modules.push_back(workload_.module());
+    options.workers = workers;
+    options.cache_bytes = 512ULL << 20;
+    SetIdentity(0, options.config);
+    REENACT_ASSIGN_OR_RETURN(std::unique_ptr<World> world,
+                             World::Open(std::move(options)));
+    const RunningWorld running(bench_.hooks().running, world.get());
+    REENACT_RETURN_IF_ERROR(world->Feed(*workload_.Loading()));
+    const std::unique_ptr<InputSource> inputs = workload_.Inputs(count);
+    REENACT_ASSIGN_OR_RETURN(RunResult result, TimeFeed(*world, *inputs));
+    REENACT_RETURN_IF_ERROR(workload_.Check(*world));
+    REENACT_RETURN_IF_ERROR(world->Close());
+    return result;
+  }
+
+  absl::StatusOr<RunResult> Annotated(absl::StatusOr<RunResult> result) const {
+    if (result.ok()) return result;
+    return Annotate(result.status(), workload_.name());
+  }
+
+  absl::Status SameJournals(const Repeated<RunResult>& runs) const {
+    for (const auto& side : runs.sides) {
+      for (const RunResult& run : side) {
+        if (run.journal == runs.sides[0][0].journal) continue;
+        return absl::InternalError(workload_.name() + ": the journal differs " +
+                                   "from the serial one");
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  Figure Start(std::size_t workers, const char* what, const char* unit) const {
+    Figure figure;
+    figure.id = "workloads." + IdPart(workload_.name()) + "." +
+                std::to_string(workers) + "." + what;
+    figure.name = workload_.name() + ", " +
+                  (workers == 0   ? std::string("serial")
+                   : workers == 1 ? std::string("1 worker")
+                                  : std::to_string(workers) + " workers");
+    figure.unit = unit;
+    return figure;
+  }
+
+  void AddFigures(std::size_t workers, const std::vector<RunResult>& serial,
+                  const std::vector<RunResult>& runs) {
+    if (workers > 0) {
+      Figure ratio = Start(workers, "ratio", "×");
+      ratio.section = "parallel ÷ serial, workloads, in memory";
+      for (std::size_t i = 0; i < runs.size(); ++i) {
+        AddRatio(serial[i].time, runs[i].time, &ratio);
+      }
+      ratio.notes = Notes(runs);
+      ratios_.push_back(std::move(ratio));
+    }
+    Figure rate = Start(workers, "rate", "tickets/s");
+    rate.section = kSection + std::string("tickets per second");
+    for (const RunResult& run : runs) {
+      const double tickets = run.Grown(&WorldStats::tickets);
+      rate.values.push_back(tickets / run.time.wall);
+      rate.cpu_values.push_back(tickets / run.time.cpu);
+    }
+    rate.notes = Notes(runs);
+    rates_.push_back(std::move(rate));
+  }
+
+  std::vector<std::pair<std::string, double>> Notes(
+      const std::vector<RunResult>& runs) const {
+    std::vector<double> reruns, failed, per_second;
+    for (const RunResult& run : runs) {
+      const double tickets = std::max(run.Grown(&WorldStats::tickets), 1.0);
+      reruns.push_back(100 * run.Grown(&WorldStats::reruns) / tickets);
+      failed.push_back(100 * run.Grown(&WorldStats::failed) / tickets);
+      per_second.push_back(static_cast<double>(count_) / run.time.wall);
+    }
+    return {{"transactions/s", Median(per_second)},
+            {"re-runs %", Median(reruns)},
+            {"refused %", Median(failed)}};
+  }
+
+ public:
+  // What Measure() found: shown together for all workloads.
+  std::vector<Figure> ratios_, rates_;
+
+ private:
+  const Workload& workload_;
+  Bench& bench_;
+  const std::vector<std::size_t> workers_;
+  std::size_t count_ = 0;
+};
+
+}  // namespace
+
+double WorkloadRuns(const Settings& settings) {
+  const auto sides = static_cast<double>(WorkersOf(settings).size());
+  return static_cast<double>(AllWorkloads(true).size()) * sides;
+}
+
+absl::Status MeasureWorkloads(Bench& bench) {
+  std::vector<Figure> rates;
+  absl::Status status;
+  for (const auto& workload : AllWorkloads(bench.settings().quick)) {
+    WorkloadRun run(*workload, &bench);
+    status = run.Measure();
+    for (Figure& figure : run.ratios_) bench.Add(std::move(figure));
+    std::move(run.rates_.begin(), run.rates_.end(), std::back_inserter(rates));
+    if (!status.ok()) break;
+  }
+  for (Figure& figure : rates) bench.Add(std::move(figure));
+  return status;
+}
+
+}  // namespace reenact::bench
