@@ -1,7 +1,7 @@
 // How blocks and cells could be kept in RocksDB, and what each way costs: the
 // measurement that journal/rocksdb_store.cc was chosen by.
 //
-//   store-bench [groups [repetitions]]
+//   store-bench [groups [repetitions [part of a name]]]
 //
 // The same groups (a block of 1024 tickets and the cells that they changed) are
 // written in every way in turn, each into a database of its own, and again as
@@ -25,6 +25,8 @@
 #include "bench/measure.h"
 #include "bench/statistics.h"
 #include "bench/temporary_directory.h"
+#include "reenact/journal/rocksdb_store.h"
+#include "reenact/journal/store.h"
 #include "reenact/kernel/check.h"
 #include "reenact/kernel/rng.h"
 #include "rocksdb/db.h"
@@ -49,6 +51,7 @@ enum class Cells {
   kInLog,     // with the block, in one batch
   kUnlogged,  // after the block, in a batch of their own that is not logged
   kFiles,     // in sorted files that are handed to the database whole
+  kStore,     // as journal/rocksdb_store.cc does it: in files, by a thread
 };
 
 struct Variant {
@@ -130,10 +133,24 @@ rocksdb::ColumnFamilyOptions CellsOptions(const Variant& variant) {
   return options;
 }
 
-// One database, written in one way.
 class Writer {
  public:
-  Writer(const Variant& variant, const std::filesystem::path& path)
+  virtual ~Writer() = default;
+  virtual void Put(std::uint64_t index, const std::string& block,
+                   const std::vector<std::uint64_t>& cells) = 0;
+  // What is in memory goes to files, as far as a clean end needs it.
+  virtual void Finish() = 0;
+  virtual std::uint64_t BytesWritten() const = 0;
+};
+
+std::string StateOf(std::uint64_t index) {
+  return std::string(kStateSize, static_cast<char>('a' + index % 26));
+}
+
+// One database, written in one way.
+class DatabaseWriter final : public Writer {
+ public:
+  DatabaseWriter(const Variant& variant, const std::filesystem::path& path)
       : variant_(variant), path_(path) {
     const rocksdb::DBOptions options = DatabaseOptions(variant);
     statistics_ = options.statistics;
@@ -146,17 +163,17 @@ class Writer {
         &families_, &db));
     db_.reset(db);
   }
-  ~Writer() {
+  ~DatabaseWriter() override {
     for (rocksdb::ColumnFamilyHandle* family : families_) {
       Must(db_->DestroyColumnFamilyHandle(family));
     }
     Must(db_->Close());
   }
-  Writer(const Writer&) = delete;
-  Writer& operator=(const Writer&) = delete;
+  DatabaseWriter(const DatabaseWriter&) = delete;
+  DatabaseWriter& operator=(const DatabaseWriter&) = delete;
 
   void Put(std::uint64_t index, const std::string& block,
-           const std::vector<std::uint64_t>& cells) {
+           const std::vector<std::uint64_t>& cells) override {
     batch_.Put(families_[1], KeyOf(index), block);
     Take(index, cells);
     const bool due = (index + 1) % variant_.merged == 0;
@@ -168,14 +185,13 @@ class Writer {
     if (variant_.cells != Cells::kInLog && due) WriteCells();
   }
 
-  // What is in memory goes to files, as far as a clean end needs it.
-  void Finish() {
+  void Finish() override {
     if (variant_.cells == Cells::kInLog) return;
     if (!pending_.empty()) WriteCells();
     Must(db_->Flush(rocksdb::FlushOptions(), families_[2]));
   }
 
-  std::uint64_t BytesWritten() const {
+  std::uint64_t BytesWritten() const override {
     const auto count = [this](rocksdb::Tickers name) {
       return statistics_->getTickerCount(name);
     };
@@ -186,7 +202,7 @@ class Writer {
 
  private:
   void Take(std::uint64_t index, const std::vector<std::uint64_t>& cells) {
-    std::string state(kStateSize, static_cast<char>('a' + index % 26));
+    const std::string state = StateOf(index);
     if (variant_.merged == 1) {
       for (std::uint64_t cell : cells) rows_.emplace_back(KeyOf(cell), state);
     } else {
@@ -256,6 +272,54 @@ class Writer {
   std::uint64_t ingested_ = 0;
 };
 
+class StoreWriter final : public Writer {
+ public:
+  explicit StoreWriter(const std::filesystem::path& path) : path_(path) {
+    RocksDbOptions options;
+    options.create = true;
+    store_ = OpenRocksDbStore(path.string(), options).value();
+  }
+
+  void Put(std::uint64_t index, const std::string& block,
+           const std::vector<std::uint64_t>& cells) override {
+    const std::string state = StateOf(index);
+    batch_.Clear();
+    for (std::uint64_t cell : cells) {
+      batch_.Add(0, KeyOf(cell), EventId{index + 1}, state);
+    }
+    CommitGroup group;
+    group.first_index = index;
+    group.blocks.push_back(block);
+    group.cells.push_back(&batch_);
+    REENACT_CHECK(store_->CommitAndTake(&group, true).ok());
+  }
+
+  void Finish() override { REENACT_CHECK(store_->Close().ok()); }
+
+  std::uint64_t BytesWritten() const override {
+    RocksDbOptions options;
+    options.read_only = true;
+    const auto store = OpenRocksDbStore(path_.string(), options).value();
+    for (const auto& [name, value] : store->Stats()) {
+      if (name == "written.disk.bytes") return value;
+    }
+    return 0;
+  }
+
+ private:
+  const std::filesystem::path path_;
+  std::unique_ptr<Store> store_;
+  CellBatch batch_;
+};
+
+std::unique_ptr<Writer> MakeWriter(const Variant& variant,
+                                   const std::filesystem::path& path) {
+  if (variant.cells == Cells::kStore) {
+    return std::make_unique<StoreWriter>(path);
+  }
+  return std::make_unique<DatabaseWriter>(variant, path);
+}
+
 struct Outcome {
   std::vector<double> thread_ns, process_ns, wall_ns, amplification;
 };
@@ -272,12 +336,12 @@ void RunOnce(const Variant& variant, const Workload& workload,
       group.push_back(rng.Below(workload.cell_count));
     }
   }
-  Writer writer(variant, directory.path() / "db");
+  const auto writer = MakeWriter(variant, directory.path() / "db");
   const Stopwatch watch;
   const double thread = ThreadCpuSeconds();
-  for (std::size_t i = 0; i < groups; ++i) writer.Put(i, block, cells[i]);
+  for (std::size_t i = 0; i < groups; ++i) writer->Put(i, block, cells[i]);
   const double thread_seconds = ThreadCpuSeconds() - thread;
-  writer.Finish();
+  writer->Finish();
   const Timing timing = watch.Read();
   const double tickets = static_cast<double>(groups * kTickets);
   const double given = static_cast<double>(groups * kBlockBytes) +
@@ -285,7 +349,7 @@ void RunOnce(const Variant& variant, const Workload& workload,
   outcome->thread_ns.push_back(thread_seconds / tickets * 1e9);
   outcome->process_ns.push_back(timing.cpu / tickets * 1e9);
   outcome->wall_ns.push_back(timing.wall / tickets * 1e9);
-  outcome->amplification.push_back(static_cast<double>(writer.BytesWritten()) /
+  outcome->amplification.push_back(static_cast<double>(writer->BytesWritten()) /
                                    given);
 }
 
@@ -317,12 +381,16 @@ std::vector<Variant> Variants() {
        .merged = 256,
        .cells_buffer = 64 * kMebibyte},
       {.name = "  every 256, as files", .cells = kFiles, .merged = 256},
+      {.name = "the store", .cells = kStore},
   };
 }
 
 void Compare(const Workload& workload, std::size_t groups,
-             std::size_t repetitions) {
-  const std::vector<Variant> variants = Variants();
+             std::size_t repetitions, std::string_view wanted) {
+  std::vector<Variant> variants = Variants();
+  std::erase_if(variants, [wanted](const Variant& variant) {
+    return std::string_view(variant.name).find(wanted) == wanted.npos;
+  });
   std::vector<Outcome> outcomes(variants.size());
   for (std::size_t i = 0; i < repetitions; ++i) {
     for (std::size_t v = 0; v < variants.size(); ++v) {
@@ -352,7 +420,8 @@ int main(int argc, char** argv) {
        {Workload{"uniform over 100,000 cells", 100'000},
         Workload{"uniform over 1,000 cells", 1000},
         Workload{"uniform over 10,000,000 cells", 10'000'000}}) {
-    reenact::bench::Compare(workload, groups, repetitions);
+    reenact::bench::Compare(workload, groups, repetitions,
+                            argc > 3 ? argv[3] : "");
   }
   return 0;
 }

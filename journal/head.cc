@@ -72,14 +72,21 @@ class HeadFileImpl final : public HeadFile {
 
  private:
   absl::Status WriteNext(HeadRecord record, bool sync) {
-    record.generation = ++generation_;
+    // Over the other slot, or, until this one is synced, over the same again.
+    generation_ += synced_ ? 1 : 2;
+    record.generation = generation_;
+    synced_ = false;
     REENACT_RETURN_IF_ERROR(file_.WriteAt(SlotOf(generation_) * kHeadSlotSize,
                                           EncodeHeadSlot(record)));
-    return sync ? file_.Sync() : absl::OkStatus();
+    if (!sync) return absl::OkStatus();
+    REENACT_RETURN_IF_ERROR(file_.Sync());
+    synced_ = true;
+    return absl::OkStatus();
   }
 
   posix::File file_;
   std::uint64_t generation_;
+  bool synced_ = true;  // the slot of generation_
   absl::Status status_;
 };
 
@@ -172,6 +179,9 @@ absl::StatusOr<std::unique_ptr<HeadFile>> HeadFile::Open(
         file.WriteAt(size, Bytes(2 * kHeadSlotSize - size, '\0')));
     REENACT_RETURN_IF_ERROR(file.Sync());
     REENACT_RETURN_IF_ERROR(posix::SyncDirectory(posix::ParentOf(path)));
+  } else {
+    // A process that was killed may have left its last record unsynced.
+    REENACT_RETURN_IF_ERROR(file.Sync());
   }
   return std::unique_ptr<HeadFile>(std::make_unique<HeadFileImpl>(
       std::move(file), last ? last->generation : 0));

@@ -58,8 +58,9 @@ class HeadFile {
       const std::string& path, const std::optional<HeadRecord>& last);
   virtual ~HeadFile() = default;
 
-  // Writes `record` over the older slot, with the next generation, and syncs it
-  // if `sync`. An error is final.
+  // Writes `record` with a higher generation, and syncs it if `sync`: over the
+  // older slot, or over the newer one again if that is not synced yet. So a
+  // record that was synced stays until another one is. An error is final.
   virtual absl::Status Write(HeadRecord record, bool sync) = 0;
 };
 

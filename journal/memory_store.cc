@@ -9,7 +9,7 @@
 
 #include "absl/container/btree_set.h"
 #include "absl/container/node_hash_map.h"
-#include "reenact/kernel/cell_hash.h"
+#include "reenact/journal/cell_name.h"
 #include "reenact/kernel/check.h"
 #include "reenact/kernel/mutex.h"
 
@@ -17,7 +17,7 @@ namespace reenact {
 namespace {
 
 using CellKey = std::pair<ReducerId, std::string>;
-using CellKeyView = std::pair<ReducerId, std::string_view>;
+using CellKeyView = CellName;
 
 CellKeyView ViewOf(const CellKeyView& key) { return key; }
 CellKeyView ViewOf(const CellKey& key) { return {key.first, key.second}; }
@@ -26,8 +26,7 @@ struct CellKeyHash {
   using is_transparent = void;
   template <typename Key>
   std::size_t operator()(const Key& key) const {
-    const CellKeyView view = ViewOf(key);
-    return CellHash(view.first, view.second);
+    return HashCellName(ViewOf(key));
   }
 };
 
@@ -90,7 +89,7 @@ class Cells {
       order_.insert(&*it);
     }
     it->second.version = version;
-    it->second.state.assign(state);
+    AssignState(state, &it->second.state);
   }
 
   void Erase(const CellKeyView& key) {

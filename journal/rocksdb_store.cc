@@ -6,17 +6,19 @@
 #include <atomic>
 #include <cerrno>
 #include <system_error>
-#include <tuple>
+#include <thread>
 #include <utility>
 
+#include "reenact/journal/cell_layer.h"
 #include "reenact/kernel/check.h"
+#include "reenact/kernel/mutex.h"
 #include "rocksdb/cache.h"
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
 #include "rocksdb/file_system.h"
 #include "rocksdb/filter_policy.h"
 #include "rocksdb/options.h"
-#include "rocksdb/slice_transform.h"
+#include "rocksdb/sst_file_writer.h"
 #include "rocksdb/statistics.h"
 #include "rocksdb/table.h"
 #include "rocksdb/write_batch.h"
@@ -42,20 +44,41 @@ namespace reenact {
 namespace {
 
 // What is where:
-//   default  "cells_through" -> 8 bytes
+//   default  "open_work/", block count (8 bytes) -> a record of open work
+//            "written" -> bytes given, bytes written (8 bytes each)
+//            of older worlds: "cells_through" -> 8 bytes; "open_work" -> record
 //   blocks   index (8 bytes) -> stored block
 //   cells    reducer id (4 bytes), key -> version (8 bytes), state
+//            ffffffff "cells_through" -> 8 bytes
 // Integers are big-endian, so that keys are in the order of their numbers.
+//
+// Only the first two go through RocksDB's log, in one batch for each group. The
+// cells that change are kept in memory, in layers, and now and then a thread
+// makes one sorted file of them, with cells_through, and hands it to the
+// database: so the two are never apart. What a crash takes from memory is in
+// the blocks behind cells_through.
 constexpr char kBlocksName[] = "blocks";
 constexpr char kCellsName[] = "cells";
 constexpr char kCellsThroughKey[] = "cells_through";
-constexpr char kOpenWorkKey[] = "open_work";
+constexpr char kOldOpenWorkKey[] = "open_work";
+constexpr std::string_view kOpenWorkPrefix = "open_work/";
+constexpr char kWrittenKey[] = "written";
+constexpr char kNewCellsFile[] = "/cells.new";
 constexpr std::size_t kReducerSize = sizeof(ReducerId);
 constexpr std::size_t kNumberSize = sizeof(std::uint64_t);
 
-// A batch that grew beyond this is not kept for the next group.
-constexpr std::size_t kKeptBatchBytes = 16 << 20;
 constexpr std::uint64_t kMebibyte = 1 << 20;
+// A batch that grew beyond this is not kept for the next group.
+constexpr std::size_t kKeptBatchBytes = 16 * kMebibyte;
+// When a file is made of the cells in memory: at so many bytes of blocks, which
+// is what opening after a crash has to read again, ...
+constexpr std::uint64_t kBlockBytesMax = 32 * kMebibyte;
+// ... so many layers, each of which a reader asks in turn, ...
+constexpr std::size_t kLayersMax = 8;
+// ... and so many records of open work that wait for it.
+constexpr std::size_t kOpenWorksMax = 16;
+// Commit() waits while files are made, beyond so many times as much.
+constexpr std::size_t kBehindMax = 4;
 
 template <typename T>
 void PutBigEndian(T value, char* out) {
@@ -108,6 +131,16 @@ struct CellValue {
   EventId version;
   BytesView state;
 };
+
+// Where the cells say what they are as of; behind all of them.
+std::string CellsThroughKey() { return CellKey(kNoReducer, kCellsThroughKey); }
+
+std::string OpenWorkKey(std::uint64_t block_count) {
+  std::string key(kOpenWorkPrefix);
+  key.resize(key.size() + kNumberSize);
+  PutBigEndian(block_count, key.data() + kOpenWorkPrefix.size());
+  return key;
+}
 
 absl::StatusOr<CellValue> ParseCellValue(std::string_view value) {
   if (value.size() < kNumberSize) {
@@ -290,8 +323,7 @@ rocksdb::DBOptions MakeDbOptions(const RocksDbOptions& options) {
   // A read-only database keeps all files open: the process that writes may
   // remove them at any time.
   result.max_open_files = options.read_only ? -1 : 256;
-  result.db_write_buffer_size = options.write_buffer_bytes;
-  result.max_total_wal_size = 2 * options.write_buffer_bytes;
+  result.max_total_wal_size = options.write_buffer_bytes;
   result.bytes_per_sync = kMebibyte;
   result.statistics = rocksdb::CreateDBStatistics();
   result.statistics->set_stats_level(
@@ -324,10 +356,8 @@ rocksdb::ColumnFamilyOptions MakeBlocksOptions(const RocksDbOptions& options) {
 
 // Random reads, many of them for cells that do not exist. Filters and indices
 // are cut into parts and live in the cache, so that memory is bounded whatever
-// the number of cells.
-//
-// Small write buffers: inserting into a memtable that the processor's cache
-// holds takes half as long as into one of 32 MiB, and is what a commit costs.
+// the number of cells. Nothing but older worlds' logs and the clearing of cells
+// goes through the memtable.
 rocksdb::ColumnFamilyOptions MakeCellsOptions(const RocksDbOptions& options) {
   rocksdb::ColumnFamilyOptions result =
       MakeFamilyOptions(options.write_buffer_bytes / 8);
@@ -339,19 +369,13 @@ rocksdb::ColumnFamilyOptions MakeCellsOptions(const RocksDbOptions& options) {
   table.cache_index_and_filter_blocks = true;
   table.pin_l0_filter_and_index_blocks_in_cache = true;
   result.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  // A commit's cells come in the order of their keys, so the place of the last
-  // one of a reducer is a good hint for the next; and most reads of the memtable
-  // are of cells that are not in it. In memory only: files stay as they are.
-  result.memtable_insert_with_hint_prefix_extractor.reset(
-      rocksdb::NewFixedPrefixTransform(kReducerSize));
-  result.memtable_whole_key_filtering = true;
-  result.memtable_prefix_bloom_size_ratio = 0.05;
   return result;
 }
 
 // An open database, shared with the views on it.
 struct Database {
-  explicit Database(const std::string& path) : ToStatus(path) {}
+  explicit Database(const std::string& directory)
+      : path(directory), ToStatus(directory) {}
   ~Database() { static_cast<void>(Close()); }
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
@@ -370,6 +394,7 @@ struct Database {
   rocksdb::ColumnFamilyHandle* blocks() const { return families[1]; }
   rocksdb::ColumnFamilyHandle* cells() const { return families[2]; }
 
+  const std::string path;
   StatusMapper ToStatus;
   std::shared_ptr<rocksdb::Statistics> statistics;
   std::shared_ptr<PrivateFileSystem> file_system;
@@ -385,11 +410,12 @@ rocksdb::ReadOptions ScanOptions() {
   return options;
 }
 
-// A RocksDB snapshot.
+// A RocksDB snapshot, and the layers that lay over it at that moment.
 class RocksDbCellView final : public CellView {
  public:
-  explicit RocksDbCellView(std::shared_ptr<Database> database)
+  RocksDbCellView(std::shared_ptr<Database> database, CellLayers layers)
       : database_(std::move(database)),
+        layers_(std::move(layers)),
         snapshot_(database_->db->GetSnapshot()) {}
   ~RocksDbCellView() override { database_->db->ReleaseSnapshot(snapshot_); }
   RocksDbCellView(const RocksDbCellView&) = delete;
@@ -398,58 +424,87 @@ class RocksDbCellView final : public CellView {
   absl::Status Scan(ReducerId reducer, std::string_view from,
                     std::string_view to, const Visit& visit) const override {
     if (!to.empty() && to <= from) return absl::OkStatus();
-    std::string end;  // empty: none
-    if (!to.empty()) {
-      end = CellKey(reducer, to);
-    } else if (reducer != 0xffffffffU) {
-      end = CellKey(reducer + 1, "");
-    }
-    return ScanRange(CellKey(reducer, from), end, visit);
+    REENACT_CHECK(reducer != kNoReducer);
+    const CellName end =
+        to.empty() ? CellName(reducer + 1, "") : CellName(reducer, to);
+    return EndOf(ScanRange(CellName(reducer, from), end, visit));
   }
 
   absl::Status ScanAll(const Visit& visit) const override {
-    return ScanRange("", "", visit);
+    return EndOf(ScanRange(CellName(0, ""), CellName(kNoReducer, ""), visit));
   }
 
  private:
-  absl::Status ScanRange(const std::string& begin, const std::string& end,
-                         const Visit& visit) const {
-    const rocksdb::Slice upper(end);
-    rocksdb::ReadOptions options = ScanOptions();
-    options.snapshot = snapshot_;
-    if (!end.empty()) options.iterate_upper_bound = &upper;
-    const std::unique_ptr<rocksdb::Iterator> it(
-        database_->db->NewIterator(options, database_->cells()));
-    for (it->Seek(begin); it->Valid(); it->Next()) {
-      const absl::Status status =
-          Show(ToView(it->key()), ToView(it->value()), visit);
-      if (absl::IsCancelled(status)) return absl::OkStatus();
-      REENACT_RETURN_IF_ERROR(status);
-    }
-    return database_->ToStatus(it->status());
+  static absl::Status EndOf(absl::Status status) {
+    return absl::IsCancelled(status) ? absl::OkStatus() : status;
   }
 
-  static absl::Status Show(std::string_view key, std::string_view value,
-                           const Visit& visit) {
+  absl::Status ScanRange(const CellName& begin, const CellName& end,
+                         const Visit& visit) const {
+    const std::string upper_key = CellKey(end.first, end.second);
+    const rocksdb::Slice upper(upper_key);
+    rocksdb::ReadOptions options = ScanOptions();
+    options.snapshot = snapshot_;
+    options.iterate_upper_bound = &upper;
+    const std::unique_ptr<rocksdb::Iterator> it(
+        database_->db->NewIterator(options, database_->cells()));
+    CellLayersCursor over(layers_, begin);
+    for (it->Seek(CellKey(begin.first, begin.second)); it->Valid();
+         it->Next()) {
+      REENACT_ASSIGN_OR_RETURN(const CellName name, NameOf(it->key()));
+      REENACT_RETURN_IF_ERROR(ShowLayers(name, visit, &over));
+      if (over.Valid() && over.name() == name) continue;
+      REENACT_RETURN_IF_ERROR(Show(name, ToView(it->value()), visit));
+    }
+    REENACT_RETURN_IF_ERROR(database_->ToStatus(it->status()));
+    return ShowLayers(end, visit, &over);
+  }
+
+  // What the layers have before `end`.
+  static absl::Status ShowLayers(const CellName& end, const Visit& visit,
+                                 CellLayersCursor* over) {
+    for (; over->Valid() && over->name() < end; over->Next()) {
+      const CellLayer::Change& change = over->change();
+      if (!change.exists) continue;
+      const auto& [reducer, key] = over->name();
+      REENACT_RETURN_IF_ERROR(
+          visit(reducer, key, change.version, change.state));
+    }
+    return absl::OkStatus();
+  }
+
+  static absl::StatusOr<CellName> NameOf(const rocksdb::Slice& key) {
     if (key.size() < kReducerSize) {
       return absl::DataLossError("db: a cell's key is too short");
     }
+    return CellName(GetBigEndian<ReducerId>(key.data()),
+                    ToView(key).substr(kReducerSize));
+  }
+
+  static absl::Status Show(const CellName& name, std::string_view value,
+                           const Visit& visit) {
     REENACT_ASSIGN_OR_RETURN(const CellValue cell, ParseCellValue(value));
-    return visit(GetBigEndian<ReducerId>(key.data()), key.substr(kReducerSize),
-                 cell.version, cell.state);
+    return visit(name.first, name.second, cell.version, cell.state);
   }
 
   const std::shared_ptr<Database> database_;
+  const CellLayers layers_;
   const rocksdb::Snapshot* const snapshot_;
 };
 
 class RocksDbStore final : public Store {
  public:
-  RocksDbStore(std::shared_ptr<Database> database, bool read_only)
-      : database_(std::move(database)), read_only_(read_only) {}
+  RocksDbStore(std::shared_ptr<Database> database,
+               const RocksDbOptions& options)
+      : database_(std::move(database)),
+        read_only_(options.read_only),
+        layer_bytes_max_(options.write_buffer_bytes / 4) {}
+  // Without Close(), what a crash would leave.
+  ~RocksDbStore() override { StopThread(); }
 
   // Reads how far the database reaches.
   absl::Status Load();
+  absl::Status StartThread();
 
   absl::Status Commit(const CommitGroup& group, bool sync) override;
   absl::Status Sync() override;
@@ -487,25 +542,70 @@ class RocksDbStore final : public Store {
   absl::Status Latch(const rocksdb::Status& status);
   absl::Status Write(bool sync);
 
-  void AddCells(const std::vector<const CellBatch*>& batches);
-  void AddCell(const CellBatch::Row& row);
-  void AddCellsThrough(std::uint64_t count);
+  absl::Status LoadOpenWorks();
+  void AddOpenWork(std::uint64_t block_count, BytesView record);
+  void AddWritten();
+
+  // Cells in memory, and the thread that makes files of them.
+  void TakeCells(const CommitGroup& group, std::uint64_t through,
+                 std::uint64_t block_bytes);
+  void Freeze() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool IsDue() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool IsBehind() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::size_t LayerBytes(std::size_t from) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status FileCells(bool synced);
+  void AskForFile();
+  absl::Status WaitForFile();
+  bool WaitUntilDue(CellLayers* layers, std::uint64_t* through);
+  void Run();
+  void StopThread();
+  absl::Status WriteFile(const CellLayers& layers, std::uint64_t through);
+  absl::Status MakeFile(const std::string& path, const CellLayers& layers,
+                        std::uint64_t through);
+  // Until every cell is in a file.
+  absl::Status Drain();
 
   std::uint64_t Property(rocksdb::ColumnFamilyHandle* family,
                          const std::string& name) const;
   std::uint64_t WalBytes() const;
+  std::uint64_t DiskBytes() const;
 
   std::shared_ptr<Database> database_;  // null once closed
   const bool read_only_;
+  const std::size_t layer_bytes_max_;
 
   // The writing thread's own.
   absl::Status failed_;
   rocksdb::WriteBatch batch_;
-  std::vector<CellBatch::Row> rows_;
+  std::vector<std::uint64_t> open_works_;  // their block counts, ascending
 
   std::atomic<std::uint64_t> block_count_{0};
   std::atomic<std::uint64_t> cells_through_{0};
+  std::atomic<std::uint64_t> filed_through_{0};  // of the cells in files
+  // By this object; and before it, by others.
   std::atomic<std::uint64_t> user_bytes_{0};
+  std::atomic<std::uint64_t> filed_bytes_{0};
+  std::uint64_t user_bytes_before_ = 0;
+  std::uint64_t disk_bytes_before_ = 0;
+
+  mutable Mutex mutex_;
+  CondVar changed_;
+  // Commits go to `active_`. A view, and whoever asks for a file, freeze it. Of
+  // the first `being_filed_` of `frozen_` files are made: of the first of these
+  // while `busy_`, of the rest once it is `due_`.
+  mutable std::shared_ptr<CellLayer> active_ ABSL_GUARDED_BY(mutex_) =
+      std::make_shared<CellLayer>();
+  mutable CellLayers frozen_ ABSL_GUARDED_BY(mutex_);
+  std::size_t being_filed_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::uint64_t block_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // not yet filed
+  std::size_t open_works_waiting_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool due_ ABSL_GUARDED_BY(mutex_) = false;
+  std::uint64_t due_through_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool busy_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stop_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status file_status_ ABSL_GUARDED_BY(mutex_);
+  std::thread thread_;
 };
 
 absl::Status MissingBlock(std::uint64_t index) {
@@ -523,7 +623,9 @@ absl::Status RocksDbStore::CheckWritable() const {
     return absl::FailedPreconditionError("db: the store is open read-only");
   }
   REENACT_RETURN_IF_ERROR(failed_);
-  return CheckOpen();
+  REENACT_RETURN_IF_ERROR(CheckOpen());
+  MutexLock lock(&mutex_);
+  return file_status_;
 }
 
 absl::Status RocksDbStore::Latch(const rocksdb::Status& status) {
@@ -536,7 +638,6 @@ absl::Status RocksDbStore::Write(bool sync) {
   options.sync = sync;
   const std::size_t size = batch_.GetDataSize();
   const absl::Status status = Latch(database_->db->Write(options, &batch_));
-  user_bytes_ += size;
   batch_.Clear();
   if (size > kKeptBatchBytes) batch_ = rocksdb::WriteBatch();
   return status;
@@ -555,15 +656,42 @@ absl::Status RocksDbStore::Load() {
   REENACT_RETURN_IF_ERROR(database_->ToStatus(it->status()));
 
   std::string value;
-  const rocksdb::Status status = database_->db->Get(
-      rocksdb::ReadOptions(), database_->meta(), kCellsThroughKey, &value);
-  if (status.IsNotFound()) return absl::OkStatus();
-  REENACT_RETURN_IF_ERROR(database_->ToStatus(status));
-  if (value.size() != kNumberSize) {
-    return absl::DataLossError("db: cells_through is not a number");
+  rocksdb::Status status = database_->db->Get(
+      rocksdb::ReadOptions(), database_->cells(), CellsThroughKey(), &value);
+  if (status.IsNotFound()) {
+    status = database_->db->Get(rocksdb::ReadOptions(), database_->meta(),
+                                kCellsThroughKey, &value);
   }
-  cells_through_ = GetBigEndian<std::uint64_t>(value.data());
-  return absl::OkStatus();
+  if (!status.IsNotFound()) {
+    REENACT_RETURN_IF_ERROR(database_->ToStatus(status));
+    if (value.size() != kNumberSize) {
+      return absl::DataLossError("db: cells_through is not a number");
+    }
+    filed_through_ = GetBigEndian<std::uint64_t>(value.data());
+    cells_through_ = filed_through_.load();
+  }
+  status = database_->db->Get(rocksdb::ReadOptions(), database_->meta(),
+                              kWrittenKey, &value);
+  if (status.ok() && value.size() == 2 * kNumberSize) {
+    user_bytes_before_ = GetBigEndian<std::uint64_t>(value.data());
+    disk_bytes_before_ =
+        GetBigEndian<std::uint64_t>(value.data() + kNumberSize);
+  }
+  return LoadOpenWorks();
+}
+
+absl::Status RocksDbStore::LoadOpenWorks() {
+  const std::unique_ptr<rocksdb::Iterator> it(
+      database_->db->NewIterator(ScanOptions(), database_->meta()));
+  for (it->Seek(OpenWorkKey(0)); it->Valid(); it->Next()) {
+    if (!ToView(it->key()).starts_with(kOpenWorkPrefix) ||
+        it->key().size() != kOpenWorkPrefix.size() + kNumberSize) {
+      break;
+    }
+    open_works_.push_back(
+        GetBigEndian<std::uint64_t>(it->key().data() + kOpenWorkPrefix.size()));
+  }
+  return database_->ToStatus(it->status());
 }
 
 absl::Status RocksDbStore::Commit(const CommitGroup& group, bool sync) {
@@ -571,64 +699,251 @@ absl::Status RocksDbStore::Commit(const CommitGroup& group, bool sync) {
   REENACT_CHECK(group.blocks.empty() ? group.first_index <= block_count_
                                      : group.first_index == block_count_);
   std::uint64_t index = group.first_index;
+  std::uint64_t block_bytes = 0;
   for (const Bytes& block : group.blocks) {
     batch_.Put(database_->blocks(), IndexKey(index++), block);
+    block_bytes += block.size();
   }
-  AddCells(group.cells);
-  AddCellsThrough(index);
-  if (!group.open_work.empty()) {
-    batch_.Put(database_->meta(), kOpenWorkKey, group.open_work);
-  }
-  REENACT_RETURN_IF_ERROR(Write(sync));
+  if (!group.open_work.empty()) AddOpenWork(index, group.open_work);
+  if (batch_.Count() > 0) REENACT_RETURN_IF_ERROR(Write(sync));
   if (!group.blocks.empty()) block_count_ = index;
-  cells_through_ = index;
+  TakeCells(group, index, block_bytes);
+  return FileCells(sync);
+}
+
+// Beside those that stay: the newest that the cells in files reach, and all
+// later ones.
+void RocksDbStore::AddOpenWork(std::uint64_t block_count, BytesView record) {
+  const auto remove = [this](const rocksdb::Slice& key) {
+    batch_.Delete(database_->meta(), key);
+  };
+  batch_.Put(database_->meta(), OpenWorkKey(block_count), ToSlice(record));
+  if (open_works_.empty() || open_works_.back() < block_count) {
+    open_works_.push_back(block_count);
+  }
+  const auto unreached = std::upper_bound(
+      open_works_.begin(), open_works_.end(), filed_through_.load());
+  if (unreached != open_works_.begin()) {
+    const auto newest = unreached - 1;
+    std::for_each(open_works_.begin(), newest, [&remove](std::uint64_t count) {
+      remove(OpenWorkKey(count));
+    });
+    open_works_.erase(open_works_.begin(), newest);
+    remove(kOldOpenWorkKey);
+  }
+  AddWritten();
+}
+
+// For whoever asks later; what a crash leaves is a little too low.
+void RocksDbStore::AddWritten() {
+  char value[2 * kNumberSize];
+  PutBigEndian(user_bytes_before_ + user_bytes_, value);
+  PutBigEndian(disk_bytes_before_ + DiskBytes(), value + kNumberSize);
+  batch_.Put(database_->meta(), kWrittenKey,
+             rocksdb::Slice(value, sizeof(value)));
+}
+
+void RocksDbStore::TakeCells(const CommitGroup& group, std::uint64_t through,
+                             std::uint64_t block_bytes) {
+  std::uint64_t given = block_bytes;
+  MutexLock lock(&mutex_);
+  for (const CellBatch* batch : group.cells) {
+    for (std::size_t i = 0; i < batch->size(); ++i) active_->Set((*batch)[i]);
+    given += batch->byte_size();
+  }
+  user_bytes_ += given;
+  cells_through_ = through;
+  block_bytes_ += block_bytes;
+  if (!group.open_work.empty()) ++open_works_waiting_;
+}
+
+// Asks for a file if it is time for one. The log is synced before, so that
+// cells in files are never ahead of the blocks that survive a power cut; by the
+// writing thread, since RocksDB takes a sync after a failed write for a bug.
+absl::Status RocksDbStore::FileCells(bool synced) {
+  for (;;) {
+    {
+      MutexLock lock(&mutex_);
+      while (IsBehind() && (due_ || busy_) && file_status_.ok()) {
+        changed_.Wait(&mutex_);
+      }
+      if (due_ || !IsDue() || !file_status_.ok()) return absl::OkStatus();
+    }
+    if (!synced) REENACT_RETURN_IF_ERROR(Sync());
+    synced = true;
+    AskForFile();
+  }
+}
+
+void RocksDbStore::AskForFile() {
+  MutexLock lock(&mutex_);
+  Freeze();
+  being_filed_ = frozen_.size();
+  due_through_ = cells_through_;
+  block_bytes_ = 0;
+  open_works_waiting_ = 0;
+  due_ = true;
+  changed_.SignalAll();
+}
+
+void RocksDbStore::Freeze() const {
+  if (active_->size() == 0) return;
+  frozen_.push_back(std::move(active_));
+  active_ = std::make_shared<CellLayer>();
+}
+
+std::size_t RocksDbStore::LayerBytes(std::size_t from) const {
+  std::size_t bytes = active_->byte_size();
+  for (std::size_t i = from; i < frozen_.size(); ++i) {
+    bytes += frozen_[i]->byte_size();
+  }
+  return bytes;
+}
+
+bool RocksDbStore::IsDue() const {
+  return block_bytes_ >= kBlockBytesMax ||
+         frozen_.size() - being_filed_ >= kLayersMax ||
+         open_works_waiting_ >= kOpenWorksMax ||
+         LayerBytes(being_filed_) >= layer_bytes_max_;
+}
+
+bool RocksDbStore::IsBehind() const {
+  return block_bytes_ >= kBehindMax * kBlockBytesMax ||
+         frozen_.size() >= kBehindMax * kLayersMax ||
+         LayerBytes(0) >= kBehindMax * layer_bytes_max_;
+}
+
+absl::Status RocksDbStore::StartThread() {
+  try {
+    thread_ = std::thread([this] { Run(); });
+  } catch (const std::system_error& error) {
+    return absl::ResourceExhaustedError(std::string("db: no thread: ") +
+                                        error.what());
+  }
   return absl::OkStatus();
 }
 
-// A cell that several rounds changed is written once, and all of them in the
-// order of their keys: neighbours in the memtable are found faster.
-void RocksDbStore::AddCells(const std::vector<const CellBatch*>& batches) {
-  rows_.clear();
-  for (const CellBatch* batch : batches) {
-    for (std::size_t i = 0; i < batch->size(); ++i) {
-      rows_.push_back((*batch)[i]);
+void RocksDbStore::StopThread() {
+  {
+    MutexLock lock(&mutex_);
+    stop_ = true;
+    changed_.SignalAll();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void RocksDbStore::Run() {
+  CellLayers layers;
+  std::uint64_t through = 0;
+  while (WaitUntilDue(&layers, &through)) {
+    const absl::Status status = WriteFile(layers, through);
+    const std::size_t count = layers.size();
+    layers.clear();
+    MutexLock lock(&mutex_);
+    busy_ = false;
+    if (status.ok()) {
+      const auto first = frozen_.begin();
+      frozen_.erase(first, first + static_cast<std::ptrdiff_t>(count));
+      being_filed_ -= count;
+      filed_through_ = through;
+    } else {
+      file_status_ = status;
     }
-  }
-  std::stable_sort(rows_.begin(), rows_.end(),
-                   [](const CellBatch::Row& a, const CellBatch::Row& b) {
-                     return std::tie(a.reducer, a.key) <
-                            std::tie(b.reducer, b.key);
-                   });
-  for (std::size_t i = 0; i < rows_.size(); ++i) {
-    const bool superseded = i + 1 < rows_.size() &&
-                            rows_[i].reducer == rows_[i + 1].reducer &&
-                            rows_[i].key == rows_[i + 1].key;
-    if (!superseded) AddCell(rows_[i]);
+    changed_.SignalAll();
   }
 }
 
-void RocksDbStore::AddCell(const CellBatch::Row& row) {
-  const NumberKey<ReducerId> reducer(row.reducer);
-  const rocksdb::Slice key[] = {reducer, ToSlice(row.key)};
-  if (!row.state.has_value()) {
-    batch_.Delete(database_->cells(), rocksdb::SliceParts(key, 2));
-    return;
-  }
-  const NumberKey<std::uint64_t> version(row.version.value);
-  const rocksdb::Slice value[] = {version, ToSlice(*row.state)};
-  batch_.Put(database_->cells(), rocksdb::SliceParts(key, 2),
-             rocksdb::SliceParts(value, 2));
+// False: it is time to stop.
+bool RocksDbStore::WaitUntilDue(CellLayers* layers, std::uint64_t* through) {
+  MutexLock lock(&mutex_);
+  while (!stop_ && (!due_ || !file_status_.ok())) changed_.Wait(&mutex_);
+  if (stop_) return false;
+  due_ = false;
+  busy_ = true;
+  const auto first = frozen_.begin();
+  layers->assign(first, first + static_cast<std::ptrdiff_t>(being_filed_));
+  *through = due_through_;
+  return true;
 }
 
-void RocksDbStore::AddCellsThrough(std::uint64_t count) {
-  batch_.Put(database_->meta(), kCellsThroughKey, IndexKey(count));
+absl::Status RocksDbStore::WriteFile(const CellLayers& layers,
+                                     std::uint64_t through) {
+  Database& database = *database_;
+  const std::string path = database.path + kNewCellsFile;
+  // What a crash has left may be a link to a file of the database.
+  if (database.env->FileExists(path).ok()) {
+    REENACT_RETURN_IF_ERROR(database.ToStatus(database.env->DeleteFile(path)));
+  }
+  REENACT_RETURN_IF_ERROR(MakeFile(path, layers, through));
+  rocksdb::IngestExternalFileOptions options;
+  options.move_files = true;
+  options.write_global_seqno = false;
+  return database.ToStatus(
+      database.db->IngestExternalFile(database.cells(), {path}, options));
+}
+
+absl::Status RocksDbStore::MakeFile(const std::string& path,
+                                    const CellLayers& layers,
+                                    std::uint64_t through) {
+  const StatusMapper& to_status = database_->ToStatus;
+  rocksdb::EnvOptions env_options;
+  env_options.bytes_per_sync = kMebibyte;
+  rocksdb::SstFileWriter file(env_options,
+                              database_->db->GetOptions(database_->cells()),
+                              database_->cells());
+  REENACT_RETURN_IF_ERROR(to_status(file.Open(path)));
+  std::string key;
+  std::string value;
+  for (CellLayersCursor cell(layers, CellName(0, "")); cell.Valid();
+       cell.Next()) {
+    const CellLayer::Change& change = cell.change();
+    key.resize(kReducerSize);
+    PutBigEndian(cell.name().first, key.data());
+    key += cell.name().second;
+    value.resize(kNumberSize);
+    PutBigEndian(change.version.value, value.data());
+    value += change.state;
+    REENACT_RETURN_IF_ERROR(
+        to_status(change.exists ? file.Put(key, value) : file.Delete(key)));
+  }
+  REENACT_RETURN_IF_ERROR(
+      to_status(file.Put(CellsThroughKey(), IndexKey(through))));
+  REENACT_RETURN_IF_ERROR(to_status(file.Finish()));
+  filed_bytes_ += file.FileSize();
+  return absl::OkStatus();
+}
+
+absl::Status RocksDbStore::Drain() {
+  REENACT_RETURN_IF_ERROR(WaitForFile());
+  {
+    MutexLock lock(&mutex_);
+    const bool filed = filed_through_ == cells_through_ &&
+                       active_->size() == 0 && frozen_.empty();
+    if (filed) return absl::OkStatus();
+  }
+  REENACT_RETURN_IF_ERROR(Sync());
+  AskForFile();
+  return WaitForFile();
+}
+
+absl::Status RocksDbStore::WaitForFile() {
+  MutexLock lock(&mutex_);
+  while ((due_ || busy_) && file_status_.ok()) changed_.Wait(&mutex_);
+  return file_status_;
 }
 
 absl::StatusOr<Bytes> RocksDbStore::ReadOpenWork() const {
   REENACT_RETURN_IF_ERROR(CheckOpen());
+  const std::unique_ptr<rocksdb::Iterator> it(
+      database_->db->NewIterator(rocksdb::ReadOptions(), database_->meta()));
+  it->SeekForPrev(OpenWorkKey(cells_through_));
+  REENACT_RETURN_IF_ERROR(database_->ToStatus(it->status()));
+  if (it->Valid() && ToView(it->key()).starts_with(kOpenWorkPrefix)) {
+    return it->value().ToString();
+  }
   std::string value;
   const rocksdb::Status status = database_->db->Get(
-      rocksdb::ReadOptions(), database_->meta(), kOpenWorkKey, &value);
+      rocksdb::ReadOptions(), database_->meta(), kOldOpenWorkKey, &value);
   if (status.IsNotFound()) return Bytes();
   REENACT_RETURN_IF_ERROR(database_->ToStatus(status));
   return value;
@@ -674,6 +989,19 @@ absl::Status RocksDbStore::ScanStoredBlocks(std::uint64_t from,
 absl::StatusOr<std::optional<StoredCell>> RocksDbStore::ReadCell(
     ReducerId reducer, std::string_view key) const {
   REENACT_RETURN_IF_ERROR(CheckOpen());
+  {
+    const CellName name(reducer, key);
+    MutexLock lock(&mutex_);
+    const CellLayer::Change* change = active_->Find(name);
+    for (auto layer = frozen_.rbegin();
+         change == nullptr && layer != frozen_.rend(); ++layer) {
+      change = (*layer)->Find(name);
+    }
+    if (change != nullptr && !change->exists) {
+      return std::optional<StoredCell>();
+    }
+    if (change != nullptr) return StoredCell{change->version, change->state};
+  }
   rocksdb::PinnableSlice value;
   const rocksdb::Status status =
       database_->db->Get(rocksdb::ReadOptions(), database_->cells(),
@@ -686,17 +1014,26 @@ absl::StatusOr<std::optional<StoredCell>> RocksDbStore::ReadCell(
 
 std::unique_ptr<CellView> RocksDbStore::View() const {
   REENACT_CHECK(database_ != nullptr);
-  return std::make_unique<RocksDbCellView>(database_);
+  MutexLock lock(&mutex_);
+  Freeze();
+  return std::make_unique<RocksDbCellView>(database_, frozen_);
 }
 
 absl::Status RocksDbStore::ClearCells() {
   REENACT_RETURN_IF_ERROR(CheckWritable());
-  // No cell has reducer 0xffffffff: it is kNoReducer.
+  REENACT_RETURN_IF_ERROR(WaitForFile());
+  {
+    MutexLock lock(&mutex_);
+    active_ = std::make_shared<CellLayer>();
+    frozen_.clear();
+    being_filed_ = 0;
+    cells_through_ = 0;
+  }
   batch_.DeleteRange(database_->cells(), rocksdb::Slice(""),
                      CellKey(kNoReducer, ""));
-  AddCellsThrough(0);
+  batch_.Put(database_->cells(), CellsThroughKey(), IndexKey(0));
   REENACT_RETURN_IF_ERROR(Write(true));
-  cells_through_ = 0;
+  filed_through_ = 0;
   return absl::OkStatus();
 }
 
@@ -707,6 +1044,10 @@ absl::Status RocksDbStore::CutBlocks(std::uint64_t count) {
   // is short.
   for (std::uint64_t index = count; index < block_count_; ++index) {
     batch_.Delete(database_->blocks(), IndexKey(index));
+  }
+  for (; !open_works_.empty() && open_works_.back() > count;
+       open_works_.pop_back()) {
+    batch_.Delete(database_->meta(), OpenWorkKey(open_works_.back()));
   }
   REENACT_RETURN_IF_ERROR(Write(true));
   block_count_ = count;
@@ -728,14 +1069,19 @@ std::uint64_t RocksDbStore::WalBytes() const {
   return bytes;
 }
 
+std::uint64_t RocksDbStore::DiskBytes() const {
+  const auto ticker = [this](rocksdb::Tickers name) {
+    return database_->statistics->getTickerCount(name);
+  };
+  return ticker(rocksdb::WAL_FILE_BYTES) + ticker(rocksdb::FLUSH_WRITE_BYTES) +
+         ticker(rocksdb::COMPACT_WRITE_BYTES) + filed_bytes_;
+}
+
 std::vector<std::pair<std::string, std::uint64_t>> RocksDbStore::Stats() const {
   if (database_ == nullptr) return {};
   using Properties = rocksdb::DB::Properties;
   const auto size = [this](rocksdb::ColumnFamilyHandle* family) {
     return Property(family, Properties::kTotalSstFilesSize);
-  };
-  const auto ticker = [this](rocksdb::Tickers name) {
-    return database_->statistics->getTickerCount(name);
   };
   const std::uint64_t wal = WalBytes();
   const std::uint64_t blocks = size(database_->blocks());
@@ -746,31 +1092,50 @@ std::vector<std::pair<std::string, std::uint64_t>> RocksDbStore::Stats() const {
     memory += Property(family, Properties::kSizeAllMemTables) +
               Property(family, Properties::kEstimateTableReadersMem);
   }
-  const std::uint64_t user = user_bytes_;
-  const std::uint64_t disk = ticker(rocksdb::WAL_FILE_BYTES) +
-                             ticker(rocksdb::FLUSH_WRITE_BYTES) +
-                             ticker(rocksdb::COMPACT_WRITE_BYTES);
+  std::uint64_t in_layers = 0;
+  std::uint64_t layer_bytes = 0;
+  {
+    MutexLock lock(&mutex_);
+    in_layers = active_->size();
+    for (const auto& layer : frozen_) in_layers += layer->size();
+    layer_bytes = LayerBytes(0);
+  }
+  // One entry of the family is cells_through.
+  std::uint64_t in_files =
+      Property(database_->cells(), Properties::kEstimateNumKeys);
+  if (in_files > 0) --in_files;
+  const std::uint64_t user = user_bytes_before_ + user_bytes_;
+  const std::uint64_t disk = disk_bytes_before_ + DiskBytes();
   return {{"blocks.count", block_count_},
           {"blocks.bytes", blocks + Property(database_->blocks(),
                                              Properties::kCurSizeAllMemTables)},
           {"cells.bytes", cells + Property(database_->cells(),
                                            Properties::kCurSizeAllMemTables)},
-          {"cells.count.estimate",
-           Property(database_->cells(), Properties::kEstimateNumKeys)},
+          {"cells.count.estimate", in_files + in_layers},
           {"db.bytes", size(database_->meta()) + blocks + cells + wal},
           {"wal.bytes", wal},
           {"written.user.bytes", user},
           {"written.disk.bytes", disk},
           {"write.amplification.percent", user == 0 ? 0 : disk * 100 / user},
-          {"memory.bytes", memory}};
+          {"memory.bytes", memory + layer_bytes}};
 }
 
 absl::Status RocksDbStore::Close() {
   if (database_ == nullptr) return absl::OkStatus();
+  absl::Status status;
+  if (!read_only_ && failed_.ok()) {
+    status = Drain();
+    if (status.ok() && user_bytes_ > 0) {
+      AddWritten();
+      status = Write(false);
+    }
+  }
+  StopThread();
   const std::shared_ptr<Database> database = std::move(database_);
   // With views outstanding, the last of them closes it.
-  if (database.use_count() > 1) return absl::OkStatus();
-  return database->ToStatus(database->Close());
+  if (database.use_count() > 1) return status;
+  const absl::Status closed = database->ToStatus(database->Close());
+  return status.ok() ? closed : status;
 }
 
 // Whether `path` holds a database. NotFound: none, or one whose making was cut
@@ -866,9 +1231,9 @@ absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(
   }
   auto database = std::make_shared<Database>(directory);
   REENACT_RETURN_IF_ERROR(OpenDatabase(directory, options, database.get()));
-  auto store =
-      std::make_unique<RocksDbStore>(std::move(database), options.read_only);
+  auto store = std::make_unique<RocksDbStore>(std::move(database), options);
   REENACT_RETURN_IF_ERROR(store->Load());
+  if (!options.read_only) REENACT_RETURN_IF_ERROR(store->StartThread());
   return store;
 }
 

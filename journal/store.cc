@@ -21,18 +21,6 @@ void CellBatch::Add(ReducerId reducer, std::string_view key, EventId version,
   arena_.append(value);
 }
 
-CellBatch::Row CellBatch::operator[](std::size_t index) const {
-  REENACT_CHECK(index < rows_.size());
-  const Slice& slice = rows_[index];
-  const BytesView bytes(arena_);
-  Row row{slice.reducer, bytes.substr(slice.offset, slice.key_size),
-          slice.version, std::nullopt};
-  if (slice.exists) {
-    row.state = bytes.substr(slice.offset + slice.key_size, slice.state_size);
-  }
-  return row;
-}
-
 void CellBatch::Clear() {
   arena_.clear();
   rows_.clear();

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "reenact/kernel/bytes.h"
+#include "reenact/kernel/check.h"
 #include "reenact/kernel/hash.h"
 #include "reenact/kernel/ids.h"
 #include "reenact/kernel/status.h"
@@ -33,7 +34,17 @@ class CellBatch {
   std::size_t size() const { return rows_.size(); }
   bool empty() const { return rows_.empty(); }
   std::size_t byte_size() const { return arena_.size(); }
-  Row operator[](std::size_t index) const;
+  Row operator[](std::size_t index) const {
+    REENACT_CHECK(index < rows_.size());
+    const Slice& slice = rows_[index];
+    const char* const key = arena_.data() + slice.offset;
+    Row row{slice.reducer, std::string_view(key, slice.key_size), slice.version,
+            std::nullopt};
+    if (slice.exists) {
+      row.state = BytesView(key + slice.key_size, slice.state_size);
+    }
+    return row;
+  }
   // Forgets the rows and keeps the memory.
   void Clear();
 
@@ -55,8 +66,8 @@ struct StoredCell {
   Bytes state;
 };
 
-// What one atomic write holds: the blocks of one or more rounds, in order, and
-// the cells as they are after the last of them.
+// What one commit holds: the blocks of one or more rounds, in order, and the
+// cells as they are after the last of them.
 struct CommitGroup {
   std::vector<Bytes> blocks;  // stored form; see block.h
   // Of the first block: block_count(). Without blocks, when cells are rebuilt:
@@ -97,8 +108,10 @@ class Store {
  public:
   virtual ~Store() = default;
 
-  // Writes the group: all of it or nothing, also after a crash. With `sync` it
-  // survives one once this has returned OK.
+  // Writes the group: all of its blocks or nothing, also after a crash. With
+  // `sync` they survive one once this has returned OK. Its cells may reach the
+  // disk later, all of those up to some block together: cells_through() says
+  // after a crash which.
   //
   // Any error is final: every later write returns it too, and what is on disk
   // is unknown until the next open.
@@ -129,7 +142,8 @@ class Store {
   virtual std::uint64_t cells_through() const = 0;
   virtual absl::StatusOr<std::optional<StoredCell>> ReadCell(
       ReducerId reducer, std::string_view key) const = 0;
-  // The latest CommitGroup::open_work; empty if there is none.
+  // The latest CommitGroup::open_work that the stored cells reach, so the
+  // latest until a crash; empty if there is none.
   virtual absl::StatusOr<Bytes> ReadOpenWork() const = 0;
   // The cells as they are now.
   virtual std::unique_ptr<CellView> View() const = 0;
@@ -138,10 +152,13 @@ class Store {
   // Removes blocks from `count` on: a tail that nobody was told about.
   virtual absl::Status CutBlocks(std::uint64_t count) = 0;
 
-  // Name and value, for `reenact stat`: "cells.bytes", "write.amplification".
+  // Name and value, for `reenact stat`: "cells.bytes",
+  // "write.amplification.percent". What was written counts from the making of
+  // the world on; after a crash it is a little too low.
   virtual std::vector<std::pair<std::string, std::uint64_t>> Stats() const = 0;
 
-  // Lets go of the files. Idempotent.
+  // Brings the cells to disk and lets go of the files. Idempotent. A store that
+  // goes away without it leaves what a crash leaves.
   virtual absl::Status Close() = 0;
 };
 

@@ -20,6 +20,9 @@ namespace {
 // The longest single wait; longer ones are several of them. The standard
 // library's clocks overflow on what a caller may mean by "for ever".
 constexpr std::uint64_t kWaitMsMax = 60 * 60 * 1000;
+// HEAD is written after each sync of blocks, and synced itself as seldom as
+// this: it would cost as much as a group.
+constexpr std::uint64_t kHeadSyncMs = 100;
 // A round that grew beyond this is not kept for the next one.
 constexpr std::size_t kKeptRoundBytes = 8 << 20;
 
@@ -110,6 +113,7 @@ class GroupWriter final : public JournalWriter {
   void Seal(const Group& group);
   absl::Status RunThen(const FinishedRound& round) const;
   absl::Status Sync(bool sync_head);
+  bool HeadSyncIsDue() const;
   absl::Status WriteHead(bool clean, bool sync);
 
   bool syncs_every_block() const {
@@ -143,7 +147,8 @@ class GroupWriter final : public JournalWriter {
   bool head_prepared_ = false;
   std::uint64_t synced_blocks_ = 0;       // as many survive a crash
   std::uint64_t head_synced_blocks_ = 0;  // and HEAD says so, and survives too
-  std::uint64_t unsynced_since_ms_ = 0;   // if there are more than that
+  std::uint64_t head_synced_ms_ = 0;
+  std::uint64_t unsynced_since_ms_ = 0;  // if there are more than that
 
   // Written by that thread, read by all.
   std::atomic<std::uint64_t> written_;
@@ -348,9 +353,12 @@ absl::Status GroupWriter::TryWriteGroup(const Group& group) {
   if (sync) {
     ++sync_count_;
     synced_blocks_ = end_.block_count;
-    REENACT_RETURN_IF_ERROR(WriteHead(/*clean=*/false, /*sync=*/true));
   }
+  // Nobody waits for HEAD: what it does not say yet is found whole behind it.
   PublishDurable();
+  if (sync) {
+    REENACT_RETURN_IF_ERROR(WriteHead(/*clean=*/false, HeadSyncIsDue()));
+  }
   return RunThen(*group.back());
 }
 
@@ -429,6 +437,10 @@ absl::Status GroupWriter::Sync(bool sync_head) {
   return absl::OkStatus();
 }
 
+bool GroupWriter::HeadSyncIsDue() const {
+  return NowMs() - head_synced_ms_ >= kHeadSyncMs;
+}
+
 absl::Status GroupWriter::WriteHead(bool clean, bool sync) {
   if (head_ == nullptr) return absl::OkStatus();
   HeadRecord record;
@@ -439,7 +451,9 @@ absl::Status GroupWriter::WriteHead(bool clean, bool sync) {
   record.hash = end_.hash;
   record.clean = clean;
   REENACT_RETURN_IF_ERROR(head_->Write(std::move(record), sync));
-  if (sync) head_synced_blocks_ = end_.block_count;
+  if (!sync) return absl::OkStatus();
+  head_synced_blocks_ = end_.block_count;
+  head_synced_ms_ = NowMs();
   return absl::OkStatus();
 }
 

@@ -87,7 +87,12 @@ absl::StatusOr<StartingPlace> Recovery::FindPlace(bool rebuild) {
     if (place && CellsReach(*place)) return *std::move(place);
     too_late = too_late || place;
   }
-  return too_late ? Rebuild(snapshots) : Genesis();
+  if (too_late) return Rebuild(snapshots);
+  // A loading of cells that was cut short may have left some.
+  if (store_->cells_through() == 0) {
+    REENACT_RETURN_IF_ERROR(store_->ClearCells());
+  }
+  return Genesis();
 }
 
 // Clears the cells and loads those of the newest snapshot that is whole.
@@ -169,18 +174,23 @@ absl::Status Recovery::CheckPlace(const StartingPlace& place) const {
 }
 
 // The snapshot was looked through before, so that it is known to be whole.
+// Cells come in parts; until the last one they are as of no block.
 absl::Status Recovery::LoadCells(const std::string& path,
                                  const StartingPlace& place) {
+  constexpr std::size_t kPartBytes = 1 << 20;
   CellBatch batch;
-  const auto visit = [&batch](ReducerId reducer, std::string_view key,
-                              BytesView state) {
+  CommitGroup group;
+  group.cells.push_back(&batch);
+  const auto visit = [&](ReducerId reducer, std::string_view key,
+                         BytesView state) {
     batch.Add(reducer, key, EventId{0}, state);
-    return absl::OkStatus();
+    if (batch.byte_size() < kPartBytes) return absl::OkStatus();
+    const absl::Status status = store_->Commit(group, false);
+    batch.Clear();
+    return status;
   };
   REENACT_RETURN_IF_ERROR(ReadSnapshotFile(path, visit).status());
-  CommitGroup group;
   group.first_index = place.block_count;
-  group.cells.push_back(&batch);
   return store_->Commit(group, false);
 }
 

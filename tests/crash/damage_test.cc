@@ -185,7 +185,9 @@ TEST_CASE("a damaged snapshot is passed over for an older one", "[crash]") {
     REQUIRE_OK((*store)->CutBlocks(blocks.size()));
     REQUIRE_OK((*store)->Close());
   }
-  for (const EventId later : *ListSnapshots(path + "/snapshots")) {
+  const auto all = ListSnapshots(path + "/snapshots");
+  REQUIRE_OK(all);
+  for (const EventId later : *all) {
     if (later > snapshots->back()) {
       fs::remove(WorldPaths(path).Snapshot(later));
     }

@@ -139,6 +139,26 @@ TEST_CASE("a torn head slot falls back to the one before it", "[journal]") {
   CHECK(later.slots[0]->block_count == 4);
 }
 
+// A power cut may tear every write since the last sync.
+TEST_CASE("a synced head record outlives any number that are not",
+          "[journal]") {
+  const TemporaryDirectory directory;
+  const std::string path = WriteHead(directory, 3);  // generation 3: slot 1
+  {
+    auto file = HeadFile::Open(path, ReadHeadFile(path)->newest()).value();
+    for (std::uint64_t i = 4; i < 8; ++i) {
+      REQUIRE_OK(file->Write(SomeRecord(i), false));
+      const HeadFindings findings = ReadHeadFile(path).value();
+      CHECK(findings.newest()->block_count == i);
+      CHECK(findings.slots[1]->block_count == 3);
+    }
+    REQUIRE_OK(file->Write(SomeRecord(8), true));
+    REQUIRE_OK(file->Write(SomeRecord(9), false));
+  }
+  Damage(path, kHeadSlotSize);
+  CHECK(ReadHeadFile(path)->newest()->block_count == 8);
+}
+
 TEST_CASE("two damaged head slots are two damaged head slots", "[journal]") {
   const TemporaryDirectory directory;
   const std::string path = WriteHead(directory, 5);

@@ -42,6 +42,10 @@ class GroupBuilder {
     batches_.back().Add(reducer, key, EventId{version}, std::nullopt);
     return *this;
   }
+  GroupBuilder& OpenWork(Bytes record) {
+    group_.open_work = std::move(record);
+    return *this;
+  }
   absl::Status Commit(bool sync = true) {
     for (const CellBatch& batch : batches_) group_.cells.push_back(&batch);
     return store_->Commit(group_, sync);

@@ -179,6 +179,7 @@ class Fixture {
     options.queued_rounds_max = queued_rounds_max;
     options.world_id = "world";
     options.epoch = 4;
+    options.now_ms = [this] { return now_ms.load(); };
   }
 
   void Start() {
@@ -210,6 +211,7 @@ class Fixture {
   ScriptedStore store{&script};
   std::atomic<int> lies{0};
   std::atomic<int> progress{0};
+  std::atomic<std::uint64_t> now_ms{1000};  // stands still
   JournalWriter::Options options;
   std::unique_ptr<JournalWriter> writer;
 
@@ -232,7 +234,7 @@ TEST_CASE("rounds that arrive while a group is written form the next one",
   f.script.Release();
   REQUIRE_OK(f.writer->Flush());
   CHECK(f.script.Lines() == Lines{"commit 0-0 sync", "head 1 sync",
-                                  "commit 1-4 sync", "head 5 sync"});
+                                  "commit 1-4 sync", "head 5", "head 5 sync"});
   CHECK(f.writer->group_count() == 2);
   CHECK(f.writer->sync_count() == 2);
   CHECK(f.writer->durable() == EventId{5});
@@ -285,9 +287,9 @@ TEST_CASE("a writer goes on where the chain ended", "[journal]") {
   const Lines all = f.script.Lines();
   const auto clean = std::find(all.begin(), all.end(), "head 2 clean sync");
   REQUIRE(clean != all.end());
-  CHECK(Lines(clean, all.end()) == Lines{"head 2 clean sync", "sync",
-                                         "head 2 sync", "commit 2-2 sync",
-                                         "head 3 sync", "head 3 clean sync"});
+  CHECK(Lines(clean, all.end()) ==
+        Lines{"head 2 clean sync", "sync", "head 2 sync", "commit 2-2 sync",
+              "head 3", "head 3 sync", "head 3 clean sync"});
   CHECK(f.lies == 0);
 }
 
@@ -317,7 +319,9 @@ TEST_CASE("Append waits while the queue is full", "[journal]") {
 
 TEST_CASE("the first error is final", "[journal]") {
   Fixture f(kEveryBlock, GENERATE(true, false));
-  const char* what = GENERATE("commit 2", "head 3");
+  const std::string what = GENERATE("commit 2", "head 3");
+  // HEAD is written once everybody has been told.
+  const std::uint64_t durable = what == "head 3" ? 3 : 2;
   f.Start();
   f.Append();
   REQUIRE_OK(f.writer->Flush());
@@ -332,13 +336,14 @@ TEST_CASE("the first error is final", "[journal]") {
   for (int i = 0; i < 20; ++i) f.Append();  // dropped, and nobody waits
   CHECK(f.writer->status() == error);
   CHECK(f.writer->Flush() == error);
-  CHECK(f.writer->WaitDurable(EventId{3}, kForEver).status() == error);
-  CHECK(f.writer->WaitDurable(EventId{2}, 0).value());
+  CHECK(f.writer->WaitDurable(EventId{durable + 1}, kForEver).status() ==
+        error);
+  CHECK(f.writer->WaitDurable(EventId{durable}, 0).value());
   CHECK(f.writer->Close() == error);
   CHECK(f.writer->Close() == error);
-  CHECK(f.writer->durable() == EventId{2});
-  CHECK(f.writer->block_count() == 2);
-  CHECK(f.progress == 3);  // the error is progress, too
+  CHECK(f.writer->durable() == EventId{durable});
+  CHECK(f.writer->block_count() == durable);
+  CHECK(f.progress == static_cast<int>(durable) + 1);  // the error, too
   CHECK(f.script.Lines().size() == lines);
 }
 
@@ -355,6 +360,30 @@ TEST_CASE("who waits for a ticket hears of the error", "[journal]") {
   f.script.Release();
   waiter.join();
   CHECK(absl::IsResourceExhausted(heard));
+}
+
+TEST_CASE("a group costs one sync; HEAD is synced now and then, and at the end",
+          "[journal]") {
+  Fixture f(kEveryBlock, GENERATE(true, false));
+  f.Start();
+  f.Append();
+  f.script.AwaitLine("head 1 sync");
+  f.Append();
+  f.script.AwaitLine("head 2");
+  f.now_ms += 99;
+  f.Append();
+  f.script.AwaitLine("head 3");
+  f.now_ms += 1;
+  f.Append();
+  f.script.AwaitLine("head 4");
+  CHECK(f.script.Lines() ==
+        Lines{"commit 0-0 sync", "head 1 sync", "commit 1-1 sync", "head 2",
+              "commit 2-2 sync", "head 3", "commit 3-3 sync", "head 4 sync"});
+  CHECK(f.writer->sync_count() == 4);
+  f.Append();
+  REQUIRE_OK(f.writer->Flush());
+  CHECK(f.script.Lines().back() == "head 5 sync");
+  CHECK(f.lies == 0);
 }
 
 TEST_CASE("HEAD never says more than what is synced", "[journal]") {
@@ -410,6 +439,7 @@ TEST_CASE("an interval syncs what has waited so long", "[journal]") {
 
 TEST_CASE("an interval syncs although nothing more arrives", "[journal]") {
   Fixture f(SyncPolicy{SyncPolicy::Kind::kInterval, 1});
+  f.options.now_ms = nullptr;
   f.Start();
   f.Append();
   f.script.AwaitLine("head 1");

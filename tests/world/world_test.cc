@@ -971,5 +971,42 @@ TEST_CASE("a rebuild of cells that was cut short is done again, whole",
   CHECK((BlocksOf(options.path) == blocks));
 }
 
+TEST_CASE("cells that memory would not hold at once come from a snapshot",
+          "[world]") {
+  auto large = Custom([](StepContext& step) {
+    Bytes state;
+    cbor::Encoder(&state).Text(std::string(20'000, 'x') + std::string(step.key()));
+    step.SetState(state);
+    return absl::OkStatus();
+  });
+  TemporaryDirectory directory;
+  const WorldOptions options = Options({large}, directory / "w");
+  {
+    auto world = MustOpen(options);
+    for (int i = 0; i < 200; ++i) {
+      MustSubmit(*world, To("custom", std::to_string(i), 0));
+    }
+    REQUIRE_OK(world->Run());
+    REQUIRE_OK(world->RequestSnapshot());
+    REQUIRE_OK(world->Run());
+    REQUIRE_OK(world->Close());
+  }
+  const StateMap states = StatesOf(options.path);
+  REQUIRE(states.size() == 200);
+  {
+    const auto store = OpenRocksDbStore(options.path + "/db", {});
+    REQUIRE_OK(store);
+    REQUIRE_OK((*store)->ClearCells());
+    REQUIRE_OK((*store)->Close());
+  }
+  {
+    auto world = MustOpen(options);
+    CHECK(world->open_report().cells_rebuilt);
+    CHECK(world->open_report().snapshot_used == EventId{201});
+    REQUIRE_OK(world->Close());
+  }
+  CHECK((StatesOf(options.path) == states));
+}
+
 }  // namespace
 }  // namespace reenact
