@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "reenact/journal/block_stream.h"
+#include "reenact/journal/cell_changes.h"
 #include "reenact/journal/rocksdb_store.h"
 #include "reenact/journal/snapshot_file.h"
 #include "reenact/kernel/cbor.h"
@@ -14,102 +16,56 @@
 namespace reenact {
 namespace {
 
-// What a stretch of history did to one cell, without knowing what the cell held
-// before: a new state or absence, or updates to whatever was there.
-struct Change {
-  bool replaced = false;
-  std::optional<Bytes> state;   // of a replaced cell
-  std::vector<Update> updates;  // to one that was not, in order
-};
-
-using CellChanges = std::map<CellRef, Change>;
-
-absl::Status AddDiff(const Diff& diff, Change* change) {
-  switch (diff.op) {
-    case Diff::Op::kPut:
-      *change = Change{.replaced = true, .state = diff.state, .updates = {}};
-      return absl::OkStatus();
-    case Diff::Op::kDelete:
-      *change = Change{.replaced = true, .state = {}, .updates = {}};
-      return absl::OkStatus();
-    case Diff::Op::kUpdate:
-      break;
-  }
-  if (!change->replaced) {
-    change->updates.push_back(diff.update);
-    return absl::OkStatus();
-  }
-  REENACT_ASSIGN_OR_RETURN(change->state,
-                           ApplyUpdate(change->state, diff.update));
-  return absl::OkStatus();
-}
-
-// A recorded update is one that worked, so one that does not is damage.
-absl::Status UpdateDamage(const absl::Status& status, const CellRef& cell) {
-  return absl::DataLossError(
-      absl::StrCat("a recorded update of cell ", cell.reducer, "/", cell.key,
-                   " does not fit its state: ", status.message()));
-}
-
-absl::StatusOr<std::optional<Bytes>> After(std::optional<Bytes> before,
-                                           const CellRef& cell,
-                                           const Change& change) {
-  if (change.replaced) return change.state;
-  for (const Update& update : change.updates) {
-    auto after = ApplyUpdate(before, update);
-    if (!after.ok()) return UpdateDamage(after.status(), cell);
-    before = *std::move(after);
-  }
-  return before;
-}
-
 // Cells in ascending order, and the blocks that they are as of.
 struct Base {
   std::uint64_t blocks = 0;
   std::function<absl::Status(const Archive::VisitCell&)> scan_all;
   std::function<absl::Status(ReducerId, const Archive::VisitCell&)> scan;
-  std::function<absl::StatusOr<std::optional<Bytes>>(const CellRef&)> read;
+  CellChanges::Read read;
 };
 
 // Cells visited in order, with changes merged in.
 class MergedScan {
  public:
-  MergedScan(const CellChanges& changes, std::optional<ReducerId> only,
-             const Archive::VisitCell& visit)
-      : next_(changes.begin()),
-        end_(changes.end()),
-        only_(only),
-        visit_(visit) {}
+  MergedScan(const CellChanges& changes, const Archive::VisitCell& visit)
+      : changes_(changes.Sorted()), next_(changes_.begin()), visit_(visit) {}
 
   absl::Status OnBaseCell(ReducerId reducer, std::string_view key,
                           BytesView state) {
-    const CellRef cell{reducer, std::string(key)};
-    REENACT_RETURN_IF_ERROR(VisitUpTo(&cell));
-    if (next_ == end_ || next_->first != cell) {
+    while (next_ != changes_.end() && NameOf(**next_) < Name(reducer, key)) {
+      REENACT_RETURN_IF_ERROR(Visit(**next_++, {}));
+    }
+    if (next_ == changes_.end() || NameOf(**next_) != Name(reducer, key)) {
       return visit_(reducer, key, state);
     }
-    const Change& change = (next_++)->second;
-    REENACT_ASSIGN_OR_RETURN(auto after, After(Bytes(state), cell, change));
-    return after ? visit_(reducer, key, *after) : absl::OkStatus();
+    return Visit(**next_++, Bytes(state));
   }
 
-  absl::Status Finish() { return VisitUpTo(nullptr); }
-
- private:
-  // Visits the changed cells before `cell` that the base did not have.
-  absl::Status VisitUpTo(const CellRef* cell) {
-    while (next_ != end_ && (cell == nullptr || next_->first < *cell)) {
-      const auto& [changed, change] = *next_++;
-      if (only_ && changed.reducer != *only_) continue;
-      REENACT_ASSIGN_OR_RETURN(auto after, After({}, changed, change));
-      if (!after) continue;
-      REENACT_RETURN_IF_ERROR(visit_(changed.reducer, changed.key, *after));
+  // Visits the changed cells behind the last that the base has.
+  absl::Status Finish() {
+    while (next_ != changes_.end()) {
+      REENACT_RETURN_IF_ERROR(Visit(**next_++, {}));
     }
     return absl::OkStatus();
   }
 
-  CellChanges::const_iterator next_, end_;
-  std::optional<ReducerId> only_;
+ private:
+  using Name = std::pair<ReducerId, std::string_view>;
+
+  static Name NameOf(const CellChanges::Change& change) {
+    return {change.reducer, change.key};
+  }
+
+  absl::Status Visit(const CellChanges::Change& change,
+                     CellChanges::State before) const {
+    REENACT_ASSIGN_OR_RETURN(const CellChanges::State after,
+                             CellChanges::After(change, std::move(before)));
+    if (!after) return absl::OkStatus();
+    return visit_(change.reducer, change.key, *after);
+  }
+
+  const std::vector<const CellChanges::Change*> changes_;
+  std::vector<const CellChanges::Change*>::const_iterator next_;
   const Archive::VisitCell& visit_;
 };
 
@@ -117,51 +73,6 @@ class MergedScan {
 absl::Status EndOf(const absl::Status& status) {
   return absl::IsCancelled(status) ? absl::OkStatus() : status;
 }
-
-// The cells that a journal's steps change, step by step.
-class DiffReader {
- public:
-  using OnDiff = std::function<absl::Status(const CellRef&, const Diff&)>;
-
-  DiffReader(EventId last, OnDiff on_diff)
-      : last_(last), on_diff_(std::move(on_diff)) {}
-
-  absl::Status OnEntry(const Entry& entry) {
-    if (std::holds_alternative<entry::RoundOpened>(entry)) subjects_.clear();
-    if (const auto* scheduled = std::get_if<entry::StepScheduled>(&entry)) {
-      if (scheduled->subject) {
-        subjects_[scheduled->event_id.value] = *scheduled->subject;
-      }
-    }
-    if (const auto* step = std::get_if<entry::StepCommitted>(&entry)) {
-      if (step->event_id > last_) return absl::CancelledError("far enough");
-      return OnStep(*step);
-    }
-    return absl::OkStatus();
-  }
-
- private:
-  absl::Status OnStep(const entry::StepCommitted& step) {
-    for (const Diff& diff : step.diffs) {
-      if (diff.cell) {
-        REENACT_RETURN_IF_ERROR(on_diff_(*diff.cell, diff));
-        continue;
-      }
-      const auto own = subjects_.find(step.event_id.value);
-      if (own == subjects_.end()) {
-        return absl::DataLossError(
-            absl::StrCat("step ", step.event_id.value,
-                         " changes its own cell, and no entry says which"));
-      }
-      REENACT_RETURN_IF_ERROR(on_diff_(own->second, diff));
-    }
-    return absl::OkStatus();
-  }
-
-  EventId last_;
-  OnDiff on_diff_;
-  absl::flat_hash_map<std::uint64_t, CellRef> subjects_;
-};
 
 // The cells at an archive's head, for what wants a view of a store.
 class ArchivedCells final : public CellView {
@@ -270,6 +181,8 @@ class ArchiveImpl final : public Archive {
   }
 
   absl::Status InitConfig();
+  std::optional<SnapshotHeader> NewestHeader();
+  absl::Status ChangeConfig(const KeptBlock& block);
   // Whether a snapshot is whole and part of this history.
   bool IsValid(const SnapshotHeader& header) const;
   // The newest snapshot with event_id <= at that can be believed.
@@ -279,9 +192,14 @@ class ArchiveImpl final : public Archive {
   absl::StatusOr<Base> SnapshotBase(EventId event_id) const;
   static Base EmptyBase();
   absl::Status CheckAt(EventId at) const;
-  absl::Status ScanDiffs(std::uint64_t from, EventId last,
-                         const DiffReader::OnDiff& on_diff) const;
-  absl::Status VisitBlock(const BlockView& block,
+  // Blocks in order, from `from` on to those that count.
+  absl::StatusOr<std::unique_ptr<BlockStream>> Blocks(std::uint64_t from) const;
+  // Adds what `wanted` picks of the diffs from block `from` to ticket `last`.
+  absl::Status AddDiffs(
+      std::uint64_t from, EventId last,
+      const std::function<bool(const entry::CellRefView&)>& wanted,
+      CellChanges* changes) const;
+  absl::Status VisitBlock(const KeptBlock& block,
                           const VisitEntry& visit) const;
 
   WorldPaths paths_;
@@ -294,15 +212,50 @@ class ArchiveImpl final : public Archive {
   mutable std::map<std::uint64_t, std::optional<SnapshotHeader>> snapshots_;
 };
 
+// From the latest place that says what it was, on to the head.
 absl::Status ArchiveImpl::InitConfig() {
   std::uint64_t from = 0;
-  if (const auto snapshot = NewestSnapshot(head())) {
-    const SnapshotHeader& header = *snapshots_[snapshot->value];
-    config_ = header.config;
-    from = header.block_count;
+  if (std::optional<SnapshotHeader> header = NewestHeader()) {
+    config_ = std::move(header->config);
+    from = header->block_count;
   }
-  return ScanEntries(from, [&](const BlockHeader&, const Entry& entry,
-                               BytesView) {
+  REENACT_ASSIGN_OR_RETURN(const std::unique_ptr<BlockStream> blocks,
+                           Blocks(from));
+  for (;;) {
+    auto block = blocks->Next();
+    if (!block.ok()) return Annotate(block.status(), paths_.db);
+    if (*block == nullptr) return absl::OkStatus();
+    REENACT_RETURN_IF_ERROR(
+        InBlock((*block)->header().index, ChangeConfig(**block)));
+  }
+}
+
+// That of the open work, which is younger than any snapshot, if it is good.
+std::optional<SnapshotHeader> ArchiveImpl::NewestHeader() {
+  const absl::StatusOr<Bytes> record = store_->ReadOpenWork();
+  if (record.ok() && !record->empty()) {
+    const absl::StatusOr<SnapshotContents> work = DecodeOpenWork(*record);
+    if (work.ok() && IsValid(work->header)) return work->header;
+  }
+  const std::optional<EventId> snapshot = NewestSnapshot(head());
+  if (!snapshot) return std::nullopt;
+  return snapshots_[snapshot->value];
+}
+
+// Control commands come right behind RoundOpened, in rounds of their own.
+absl::Status ArchiveImpl::ChangeConfig(const KeptBlock& block) {
+  cbor::Reader reader(block.entries());
+  EntryReader entries(&reader);
+  while (const std::optional<EntryKind> kind = entries.Next()) {
+    if (*kind == EntryKind::kRoundOpened) continue;
+    if (*kind != EntryKind::kGenesis && *kind != EntryKind::kModuleChanged &&
+        *kind != EntryKind::kConfigChanged &&
+        *kind != EntryKind::kSnapshotRequested) {
+      return absl::OkStatus();
+    }
+    const absl::StatusOr<Entry> any = entries.Any();
+    if (!any.ok()) return AsDataLoss(any.status());
+    const Entry& entry = *any;
     if (const auto* genesis = std::get_if<entry::Genesis>(&entry)) {
       config_ = genesis->config;
     } else if (const auto* modules =
@@ -313,53 +266,63 @@ absl::Status ArchiveImpl::InitConfig() {
       config_.scheduling = change->scheduling;
       config_.snapshot_every = change->snapshot_every;
     }
-    return absl::OkStatus();
-  });
+  }
+  return AsDataLoss(entries.status());
 }
 
-absl::Status ArchiveImpl::VisitBlock(const BlockView& block,
+absl::Status ArchiveImpl::VisitBlock(const KeptBlock& block,
                                      const VisitEntry& visit) const {
-  cbor::Reader reader(block.entries);
+  cbor::Reader reader(block.entries());
   std::uint64_t count = 0;
   while (!reader.AtEnd()) {
     const std::size_t start = reader.offset();
     auto entry = DecodeEntry(reader);
     if (!entry.ok()) {
       return absl::DataLossError(
-          absl::StrCat(paths_.db, ": block ", block.header.index, ", entry ",
+          absl::StrCat(paths_.db, ": block ", block.header().index, ", entry ",
                        count, ": ", entry.status().message()));
     }
     ++count;
     REENACT_RETURN_IF_ERROR(
-        visit(block.header, *entry,
-              block.entries.substr(start, reader.offset() - start)));
+        visit(block.header(), *entry,
+              block.entries().substr(start, reader.offset() - start)));
   }
-  if (count == block.header.entry_count) return absl::OkStatus();
-  return absl::DataLossError(
-      absl::StrCat(paths_.db, ": block ", block.header.index, " has ", count,
-                   " entries and says that it has ", block.header.entry_count));
+  if (count == block.header().entry_count) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(
+      paths_.db, ": block ", block.header().index, " has ", count,
+      " entries and says that it has ", block.header().entry_count));
+}
+
+absl::StatusOr<std::unique_ptr<BlockStream>> ArchiveImpl::Blocks(
+    std::uint64_t from) const {
+  // A thread that reads ahead is worth starting for more blocks than that.
+  constexpr std::uint64_t kBlocksAlone = 8;
+  ChainEnd before = ChainEnd::Nothing();
+  if (from > 0) {
+    REENACT_ASSIGN_OR_RETURN(std::tie(before.header, before.hash),
+                             Header(std::min(from, block_count_) - 1));
+    before.nothing = false;
+  }
+  const Store* store = store_.get();
+  return BlockStream::Start(
+      [store](std::uint64_t first, const auto& visit) {
+        return store->ScanBlocks(first, visit);
+      },
+      before, block_count_,
+      block_count_ > from + kBlocksAlone && HasCoreToSpare());
 }
 
 absl::Status ArchiveImpl::ScanEntries(std::uint64_t from,
                                       const VisitEntry& visit) const {
-  if (from >= block_count_) return absl::OkStatus();
-  std::optional<HeaderAndHash> before;
-  if (from > 0) {
-    REENACT_ASSIGN_OR_RETURN(before, Header(from - 1));
+  REENACT_ASSIGN_OR_RETURN(const std::unique_ptr<BlockStream> blocks,
+                           Blocks(from));
+  for (;;) {
+    auto block = blocks->Next();
+    if (!block.ok()) return Annotate(block.status(), paths_.db);
+    if (*block == nullptr) return absl::OkStatus();
+    const absl::Status status = VisitBlock(**block, visit);
+    if (!status.ok()) return EndOf(status);
   }
-  return EndOf(store_->ScanBlocks(
-      from, [&](std::uint64_t index, BytesView stored) -> absl::Status {
-        if (index >= block_count_) return absl::CancelledError("the end");
-        auto block = DecodeBlock(stored);
-        if (!block.ok()) return InBlock(index, block.status());
-        if (before) {
-          REENACT_RETURN_IF_ERROR(InBlock(
-              index,
-              CheckFollows(before->first, before->second, block->header)));
-        }
-        before = {block->header, block->hash};
-        return VisitBlock(*block, visit);
-      }));
 }
 
 absl::StatusOr<std::uint64_t> ArchiveImpl::FindBlock(EventId event_id) const {
@@ -426,9 +389,10 @@ Base ArchiveImpl::StoreBase() const {
         });
   };
   base.read =
-      [store](const CellRef& cell) -> absl::StatusOr<std::optional<Bytes>> {
+      [store](ReducerId reducer,
+              std::string_view key) -> absl::StatusOr<std::optional<Bytes>> {
     REENACT_ASSIGN_OR_RETURN(std::optional<StoredCell> stored,
-                             store->ReadCell(cell.reducer, cell.key));
+                             store->ReadCell(reducer, key));
     if (!stored) return std::optional<Bytes>();
     return std::optional<Bytes>(std::move(stored->state));
   };
@@ -452,11 +416,12 @@ absl::StatusOr<Base> ArchiveImpl::SnapshotBase(EventId event_id) const {
         .status();
   };
   base.read =
-      [path](const CellRef& cell) -> absl::StatusOr<std::optional<Bytes>> {
+      [path](ReducerId reducer,
+             std::string_view key) -> absl::StatusOr<std::optional<Bytes>> {
     std::optional<Bytes> result;
     const auto read = ReadSnapshotFile(
-        path, [&](ReducerId reducer, std::string_view key, BytesView state) {
-          if (reducer == cell.reducer && key == cell.key) result.emplace(state);
+        path, [&](ReducerId of, std::string_view name, BytesView state) {
+          if (of == reducer && name == key) result.emplace(state);
           return absl::OkStatus();
         });
     if (!read.ok()) return read.status();
@@ -469,7 +434,9 @@ Base ArchiveImpl::EmptyBase() {
   Base base;
   base.scan_all = [](const VisitCell&) { return absl::OkStatus(); };
   base.scan = [](ReducerId, const VisitCell&) { return absl::OkStatus(); };
-  base.read = [](const CellRef&) { return std::optional<Bytes>(); };
+  base.read = [](ReducerId, std::string_view) {
+    return std::optional<Bytes>();
+  };
   return base;
 }
 
@@ -489,17 +456,30 @@ absl::Status ArchiveImpl::CheckAt(EventId at) const {
       absl::StrCat("event ", at.value, " is beyond the head, ", head().value));
 }
 
-absl::Status ArchiveImpl::ScanDiffs(std::uint64_t from, EventId last,
-                                    const DiffReader::OnDiff& on_diff) const {
-  DiffReader diffs(last, on_diff);
-  return ScanEntries(from,
-                     [&](const BlockHeader& block, const Entry& entry,
-                         BytesView) -> absl::Status {
-                       if (block.index > 0 && block.first > last) {
-                         return absl::CancelledError("far enough");
-                       }
-                       return diffs.OnEntry(entry);
-                     });
+absl::Status ArchiveImpl::AddDiffs(
+    std::uint64_t from, EventId last,
+    const std::function<bool(const entry::CellRefView&)>& wanted,
+    CellChanges* changes) const {
+  if (from >= block_count_) return absl::OkStatus();
+  REENACT_ASSIGN_OR_RETURN(const std::unique_ptr<BlockStream> blocks,
+                           Blocks(from));
+  for (;;) {
+    auto next = blocks->Next();
+    if (!next.ok()) return Annotate(next.status(), paths_.db);
+    if (*next == nullptr) return absl::OkStatus();
+    const KeptBlock& block = **next;
+    if (block.header().index > 0 && block.header().first > last) {
+      return absl::OkStatus();
+    }
+    REENACT_RETURN_IF_ERROR(
+        InBlock(block.header().index,
+                VisitDiffs(block.entries(), block.header().entry_count, last,
+                           [&](const entry::CellRefView& cell, EventId by,
+                               const entry::DiffView& diff) {
+                             return wanted(cell) ? changes->Add(cell, by, diff)
+                                                 : absl::OkStatus();
+                           })));
+  }
 }
 
 absl::StatusOr<std::optional<Bytes>> ArchiveImpl::StateAt(
@@ -507,17 +487,21 @@ absl::StatusOr<std::optional<Bytes>> ArchiveImpl::StateAt(
   const EventId last = at.value_or(head());
   REENACT_RETURN_IF_ERROR(CheckAt(last));
   REENACT_ASSIGN_OR_RETURN(const Base base, BaseFor(last));
-  const CellRef cell{reducer, std::string(key)};
-  Change change;
-  REENACT_RETURN_IF_ERROR(ScanDiffs(
-      base.blocks, last, [&](const CellRef& changed, const Diff& diff) {
-        if (changed != cell) return absl::OkStatus();
-        const absl::Status status = AddDiff(diff, &change);
-        return status.ok() ? status : UpdateDamage(status, cell);
-      }));
-  if (change.replaced) return change.state;
-  REENACT_ASSIGN_OR_RETURN(std::optional<Bytes> before, base.read(cell));
-  return After(std::move(before), cell, change);
+  CellChanges changes;
+  REENACT_RETURN_IF_ERROR(AddDiffs(
+      base.blocks, last,
+      [&](const entry::CellRefView& cell) {
+        return cell.reducer == reducer && cell.key == key;
+      },
+      &changes));
+  const CellChanges::Change none;
+  const CellChanges::Change& change =
+      changes.empty() ? none : changes.all().front();
+  CellChanges::State before;
+  if (!change.known) {
+    REENACT_ASSIGN_OR_RETURN(before, base.read(reducer, key));
+  }
+  return CellChanges::After(change, std::move(before));
 }
 
 absl::Status ArchiveImpl::ScanStateAt(std::optional<ReducerId> reducer,
@@ -527,12 +511,12 @@ absl::Status ArchiveImpl::ScanStateAt(std::optional<ReducerId> reducer,
   REENACT_RETURN_IF_ERROR(CheckAt(last));
   REENACT_ASSIGN_OR_RETURN(const Base base, BaseFor(last));
   CellChanges changes;
-  REENACT_RETURN_IF_ERROR(
-      ScanDiffs(base.blocks, last, [&](const CellRef& cell, const Diff& diff) {
-        if (reducer && cell.reducer != *reducer) return absl::OkStatus();
-        const absl::Status status = AddDiff(diff, &changes[cell]);
-        return status.ok() ? status : UpdateDamage(status, cell);
-      }));
+  REENACT_RETURN_IF_ERROR(AddDiffs(
+      base.blocks, last,
+      [&](const entry::CellRefView& cell) {
+        return !reducer || cell.reducer == *reducer;
+      },
+      &changes));
   // A store's scan takes Cancelled for its own end, so what the visitor said is
   // kept here.
   absl::Status ended;
@@ -541,7 +525,7 @@ absl::Status ArchiveImpl::ScanStateAt(std::optional<ReducerId> reducer,
     ended = visit(of, key, state);
     return ended;
   };
-  MergedScan merged(changes, reducer, keep);
+  MergedScan merged(changes, keep);
   const VisitCell merge = [&](ReducerId of, std::string_view key,
                               BytesView state) {
     return merged.OnBaseCell(of, key, state);

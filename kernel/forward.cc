@@ -1,255 +1,439 @@
 #include "reenact/kernel/forward.h"
 
-#include <map>
+#include <algorithm>
+#include <memory>
 #include <optional>
-#include <set>
+#include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "reenact/journal/block.h"
+#include "reenact/journal/block_stream.h"
+#include "reenact/journal/cell_changes.h"
 #include "reenact/journal/entry.h"
 #include "reenact/kernel/cbor.h"
-#include "reenact/kernel/check.h"
-#include "reenact/kernel/outcome.h"
 #include "reenact/sequencer/sequencer.h"
 
 namespace reenact {
 namespace {
 
-// Applies recorded blocks to a place in history, without running reducers.
-class Forwarder {
- public:
-  Forwarder(Store* store, StartingPlace* place, Sequencer sequencer)
-      : store_(store), place_(place), sequencer_(std::move(sequencer)) {}
+// A thread that reads ahead is worth starting for more blocks than that.
+constexpr std::uint64_t kBlocksAlone = 8;
 
-  absl::Status Apply(const BlockView& block) {
-    next_unit_ = 0;
-    opened_ = false;
-    control_ = false;
-    block_ = &block;
-    cells_.Clear();
-    overlay_.clear();
-    cbor::Reader reader(block.entries);
-    for (std::uint64_t i = 0; i < block.header.entry_count; ++i) {
-      REENACT_ASSIGN_OR_RETURN(Entry entry, DecodeEntry(reader));
-      REENACT_RETURN_IF_ERROR(
-          std::visit([this](auto& e) { return On(e); }, entry));
-    }
-    return Finish();
+// The changes of blocks, on their way to the store.
+class CellWriter {
+ public:
+  CellWriter(Store* store, std::size_t bytes_max)
+      : store_(store),
+        bytes_max_(bytes_max),
+        changes_([store](ReducerId reducer, std::string_view key) {
+          return Present(*store, reducer, key);
+        }) {}
+
+  // Whether the cells of this block are in the store.
+  bool IsStored(std::uint64_t block) const {
+    return block < store_->cells_through();
   }
 
-  Sequencer Take() { return std::move(sequencer_); }
+  // Applies the diffs that are left of the step.
+  absl::Status Add(EventId by, const std::optional<entry::CellRefView>& own,
+                   EntryReader* entries) {
+    entry::DiffView diff;
+    while (entries->NextDiff(&diff)) {
+      if (!diff.cell && !own) {
+        return absl::DataLossError("ticket " + std::to_string(by.value) +
+                                   " changes a cell that it does not have");
+      }
+      REENACT_RETURN_IF_ERROR(
+          changes_.Add(diff.cell ? *diff.cell : *own, by, diff));
+    }
+    return absl::OkStatus();
+  }
+
+  // The blocks up to `block_count` are in the changes.
+  absl::Status EndBlock(std::uint64_t block_count) {
+    if (changes_.byte_size() < bytes_max_) return absl::OkStatus();
+    return Write(block_count);
+  }
+
+  absl::Status Write(std::uint64_t block_count) {
+    if (changes_.empty()) return absl::OkStatus();
+    CellBatch cells;
+    for (const CellChanges::Change& change : changes_.all()) {
+      cells.Add(change.reducer, change.key, change.version,
+                change.exists ? std::optional<BytesView>(change.state)
+                              : std::nullopt);
+    }
+    changes_.Clear();
+    CommitGroup group;
+    group.first_index = block_count;
+    group.cells.push_back(&cells);
+    return store_->Commit(group, false);
+  }
 
  private:
-  absl::Status Wrong(std::string_view what) const {
-    return absl::DataLossError("block " + std::to_string(block_->header.index) +
-                               ": " + std::string(what));
-  }
-
-  absl::Status On(entry::Genesis&) { return Wrong("a second Genesis"); }
-
-  absl::Status On(entry::RoundOpened& e) {
-    opened_ = true;
-    round_ = e.round;
-    time_ = e.time;
-    first_ = e.first;
-    return absl::OkStatus();
-  }
-
-  absl::Status On(entry::InputAdmitted& e) {
-    if (e.input.value != place_->last_input.value + 1) {
-      return Wrong("input " + std::to_string(e.input.value) +
-                   " is out of order");
-    }
-    if (e.submission_id.size() > kSubmissionIdBytesMax) {
-      return Wrong("input " + std::to_string(e.input.value) +
-                   " has a submission id of more than 64 bytes");
-    }
-    place_->last_input = e.input;
-    if (e.position != 0) place_->position = e.position;
-    Unit* unit = sequencer_.NewUnit();
-    unit->kind = UnitKind::kEvent;
-    unit->priority = e.priority;
-    unit->reducer = e.reducer;
-    unit->key = std::move(e.key);
-    unit->schema = std::move(e.schema);
-    unit->payload = std::move(e.payload);
-    unit->cause = Cause{e.input, EventId{0}, 0};
-    sequencer_.Admit(unit, e.submission_id, place_->event_id.Next());
-    return absl::OkStatus();
-  }
-
-  absl::Status OnControl(InputId input) {
-    place_->last_input = input;
-    control_ = true;
-    return absl::OkStatus();
-  }
-  absl::Status On(entry::ModuleChanged& e) {
-    place_->config.modules = e.modules;
-    place_->config.reducers = e.reducers;
-    return OnControl(e.input);
-  }
-  absl::Status On(entry::ConfigChanged& e) {
-    place_->config.scheduling = e.scheduling;
-    place_->config.snapshot_every = e.snapshot_every;
-    sequencer_.SetScheduling(e.scheduling);
-    return OnControl(e.input);
-  }
-  absl::Status On(entry::SnapshotRequested& e) { return OnControl(e.input); }
-  absl::Status On(entry::SnapshotTaken&) { return absl::OkStatus(); }
-
-  absl::Status On(entry::StepScheduled& e) {
-    own_ = e.subject;
-    if (control_) return absl::OkStatus();
-    REENACT_RETURN_IF_ERROR(ComposeOnce());
-    if (next_unit_ >= composed_.size() ||
-        composed_[next_unit_]->cause != e.cause) {
-      return Wrong("ticket " + std::to_string(e.event_id.value) +
-                   " is not the one that the scheduling rules give");
-    }
-    ++next_unit_;
-    return absl::OkStatus();
-  }
-
-  absl::Status On(entry::StepFailed&) { return absl::OkStatus(); }
-
-  absl::Status On(entry::StepCommitted& e) {
-    if (block_->header.index >= store_->cells_through()) {
-      for (const Diff& diff : e.diffs) {
-        REENACT_RETURN_IF_ERROR(ApplyDiff(e.event_id, diff));
-      }
-    }
-    for (std::size_t i = 0; i < e.events.size(); ++i) {
-      Unit* const unit = sequencer_.NewUnit();
-      FillRaised(std::move(e.events[i]), e.event_id,
-                 static_cast<std::uint32_t>(i), unit);
-      raised_.push_back(unit);
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status ApplyDiff(EventId by, const Diff& diff) {
-    const CellRef& cell = diff.cell ? *diff.cell : *own_;
-    std::optional<Bytes>& state = overlay_[cell];
-    versions_[cell] = by;
-    switch (diff.op) {
-      case Diff::Op::kPut:
-        state = diff.state;
-        known_.insert(cell);
-        return absl::OkStatus();
-      case Diff::Op::kDelete:
-        state.reset();
-        known_.insert(cell);
-        return absl::OkStatus();
-      case Diff::Op::kUpdate:
-        break;
-    }
-    REENACT_ASSIGN_OR_RETURN(std::optional<Bytes> before, Present(cell));
-    REENACT_ASSIGN_OR_RETURN(
-        state,
-        ApplyUpdate(before ? std::optional<BytesView>(*before) : std::nullopt,
-                    diff.update));
-    known_.insert(cell);
-    return absl::OkStatus();
-  }
-
-  absl::StatusOr<std::optional<Bytes>> Present(const CellRef& cell) {
-    if (known_.contains(cell)) return overlay_[cell];
+  static absl::StatusOr<std::optional<Bytes>> Present(const Store& store,
+                                                      ReducerId reducer,
+                                                      std::string_view key) {
     REENACT_ASSIGN_OR_RETURN(std::optional<StoredCell> stored,
-                             store_->ReadCell(cell.reducer, cell.key));
+                             store.ReadCell(reducer, key));
     if (!stored) return std::optional<Bytes>();
     return std::optional<Bytes>(std::move(stored->state));
   }
 
-  absl::Status ComposeOnce() {
-    if (!opened_) return Wrong("a step before RoundOpened");
-    if (composed_.empty()) {
-      sequencer_.Compose(round_, time_, first_, &composed_);
+  Store* const store_;
+  const std::size_t bytes_max_;
+  CellChanges changes_;
+};
+
+// What a block says of the place after it.
+struct After {
+  Round round;
+  LogicalTime time;
+  EventId first;
+  InputId last_input;
+  std::uint64_t position = 0;
+};
+
+// Applies recorded blocks to a place in history, without running reducers.
+class Forwarder {
+ public:
+  Forwarder(Store* store, StartingPlace* place, Sequencer sequencer,
+            const ForwardOptions& options)
+      : options_(options),
+        place_(place),
+        sequencer_(std::move(sequencer)),
+        cells_(store, options.unwritten_bytes_max) {}
+
+  absl::Status Apply(const KeptBlock& block) {
+    block_ = &block;
+    stored_ = cells_.IsStored(block.header().index);
+    applied_ = EventId{0};
+    bool passed = false;
+    if (!options_.always_schedule && sequencer_.empty()) {
+      REENACT_ASSIGN_OR_RETURN(passed, TryPassOver());
     }
-    return absl::OkStatus();
+    if (!passed) REENACT_RETURN_IF_ERROR(Schedule());
+    place_->round = after_.round;
+    place_->time = after_.time;
+    place_->last_input = after_.last_input;
+    if (after_.position != 0) place_->position = after_.position;
+    place_->event_id = block.header().last();
+    place_->block_count = block.header().index + 1;
+    place_->block_hash = block.hash();
+    return cells_.EndBlock(place_->block_count);
   }
 
   absl::Status Finish() {
-    if (!control_) {
-      REENACT_RETURN_IF_ERROR(ComposeOnce());
-      if (next_unit_ != composed_.size()) {
-        return Wrong("it has fewer tickets than the scheduling rules give");
-      }
-    }
-    for (Unit* unit : composed_) sequencer_.Recycle(unit);
-    composed_.clear();
-    sequencer_.HandOver(round_, &raised_);
-    place_->round = round_;
-    place_->time = time_;
-    place_->event_id = block_->header.last();
-    place_->block_count = block_->header.index + 1;
-    place_->block_hash = block_->hash;
-    return WriteCells();
+    REENACT_RETURN_IF_ERROR(cells_.Write(place_->block_count));
+    place_->sequencer.clear();
+    sequencer_.Encode(&place_->sequencer);
+    return absl::OkStatus();
   }
 
-  absl::Status WriteCells() {
-    if (overlay_.empty()) return absl::OkStatus();
-    for (const auto& [cell, state] : overlay_) {
-      cells_.Add(cell.reducer, cell.key, versions_[cell],
-                 state ? std::optional<BytesView>(*state) : std::nullopt);
-    }
-    CommitGroup group;
-    group.first_index = place_->block_count;
-    group.cells.push_back(&cells_);
-    overlay_.clear();
-    known_.clear();
-    versions_.clear();
-    return store_->Commit(group, false);
+ private:
+  absl::Status Wrong(std::string_view what) const {
+    return absl::DataLossError("block " +
+                               std::to_string(block_->header().index) + ": " +
+                               std::string(what));
+  }
+  absl::Status Wrong(const absl::Status& status) const {
+    return Annotate(AsDataLoss(status),
+                    "block " + std::to_string(block_->header().index));
   }
 
-  Store* const store_;
+  // The beginning of either way.
+  void Begin() {
+    after_ =
+        After{place_->round, place_->time, EventId{0}, place_->last_input, 0};
+    opened_ = false;
+    own_.reset();
+  }
+
+  absl::Status OnRound(const entry::RoundOpened& round) {
+    opened_ = true;
+    after_.round = round.round;
+    after_.time = round.time;
+    after_.first = round.first;
+    return absl::OkStatus();
+  }
+
+  absl::Status OnInput(const entry::InputAdmittedView& input) {
+    if (input.input.value != after_.last_input.value + 1) {
+      return Wrong("input " + std::to_string(input.input.value) +
+                   " is out of order");
+    }
+    if (input.submission_id.size() > kSubmissionIdBytesMax) {
+      return Wrong("input " + std::to_string(input.input.value) +
+                   " has a submission id of more than 64 bytes");
+    }
+    after_.last_input = input.input;
+    if (input.position != 0) after_.position = input.position;
+    return absl::OkStatus();
+  }
+
+  // Steps in front of which `applied_` stands have been here before.
+  absl::Status OnDiffs(EventId by, EntryReader* entries) {
+    if (stored_ || by <= applied_) return absl::OkStatus();
+    applied_ = by;
+    const absl::Status status = cells_.Add(by, own_, entries);
+    return status.ok() ? status : Wrong(status);
+  }
+
+  absl::Status EndOfEntries(const EntryReader& entries, std::uint64_t count) {
+    if (!entries.status().ok()) return Wrong(entries.status());
+    if (count == block_->header().entry_count) return absl::OkStatus();
+    return Wrong("it has " + std::to_string(count) +
+                 " entries and says that it has " +
+                 std::to_string(block_->header().entry_count));
+  }
+
+  // --- blocks that leave nothing waiting ---
+
+  absl::StatusOr<bool> TryPassOver();
+  bool TakeTicket(const Cause& cause);
+
+  // --- all others ---
+
+  absl::Status Schedule();
+  absl::Status OnEntry(EntryKind kind, EntryReader* entries);
+  absl::Status OnStep(EntryReader* entries);
+  absl::Status OnScheduled(const entry::StepScheduledView& step);
+  absl::Status OnControl(EntryReader* entries);
+  void Admit(const entry::InputAdmittedView& input);
+  absl::Status ComposeOnce();
+
+  const ForwardOptions options_;
   StartingPlace* const place_;
   Sequencer sequencer_;
-  const BlockView* block_ = nullptr;
+  CellWriter cells_;
+
+  // Of the block that is being applied.
+  const KeptBlock* block_ = nullptr;
+  bool stored_ = false;
+  EventId applied_;  // diffs of steps up to here are in `cells_`
+  After after_;
   bool opened_ = false;
+  std::optional<entry::CellRefView> own_;
+  // Passing over: its inputs, and which of them have had their tickets.
+  std::vector<std::pair<std::string_view, InputId>> submissions_;
+  std::vector<bool> ticketed_;
+  std::uint64_t tickets_ = 0;
+  // Scheduling.
   bool control_ = false;
-  Round round_;
-  LogicalTime time_;
-  EventId first_;
-  std::optional<CellRef> own_;
+  bool composed_once_ = false;
   std::vector<Unit*> composed_;
   std::size_t next_unit_ = 0;
   std::vector<Unit*> raised_;
-  std::map<CellRef, std::optional<Bytes>> overlay_;
-  std::set<CellRef> known_;
-  std::map<CellRef, EventId> versions_;
-  CellBatch cells_;
 };
+
+// --- blocks that leave nothing waiting ---
+
+// False: the scheduling rules have to be run. Then nothing but diffs has been
+// applied, up to `applied_`.
+absl::StatusOr<bool> Forwarder::TryPassOver() {
+  Begin();
+  submissions_.clear();
+  ticketed_.clear();
+  tickets_ = 0;
+  cbor::Reader reader(block_->entries());
+  EntryReader entries(&reader);
+  std::uint64_t count = 0;
+  while (const std::optional<EntryKind> kind = entries.Next()) {
+    ++count;
+    if (*kind == EntryKind::kStepScheduled) {
+      const entry::StepScheduledView step = entries.StepScheduled();
+      own_ = step.subject;
+      if (!TakeTicket(step.cause)) return false;
+    } else if (*kind == EntryKind::kStepCommitted) {
+      const EventId by = entries.StepCommitted().event_id;
+      REENACT_RETURN_IF_ERROR(OnDiffs(by, &entries));
+      entry::RaisedEventView raised;
+      if (entries.NextEvent(&raised)) return false;
+    } else if (*kind == EntryKind::kInputAdmitted) {
+      const entry::InputAdmittedView input = entries.InputAdmitted();
+      if (!entries.status().ok()) break;
+      REENACT_RETURN_IF_ERROR(OnInput(input));
+      ticketed_.push_back(false);
+      if (!input.submission_id.empty()) {
+        submissions_.emplace_back(input.submission_id, input.input);
+      }
+    } else if (*kind == EntryKind::kRoundOpened) {
+      REENACT_RETURN_IF_ERROR(OnRound(entries.RoundOpened()));
+    } else if (*kind != EntryKind::kStepFailed &&
+               *kind != EntryKind::kSnapshotTaken) {
+      return false;
+    }
+  }
+  REENACT_RETURN_IF_ERROR(EndOfEntries(entries, count));
+  if (!opened_ || tickets_ != ticketed_.size()) return false;
+  for (const auto& [id, input] : submissions_) {
+    sequencer_.RememberSubmission(id, input);
+  }
+  sequencer_.PassOver(after_.round);
+  return true;
+}
+
+// Whether the ticket's cause is an input of this block that had none yet.
+bool Forwarder::TakeTicket(const Cause& cause) {
+  if (!cause.is_input() || cause.input <= place_->last_input) return false;
+  const std::uint64_t index = cause.input.value - place_->last_input.value - 1;
+  if (index >= ticketed_.size() || ticketed_[index]) return false;
+  ticketed_[index] = true;
+  ++tickets_;
+  return true;
+}
+
+// --- all others ---
+
+absl::Status Forwarder::Schedule() {
+  Begin();
+  composed_once_ = false;
+  next_unit_ = 0;
+  control_ = false;
+  cbor::Reader reader(block_->entries());
+  EntryReader entries(&reader);
+  std::uint64_t count = 0;
+  while (const std::optional<EntryKind> kind = entries.Next()) {
+    ++count;
+    REENACT_RETURN_IF_ERROR(OnEntry(*kind, &entries));
+  }
+  REENACT_RETURN_IF_ERROR(EndOfEntries(entries, count));
+  if (!control_) {
+    REENACT_RETURN_IF_ERROR(ComposeOnce());
+    if (next_unit_ != composed_.size()) {
+      return Wrong("it has fewer tickets than the scheduling rules give");
+    }
+  }
+  for (Unit* unit : composed_) sequencer_.Recycle(unit);
+  composed_.clear();
+  sequencer_.HandOver(after_.round, &raised_);
+  return absl::OkStatus();
+}
+
+absl::Status Forwarder::OnEntry(EntryKind kind, EntryReader* entries) {
+  switch (kind) {
+    case EntryKind::kRoundOpened:
+      return OnRound(entries->RoundOpened());
+    case EntryKind::kInputAdmitted: {
+      const entry::InputAdmittedView input = entries->InputAdmitted();
+      if (!entries->status().ok()) return Wrong(entries->status());
+      REENACT_RETURN_IF_ERROR(OnInput(input));
+      Admit(input);
+      return absl::OkStatus();
+    }
+    case EntryKind::kStepScheduled: {
+      const entry::StepScheduledView step = entries->StepScheduled();
+      if (!entries->status().ok()) return Wrong(entries->status());
+      return OnScheduled(step);
+    }
+    case EntryKind::kStepCommitted:
+      return OnStep(entries);
+    case EntryKind::kStepFailed:
+    case EntryKind::kSnapshotTaken:
+      return absl::OkStatus();
+    case EntryKind::kGenesis:
+      return Wrong("a second Genesis");
+    case EntryKind::kModuleChanged:
+    case EntryKind::kConfigChanged:
+    case EntryKind::kSnapshotRequested:
+      return OnControl(entries);
+  }
+  return Wrong("an entry of an unknown kind");
+}
+
+void Forwarder::Admit(const entry::InputAdmittedView& input) {
+  Unit* const unit = sequencer_.NewUnit();
+  unit->kind = UnitKind::kEvent;
+  unit->priority = input.priority;
+  unit->reducer = input.reducer;
+  unit->key = input.key;
+  unit->schema = input.schema;
+  unit->payload = input.payload;
+  unit->cause = Cause{input.input, EventId{0}, 0};
+  sequencer_.Admit(unit, input.submission_id, place_->event_id.Next());
+}
+
+absl::Status Forwarder::OnScheduled(const entry::StepScheduledView& step) {
+  own_ = step.subject;
+  if (control_) return absl::OkStatus();
+  REENACT_RETURN_IF_ERROR(ComposeOnce());
+  if (next_unit_ >= composed_.size() ||
+      composed_[next_unit_]->cause != step.cause) {
+    return Wrong("ticket " + std::to_string(step.event_id.value) +
+                 " is not the one that the scheduling rules give");
+  }
+  ++next_unit_;
+  return absl::OkStatus();
+}
+
+absl::Status Forwarder::OnStep(EntryReader* entries) {
+  const EventId by = entries->StepCommitted().event_id;
+  REENACT_RETURN_IF_ERROR(OnDiffs(by, entries));
+  entry::RaisedEventView event;
+  for (std::uint32_t i = 0; entries->NextEvent(&event); ++i) {
+    raised_.push_back(sequencer_.NewUnit());
+    FillRaised(event.Own(), by, i, raised_.back());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Forwarder::OnControl(EntryReader* entries) {
+  const absl::StatusOr<Entry> entry = entries->Any();
+  if (!entry.ok()) return Wrong(entry.status());
+  control_ = true;
+  if (const auto* modules = std::get_if<entry::ModuleChanged>(&*entry)) {
+    place_->config.modules = modules->modules;
+    place_->config.reducers = modules->reducers;
+  } else if (const auto* rules = std::get_if<entry::ConfigChanged>(&*entry)) {
+    place_->config.scheduling = rules->scheduling;
+    place_->config.snapshot_every = rules->snapshot_every;
+    sequencer_.SetScheduling(rules->scheduling);
+  }
+  std::visit(
+      [this](const auto& e) {
+        if constexpr (requires { e.input; }) after_.last_input = e.input;
+      },
+      *entry);
+  return absl::OkStatus();
+}
+
+absl::Status Forwarder::ComposeOnce() {
+  if (!opened_) return Wrong("a step before RoundOpened");
+  if (composed_once_) return absl::OkStatus();
+  composed_once_ = true;
+  sequencer_.Compose(after_.round, after_.time, after_.first, &composed_);
+  return absl::OkStatus();
+}
 
 }  // namespace
 
 absl::Status FastForward(Store* store, std::uint64_t block_count,
-                         StartingPlace* place) {
+                         StartingPlace* place, const ForwardOptions& options) {
   Sequencer sequencer(place->config.scheduling);
   if (!place->sequencer.empty()) {
     REENACT_ASSIGN_OR_RETURN(
         sequencer,
         Sequencer::Decode(place->config.scheduling, place->sequencer));
   }
-  BlockHeader last;
-  last.index = place->block_count - 1;
-  last.round = place->round;
-  last.first = place->event_id.Next();  // as if it had no ticket
-  Forwarder forwarder(store, place, std::move(sequencer));
-  REENACT_RETURN_IF_ERROR(store->ScanBlocks(
-      place->block_count,
-      [&](std::uint64_t index, BytesView stored) -> absl::Status {
-        REENACT_CHECK(index < block_count);
-        REENACT_ASSIGN_OR_RETURN(BlockView block, DecodeBlock(stored));
-        REENACT_RETURN_IF_ERROR(
-            CheckFollows(last, place->block_hash, block.header));
-        last = block.header;
-        return forwarder.Apply(block);
-      }));
-  place->sequencer.clear();
-  forwarder.Take().Encode(&place->sequencer);
-  return absl::OkStatus();
+  const bool ahead =
+      block_count > place->block_count + kBlocksAlone && HasCoreToSpare();
+  const std::unique_ptr<BlockStream> blocks = BlockStream::Start(
+      [store](std::uint64_t from, const auto& visit) {
+        return store->ScanBlocks(from, visit);
+      },
+      ChainEndBefore(place->block_count, place->round, place->event_id,
+                     place->block_hash),
+      block_count, ahead);
+  Forwarder forwarder(store, place, std::move(sequencer), options);
+  for (;;) {
+    REENACT_ASSIGN_OR_RETURN(const std::unique_ptr<KeptBlock> block,
+                             blocks->Next());
+    if (block == nullptr) break;
+    REENACT_RETURN_IF_ERROR(forwarder.Apply(*block));
+  }
+  return forwarder.Finish();
 }
 
 }  // namespace reenact

@@ -4,6 +4,7 @@
 #ifndef REENACT_KERNEL_FORWARD_H_
 #define REENACT_KERNEL_FORWARD_H_
 
+#include <cstddef>
 #include <cstdint>
 
 #include "reenact/journal/store.h"
@@ -12,18 +13,33 @@
 
 namespace reenact {
 
+struct ForwardOptions {
+  // Changed cells are kept in memory and written to the store when they take
+  // about so many bytes, and at the end.
+  std::size_t unwritten_bytes_max = 64 << 20;
+  // Runs the scheduling rules for every block. Otherwise a block that begins
+  // and ends with nothing waiting, and tickets just its own inputs, is passed
+  // over: what is left of it in the sequencer is the same.
+  bool always_schedule = false;
+};
+
 // Moves `place` from where it is to the end of block `block_count` - 1 of
 // `store`: applies the recorded diffs to the store's cells (those of blocks
 // that cells_through() says are in them already are not applied again) and
-// tells a sequencer what the recorded one was told. The chain of hashes is
-// checked on the way.
+// tells a sequencer what the recorded one was told. Hashes and chain are
+// checked on the way, ahead of it on another thread if there is a core for it.
+//
+// A crash on the way leaves cells that are as of cells_through(), from which
+// the same can be done again.
 //
 // DataLoss: a block is damaged, does not follow the one before it, or has
-// tickets that the scheduling rules do not give; the message names it.
+// tickets that the scheduling rules do not give (as far as they are run); the
+// message names it.
 //
 // Thread safety: nobody else uses `store` or `place` meanwhile.
 absl::Status FastForward(Store* store, std::uint64_t block_count,
-                         StartingPlace* place);
+                         StartingPlace* place,
+                         const ForwardOptions& options = {});
 
 }  // namespace reenact
 

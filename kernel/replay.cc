@@ -1,10 +1,6 @@
-// Replay: the same world over again, with its inputs from the journal and a
-// store that compares what it is given with what was recorded.
+// Replay-or-die: what is verified, in which order, and what to say of it.
 
 #include "reenact/kernel/replay.h"
-
-#include <fcntl.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <map>
@@ -15,38 +11,23 @@
 
 #include "reenact/journal/archive.h"
 #include "reenact/journal/block.h"
+#include "reenact/journal/block_stream.h"
+#include "reenact/journal/cell_changes.h"
 #include "reenact/journal/entry.h"
-#include "reenact/journal/memory_store.h"
-#include "reenact/journal/posix_file.h"
 #include "reenact/journal/snapshot_file.h"
 #include "reenact/journal/store.h"
-#include "reenact/kernel/cbor.h"
 #include "reenact/kernel/check.h"
-#include "reenact/kernel/mutex.h"
-#include "reenact/kernel/world.h"
-#include "reenact/kernel/world_internal.h"
-#include "reenact/workers/pool.h"
+#include "reenact/kernel/replay_blocks.h"
+#include "reenact/kernel/replay_report.h"
+#include "reenact/kernel/replay_run.h"
+#include "reenact/kernel/replay_segments.h"
+#include "reenact/kernel/replay_slice.h"
+#include "reenact/sequencer/sequencer.h"
 #include "reenact/workers/step_run.h"
 
 namespace reenact {
 
 namespace {
-
-// The files of a slice: a world cut down to what still diverges.
-constexpr char kSliceMarker[] = "SLICE";
-constexpr char kSliceFormat[] = "reenact slice format 1\n";
-constexpr char kSliceBase[] = "base.snap";
-constexpr char kSliceTail[] = "tail.cborseq";
-
-// --- what was recorded -------------------------------------------------------
-
-// Recorded blocks, by index.
-class RecordedBlocks {
- public:
-  virtual ~RecordedBlocks() = default;
-  virtual std::uint64_t block_count() const = 0;
-  virtual absl::StatusOr<Bytes> ReadBlock(std::uint64_t index) const = 0;
-};
 
 class ArchiveBlocks final : public RecordedBlocks {
  public:
@@ -55,272 +36,64 @@ class ArchiveBlocks final : public RecordedBlocks {
   absl::StatusOr<Bytes> ReadBlock(std::uint64_t index) const override {
     return archive_->store().ReadBlock(index);
   }
+  absl::Status Scan(std::uint64_t from, const Visit& visit) const override {
+    return archive_->store().ScanBlocks(from, visit);
+  }
 
  private:
   const Archive* const archive_;
 };
 
-class SliceBlocks final : public RecordedBlocks {
- public:
-  std::uint64_t first = 0;
-  std::vector<Bytes> blocks;
-
-  std::uint64_t block_count() const override { return first + blocks.size(); }
-  absl::StatusOr<Bytes> ReadBlock(std::uint64_t index) const override {
-    if (index < first || index >= block_count()) {
-      return absl::OutOfRangeError("block " + std::to_string(index) +
-                                   ": the slice does not have it");
-    }
-    return blocks[index - first];
-  }
-};
-
-// Turns recorded blocks into what a world needs to be driven again.
-class BlockScript final : public RoundScript {
- public:
-  BlockScript(const RecordedBlocks* blocks, std::uint64_t from,
-              const WorldConfig& config)
-      : blocks_(blocks), next_(from), reducers_(config.reducers) {
-    end_ = blocks->block_count();
-  }
-
-  // Ends before block `end` until told otherwise.
-  void EndBefore(std::uint64_t end) { end_ = end; }
-
-  absl::StatusOr<bool> Next(ScriptedRound* round) override {
-    if (next_ >= end_) return false;
-    REENACT_ASSIGN_OR_RETURN(Bytes stored, blocks_->ReadBlock(next_));
-    REENACT_ASSIGN_OR_RETURN(BlockView block, DecodeBlock(stored));
-    ++next_;
-    controls_ = false;
-    round->round = block.header.round;
-    cbor::Reader reader(block.entries);
-    for (std::uint64_t i = 0; i < block.header.entry_count; ++i) {
-      const BytesView rest = block.entries.substr(reader.offset());
-      const absl::StatusOr<EntryKind> kind = PeekEntryKind(rest);
-      // Inputs come first: what follows are consequences.
-      if (kind.ok() && IsConsequence(*kind)) break;
-      absl::StatusOr<Entry> entry = DecodeEntry(reader);
-      absl::Status status = entry.status();
-      if (status.ok()) status = Take(*entry, round);
-      if (!status.ok()) return Unreadable(i, status);
-    }
-    return true;
-  }
-
-  // The modules that history went on with, change by change.
-  const std::vector<ModuleRecord>& modules() const { return modules_; }
-  // Whether the round read last changes modules or rules, or asks for a
-  // snapshot, and has no other input.
-  bool controls() const { return controls_; }
-  // The block read last; and what is wrong with it, if its inputs cannot be
-  // read.
-  std::uint64_t block() const { return next_ - 1; }
-  const std::string& problem() const { return problem_; }
-
- private:
-  static bool IsConsequence(EntryKind kind) {
-    return kind == EntryKind::kStepScheduled ||
-           kind == EntryKind::kStepCommitted ||
-           kind == EntryKind::kStepFailed || kind == EntryKind::kSnapshotTaken;
-  }
-
-  absl::Status Unreadable(std::uint64_t index, const absl::Status& status) {
-    const std::string place = "journal, block " + std::to_string(block()) +
-                              ", entry " + std::to_string(index);
-    problem_ = place + ": " + std::string(ToStd(status.message()));
-    return absl::DataLossError(problem_);
-  }
-
-  absl::Status Take(Entry& entry, ScriptedRound* round) {
-    if (auto* opened = std::get_if<entry::RoundOpened>(&entry)) {
-      round->time = opened->time;
-    } else if (auto* input = std::get_if<entry::InputAdmitted>(&entry)) {
-      if (input->reducer >= reducers_.size()) {
-        return absl::DataLossError("input " +
-                                   std::to_string(input->input.value) +
-                                   " names a reducer that is not there");
-      }
-      Input in;
-      in.event.reducer = reducers_[input->reducer];
-      in.event.key = std::move(input->key);
-      in.event.schema = std::move(input->schema);
-      in.event.payload = std::move(input->payload);
-      in.submission_id = std::move(input->submission_id);
-      in.priority = input->priority;
-      in.time = input->time;
-      in.position = input->position;
-      round->inputs.push_back(std::move(in));
-    } else if (std::holds_alternative<entry::Genesis>(entry)) {
-      return absl::DataLossError("a second genesis");
-    } else {
-      if (auto* change = std::get_if<entry::ModuleChanged>(&entry)) {
-        reducers_ = change->reducers;
-        modules_.insert(modules_.end(), change->modules.begin(),
-                        change->modules.end());
-      }
-      controls_ = true;
-      Bytes bytes;
-      EncodeEntry(entry, &bytes);
-      round->controls.push_back(std::move(bytes));
-    }
-    return absl::OkStatus();
-  }
-
-  const RecordedBlocks* const blocks_;
-  std::uint64_t next_;
-  std::uint64_t end_ = 0;
-  std::vector<std::string> reducers_;
-  std::vector<ModuleRecord> modules_;
-  bool controls_ = false;
-  std::string problem_;
-};
-
-// A snapshot on disk that the replay comes past.
-struct KnownSnapshot {
-  EventId event_id;
-  std::string path;
-  SnapshotContents contents;
-};
-
-// Keeps cells, and compares blocks instead of keeping them.
-class ComparingStore final : public Store {
- public:
-  struct Shared {
-    const RecordedBlocks* recorded = nullptr;
-    std::map<std::uint64_t, KnownSnapshot> snapshots;  // by block count
-    std::function<void(EventId)> progress;
-    std::function<bool()> cancelled;
-    // What came of it.
-    std::optional<std::uint64_t> mismatch;  // block index
-    Bytes recomputed;
-    std::string problem;
-    std::vector<EventId> snapshots_checked;
-  };
-
-  explicit ComparingStore(Shared* shared)
-      : shared_(shared), cells_(NewMemoryStore()) {}
-
-  absl::Status Commit(const CommitGroup& group, bool) override {
-    for (std::size_t i = 0; i < group.blocks.size(); ++i) {
-      REENACT_RETURN_IF_ERROR(Compare(group.first_index + i, group.blocks[i]));
-    }
-    block_count_ = group.first_index + group.blocks.size();
-    CommitGroup cells;
-    cells.cells = group.cells;
-    REENACT_RETURN_IF_ERROR(cells_->Commit(cells, false));
-    return CheckSnapshot(group.open_work);
-  }
-
-  absl::Status Sync() override { return absl::OkStatus(); }
-  std::uint64_t block_count() const override { return block_count_; }
-  absl::StatusOr<Bytes> ReadBlock(std::uint64_t index) const override {
-    return shared_->recorded->ReadBlock(index);
-  }
-  absl::Status ScanBlocks(
-      std::uint64_t,
-      const std::function<absl::Status(std::uint64_t, BytesView)>&)
-      const override {
-    return absl::UnimplementedError("a replay keeps no blocks");
-  }
-  std::uint64_t cells_through() const override { return block_count_; }
-  absl::StatusOr<std::optional<StoredCell>> ReadCell(
-      ReducerId reducer, std::string_view key) const override {
-    return cells_->ReadCell(reducer, key);
-  }
-  absl::StatusOr<Bytes> ReadOpenWork() const override { return Bytes(); }
-  std::unique_ptr<CellView> View() const override { return cells_->View(); }
-  absl::Status ClearCells() override { return cells_->ClearCells(); }
-  absl::Status CutBlocks(std::uint64_t) override {
-    return absl::UnimplementedError("a replay cuts no blocks");
-  }
-  std::vector<std::pair<std::string, std::uint64_t>> Stats() const override {
-    return {};
-  }
-  absl::Status Close() override { return absl::OkStatus(); }
-
- private:
-  absl::Status Compare(std::uint64_t index, BytesView block) {
-    if (shared_->cancelled && shared_->cancelled()) {
-      return absl::CancelledError("interrupted");
-    }
-    REENACT_ASSIGN_OR_RETURN(Bytes recorded, ReadBlock(index));
-    if (recorded != block) {
-      shared_->mismatch = index;
-      shared_->recomputed = Bytes(block);
-      return absl::DataLossError("block " + std::to_string(index) + " differs");
-    }
-    if (shared_->progress) {
-      REENACT_ASSIGN_OR_RETURN(BlockView view, DecodeBlock(block));
-      shared_->progress(view.header.last());
-    }
-    return absl::OkStatus();
-  }
-
-  // Where a snapshot was taken, its file must say what the replay found.
-  absl::Status CheckSnapshot(BytesView open_work) {
-    const auto it = shared_->snapshots.find(block_count_);
-    if (it == shared_->snapshots.end()) return absl::OkStatus();
-    const KnownSnapshot& known = it->second;
-    REENACT_ASSIGN_OR_RETURN(SnapshotDigests digests,
-                             StateDigestOf(*cells_->View()));
-    if (digests.state != known.contents.digests.state) {
-      shared_->problem = known.path +
-                         ": its cells are not the state at ticket " +
-                         std::to_string(known.event_id.value);
-      return absl::DataLossError(shared_->problem);
-    }
-    if (!open_work.empty()) {
-      REENACT_ASSIGN_OR_RETURN(SnapshotContents work,
-                               DecodeOpenWork(open_work));
-      if (work.header != known.contents.header ||
-          work.sequencer != known.contents.sequencer) {
-        shared_->problem = known.path +
-                           ": its queues are not those at ticket " +
-                           std::to_string(known.event_id.value);
-        return absl::DataLossError(shared_->problem);
-      }
-    }
-    shared_->snapshots_checked.push_back(known.event_id);
-    return absl::OkStatus();
-  }
-
-  Shared* const shared_;
-  std::unique_ptr<Store> cells_;
-  std::uint64_t block_count_ = 0;
-};
-
 // --- watching steps ----------------------------------------------------------
 
-class Observer final : public StepObserver {
- public:
-  explicit Observer(const VerifyOptions* options) : options_(options) {}
+using ObserveStep = decltype(VerifyOptions::observe);
 
-  // Keeps what ticket `event_id` read.
-  void Watch(EventId event_id) { watched_ = event_id; }
+// Tells the caller about steps.
+class Announcer : public StepObserver {
+ public:
+  explicit Announcer(const ObserveStep* observe) : observe_(observe) {}
+  virtual ~Announcer() = default;
+
+  void Begin(int run, const Ticket& ticket) override {
+    Tell(true, run, ticket);
+  }
+  void End(int run, const Ticket& ticket, const StepResult&) override {
+    Tell(false, run, ticket);
+  }
+
+ private:
+  void Tell(bool begins, int run, const Ticket& ticket) const {
+    if (*observe_) {
+      (*observe_)(begins, run, ticket.code->name(), ticket.event_id);
+    }
+  }
+
+  const ObserveStep* const observe_;
+};
+
+// Keeps what steps touched, too.
+class Observer final : public Announcer {
+ public:
+  // Keeps what ticket `watched` read.
+  Observer(const ObserveStep* observe, std::vector<std::string> table,
+           EventId watched)
+      : Announcer(observe), table_(std::move(table)), watched_(watched) {}
+
   const std::vector<ObservedRead>& reads() const { return reads_; }
   // From now on notes every cell that is touched, for a slice.
   void NoteCells() { noting_ = true; }
   void NoteCell(const CellRef& cell) { cells_.insert(cell); }
-  const std::set<CellRef>& cells() const { return cells_; }
-  const std::set<ReducerId>& scanned() const { return scanned_; }
-
-  void Begin(int run, const Ticket& ticket) override {
-    if (options_->observe) {
-      options_->observe(true, run, ticket.code->name(), ticket.event_id);
-    }
+  // Whether the cell was touched, or may have been seen by a scan.
+  bool Noted(const CellRef& cell) const {
+    return cells_.contains(cell) || scanned_.contains(cell.reducer);
   }
 
   void End(int run, const Ticket& ticket, const StepResult& result) override {
-    if (options_->observe) {
-      options_->observe(false, run, ticket.code->name(), ticket.event_id);
-    }
+    Announcer::End(run, ticket, result);
     if (run != 0) return;
     if (noting_) Note(result);
     if (ticket.event_id == watched_) Keep(result);
   }
-
-  void SetTable(const std::vector<std::string>& reducers) { table_ = reducers; }
 
  private:
   void Keep(const StepResult& result) {
@@ -341,193 +114,12 @@ class Observer final : public StepObserver {
   }
   void Note(const Cell* cell) { cells_.insert({cell->reducer, cell->key}); }
 
-  const VerifyOptions* const options_;
-  std::vector<std::string> table_;
-  EventId watched_;
+  const std::vector<std::string> table_;
+  const EventId watched_;
   std::vector<ObservedRead> reads_;
   bool noting_ = false;
   std::set<CellRef> cells_;
   std::set<ReducerId> scanned_;
-};
-
-// --- comparing two blocks ----------------------------------------------------
-
-std::vector<Bytes> SplitEntries(BytesView entries) {
-  std::vector<Bytes> items;
-  cbor::Reader reader(entries);
-  while (!reader.AtEnd()) {
-    const BytesView item = reader.Item();
-    if (!reader.ok()) break;
-    items.emplace_back(item);
-  }
-  return items;
-}
-
-std::string DescribeOutcome(const Entry& entry) {
-  if (const auto* failed = std::get_if<entry::StepFailed>(&entry)) {
-    return "failed: " + FailureName(failed->code);
-  }
-  return std::string(EntryKindName(KindOf(entry)));
-}
-
-// Finds what differs between two entries and says it in the terms of a user.
-class EntryComparison {
- public:
-  EntryComparison(const std::vector<std::string>& reducers, Divergence* out)
-      : reducers_(reducers), out_(out) {}
-
-  void Compare(BytesView recorded, BytesView recomputed) {
-    const absl::StatusOr<Entry> a = DecodeEntry(recorded);
-    const absl::StatusOr<Entry> b = DecodeEntry(recomputed);
-    out_->recorded = recorded.empty() ? "nothing" : cbor::Diagnose(recorded);
-    out_->recomputed =
-        recomputed.empty() ? "nothing" : cbor::Diagnose(recomputed);
-    out_->field = "entry";
-    // What was recomputed is in its place; what is recorded need not be.
-    if (b.ok()) Place(*b);
-    if (a.ok() && out_->event_id.value == 0) Place(*a);
-    if (!a.ok() || !b.ok()) return;
-    if (KindOf(*a) != KindOf(*b)) {
-      out_->field = "outcome";
-      out_->recorded = DescribeOutcome(*a);
-      out_->recomputed = DescribeOutcome(*b);
-      return;
-    }
-    out_->field = EntryKindName(KindOf(*a));
-    const auto* x = std::get_if<entry::StepCommitted>(&*a);
-    const auto* y = std::get_if<entry::StepCommitted>(&*b);
-    if (x != nullptr && SameTicket(*x, *y)) CompareSteps(*x, *y);
-    const auto* p = std::get_if<entry::StepScheduled>(&*a);
-    if (p != nullptr) ComparePlaces(*p, std::get<entry::StepScheduled>(*b));
-    const auto* r = std::get_if<entry::RoundOpened>(&*a);
-    if (r != nullptr) CompareRounds(*r, std::get<entry::RoundOpened>(*b));
-    const auto* f = std::get_if<entry::StepFailed>(&*a);
-    if (f != nullptr && SameTicket(*f, std::get<entry::StepFailed>(*b))) {
-      out_->field = "failure code";
-      out_->recorded = DescribeOutcome(*a);
-      out_->recomputed = DescribeOutcome(*b);
-    }
-  }
-
- private:
-  void Place(const Entry& entry) {
-    std::visit(
-        [this](const auto& e) {
-          if constexpr (requires { e.lane_id; }) out_->event_id = e.event_id;
-        },
-        entry);
-  }
-
-  template <typename Step>
-  static bool SameTicket(const Step& a, const Step& b) {
-    return a.event_id == b.event_id && a.lane_id == b.lane_id;
-  }
-
-  void Say(const std::string& field, const std::string& recorded,
-           const std::string& recomputed) {
-    out_->field = field;
-    out_->recorded = recorded;
-    out_->recomputed = recomputed;
-  }
-
-  static std::string CauseOf(const Cause& cause) {
-    if (cause.is_input()) return "input " + std::to_string(cause.input.value);
-    return "event " + std::to_string(cause.index) + " of ticket " +
-           std::to_string(cause.parent.value);
-  }
-
-  // The whole entries are shown unless one thing alone differs.
-  void ComparePlaces(const entry::StepScheduled& a,
-                     const entry::StepScheduled& b) {
-    if (!SameTicket(a, b)) return;
-    if (a.subject != b.subject && a.subject && b.subject) {
-      Say("the cell", NameOf(a.subject), NameOf(b.subject));
-    } else if (a.cause != b.cause) {
-      Say("cause", CauseOf(a.cause), CauseOf(b.cause));
-    } else if (a.kind != b.kind) {
-      Say("kind of unit", std::string(UnitKindName(a.kind)),
-          std::string(UnitKindName(b.kind)));
-    }
-  }
-
-  void CompareRounds(const entry::RoundOpened& a, const entry::RoundOpened& b) {
-    if (a.round != b.round) {
-      Say("number of the round", std::to_string(a.round.value),
-          std::to_string(b.round.value));
-    } else if (a.time != b.time) {
-      Say("logical time of the round", std::to_string(a.time.value),
-          std::to_string(b.time.value));
-    } else if (a.count != b.count) {
-      Say("tickets in the round", std::to_string(a.count),
-          std::to_string(b.count));
-    }
-  }
-
-  std::string NameOf(const std::optional<CellRef>& cell) const {
-    if (!cell) return out_->reducer + "/" + out_->key;
-    const std::string reducer = cell->reducer < reducers_.size()
-                                    ? reducers_[cell->reducer]
-                                    : "?" + std::to_string(cell->reducer);
-    return reducer + "/" + cell->key;
-  }
-
-  std::string Describe(const Diff& diff) const {
-    switch (diff.op) {
-      case Diff::Op::kPut:
-        return cbor::Diagnose(diff.state);
-      case Diff::Op::kDelete:
-        return "deleted";
-      case Diff::Op::kUpdate:
-        break;
-    }
-    Bytes bytes;
-    EncodeUpdate(true, 0, "", diff.update, &bytes);
-    return "update " + cbor::Diagnose(bytes);
-  }
-
-  void CompareSteps(const entry::StepCommitted& a,
-                    const entry::StepCommitted& b) {
-    const std::size_t n = std::max(a.diffs.size(), b.diffs.size());
-    for (std::size_t i = 0; i < n; ++i) {
-      const Diff* x = i < a.diffs.size() ? &a.diffs[i] : nullptr;
-      const Diff* y = i < b.diffs.size() ? &b.diffs[i] : nullptr;
-      if (x != nullptr && y != nullptr && *x == *y) continue;
-      const bool same_cell = x != nullptr && y != nullptr && x->cell == y->cell;
-      out_->field = "state of " + NameOf((x != nullptr ? x : y)->cell);
-      out_->recorded = x != nullptr ? Describe(*x) : "not changed";
-      out_->recomputed =
-          y == nullptr ? "not changed"
-          : same_cell  ? Describe(*y)
-                       : "change " + NameOf(y->cell) + " to " + Describe(*y);
-      return;
-    }
-    if (a.events != b.events) {
-      CompareLists("raised event", a.events, b.events, EncodeRaised);
-    } else {
-      CompareLists("effect intent", a.effects, b.effects, EncodeEffect);
-    }
-  }
-
-  template <typename T, typename EncodeFn>
-  void CompareLists(const std::string& what, const std::vector<T>& a,
-                    const std::vector<T>& b, EncodeFn encode) {
-    const auto show = [&](const std::vector<T>& list, std::size_t i) {
-      if (i >= list.size()) return std::string("none");
-      Bytes bytes;
-      encode(list[i], &bytes);
-      return cbor::Diagnose(bytes);
-    };
-    for (std::size_t i = 0; i < std::max(a.size(), b.size()); ++i) {
-      if (i < a.size() && i < b.size() && a[i] == b[i]) continue;
-      out_->field = what + " " + std::to_string(i);
-      out_->recorded = show(a, i);
-      out_->recomputed = show(b, i);
-      return;
-    }
-  }
-
-  const std::vector<std::string>& reducers_;
-  Divergence* const out_;
 };
 
 // --- the verifier ------------------------------------------------------------
@@ -535,13 +127,10 @@ class EntryComparison {
 class Verifier {
  public:
   explicit Verifier(const VerifyOptions& options)
-      : options_(options), observer_(&options) {}
+      : options_(options), announcer_(&options.observe) {}
 
   absl::StatusOr<VerifyReport> Run() {
-    struct stat found;
-    const std::string marker = options_.path + "/" + kSliceMarker;
-    if (::stat(marker.c_str(), &found) == 0) return RunSlice();
-    return RunWorld();
+    return IsSlice(options_.path) ? RunSlice() : RunWorld();
   }
 
  private:
@@ -563,17 +152,44 @@ class Verifier {
     report_.blocks = archive_->block_count();
     report_.journal = archive_->journal_digest();
     NoteTail();
-    absl::Status status = CheckChain();
-    if (status.ok()) status = ReadSnapshots();
+    absl::Status status = ReadSnapshots();
+    if (status.ok()) {
+      ChooseStart();
+      Replay();
+      // What comes before the start was not read by the replay.
+      if (start_.place) status = CheckChain(start_.block());
+    }
+    // Whatever went wrong: is the journal itself whole?
+    if (!status.ok() || !outcome_.clean()) {
+      const absl::Status chain = CheckChain(blocks_->block_count());
+      if (!chain.ok()) status = chain;
+    }
     if (!status.ok()) return Damaged(status);
-    REENACT_RETURN_IF_ERROR(ChooseStart());
-    REENACT_RETURN_IF_ERROR(Replay());
+    REENACT_RETURN_IF_ERROR(TakeResults());
+    REENACT_RETURN_IF_ERROR(Judge());
     if (report_.verdict == Verdict::kIdentical) LookForStraySnapshots();
     if (report_.verdict == Verdict::kIdentical) CompareStoredCells();
     if (report_.verdict == Verdict::kDiverged ||
         report_.verdict == Verdict::kDamaged) {
       REENACT_RETURN_IF_ERROR(DoubtStart());
     }
+    if (report_.verdict == Verdict::kIdentical) CompareModules();
+    return std::move(report_);
+  }
+
+  absl::StatusOr<VerifyReport> RunSlice() {
+    REENACT_RETURN_IF_ERROR(CheckSliceFormat(options_.path));
+    const absl::StatusOr<Slice> slice = ReadSlice(options_.path);
+    if (!slice.ok()) return Damaged(slice.status());
+    start_.place = slice->start;
+    start_.path = slice->base_path;
+    blocks_ = &slice->blocks;
+    report_.head = slice->head;
+    report_.journal = slice->journal;
+    report_.blocks = slice->blocks.blocks.size();
+    Replay();
+    REENACT_RETURN_IF_ERROR(TakeResults());
+    REENACT_RETURN_IF_ERROR(Judge());
     if (report_.verdict == Verdict::kIdentical) CompareModules();
     return std::move(report_);
   }
@@ -588,24 +204,19 @@ class Verifier {
     }
   }
 
-  // Every block's hash and place, before anything is believed.
-  absl::Status CheckChain() {
-    std::optional<BlockHeader> last;
-    Digest hash;
-    for (std::uint64_t i = 0; i < blocks_->block_count(); ++i) {
+  // The hash and the place of each block before `end`.
+  absl::Status CheckChain(std::uint64_t end) {
+    const auto stream = BlockStream::Start(
+        [this](std::uint64_t from, const RecordedBlocks::Visit& visit) {
+          return blocks_->Scan(from, visit);
+        },
+        ChainEnd::Nothing(), end, HasCoreToSpare());
+    for (;;) {
       if (Cancelled()) return absl::CancelledError("interrupted");
-      REENACT_ASSIGN_OR_RETURN(Bytes stored, blocks_->ReadBlock(i));
-      absl::StatusOr<BlockView> block = DecodeBlock(stored);
-      const std::string place = "journal (db), block " + std::to_string(i);
-      if (!block.ok()) return Annotate(block.status(), place);
-      if (last) {
-        REENACT_RETURN_IF_ERROR(
-            Annotate(CheckFollows(*last, hash, block->header), place));
-      }
-      last = block->header;
-      hash = block->hash;
+      const auto block = stream->Next();
+      if (!block.ok()) return Annotate(block.status(), "journal (db)");
+      if (*block == nullptr) return absl::OkStatus();
     }
-    return absl::OkStatus();
   }
 
   absl::Status ReadSnapshots() {
@@ -628,146 +239,118 @@ class Verifier {
           block.header.last() != id) {
         return absl::DataLossError(known.path + ": it is of another history");
       }
-      shared_.snapshots.emplace(header.block_count, std::move(known));
+      REENACT_RETURN_IF_ERROR(CheckQueues(known));
+      snapshots_.emplace(header.block_count, std::move(known));
     }
     return absl::OkStatus();
   }
 
-  absl::Status ChooseStart() {
-    if (options_.from_snapshot && !shared_.snapshots.empty()) {
-      const KnownSnapshot& newest = shared_.snapshots.rbegin()->second;
-      base_path_ = newest.path;
-      start_ = PlaceOf(newest.contents);
-      shared_.snapshots_checked.push_back(newest.event_id);
-      return absl::OkStatus();
+  // Whether a world can go on with these queues, for a replay that starts with
+  // them. That they are the right ones is for the replay before to say.
+  static absl::Status CheckQueues(const KnownSnapshot& known) {
+    const SnapshotContents& contents = known.contents;
+    const absl::StatusOr<Sequencer> queues = Sequencer::Decode(
+        contents.header.config.scheduling, contents.sequencer);
+    const Round after{contents.header.round.value + 1};
+    if (queues.ok() && queues->next_number() <= after) return absl::OkStatus();
+    return absl::DataLossError(known.path +
+                               ": its queues are not those at ticket " +
+                               std::to_string(known.event_id.value));
+  }
+
+  void ChooseStart() {
+    if (options_.from_snapshot && !snapshots_.empty()) {
+      const KnownSnapshot& newest = snapshots_.rbegin()->second;
+      start_.path = newest.path;
+      start_.place = PlaceOf(newest.contents);
+      return;
     }
     if (options_.from_snapshot) {
       report_.notes.push_back("there is no snapshot: replayed from genesis");
     }
     REENACT_CHECK(archive_->findings().genesis.has_value());
-    genesis_ = *archive_->findings().genesis;
-    return absl::OkStatus();
+    start_.genesis = *archive_->findings().genesis;
   }
-
-  const WorldConfig& StartConfig() const {
-    return start_ ? start_->config : genesis_;
-  }
-  std::uint64_t FirstBlock() const { return start_ ? start_->block_count : 1; }
 
   bool Cancelled() const { return options_.cancelled && options_.cancelled(); }
 
-  absl::StatusOr<std::unique_ptr<World>> OpenReplay(
-      std::unique_ptr<Pool> pool, ComparingStore::Shared* shared,
-      RoundScript* script, bool run_twice) {
-    auto store = std::make_unique<ComparingStore>(shared);
-    if (start_) REENACT_RETURN_IF_ERROR(LoadBase(store.get()));
-    observer_.SetTable(FullTable());
-    WorldOptions options;
-    options.config = StartConfig();
-    options.modules = options_.modules;
-    options.cache_bytes = 256ULL << 20;
-    WorldInternals internals;
-    internals.pool = std::move(pool);
-    internals.store = std::move(store);
-    internals.script = script;
-    internals.start = start_;
-    internals.config_as_is = true;
-    internals.want_open_work = true;
-    internals.observer = &observer_;
-    internals.run_twice = run_twice;
-    internals.impure = &impure_;
-    return OpenWorld(std::move(options), std::move(internals));
-  }
-
   // The reducer table with every name that it is ever given.
   std::vector<std::string> FullTable() const {
-    std::vector<std::string> table = archive_ != nullptr
-                                         ? archive_->config().reducers
-                                         : StartConfig().reducers;
-    return table;
+    return archive_ != nullptr ? archive_->config().reducers
+                               : start_.config().reducers;
   }
 
-  absl::Status LoadBase(Store* store) {
-    CellBatch batch;
-    REENACT_RETURN_IF_ERROR(
-        ReadSnapshotFile(base_path_, [&batch](ReducerId reducer,
-                                              std::string_view key,
-                                              BytesView state) {
-          batch.Add(reducer, key, EventId{0}, state);
-          return absl::OkStatus();
-        }).status());
-    CommitGroup group;
-    group.first_index = start_->block_count;
-    group.cells.push_back(&batch);
-    auto snapshots = std::exchange(shared_.snapshots, {});
-    const absl::Status status = store->Commit(group, false);
-    shared_.snapshots = std::move(snapshots);
-    return status;
-  }
-
-  absl::Status Replay() {
-    shared_.recorded = blocks_;
-    shared_.cancelled = options_.cancelled;
-    shared_.progress = [this](EventId done) {
-      if (options_.progress) {
+  ReplayRun::Options RunOptions() {
+    ReplayRun::Options run;
+    run.blocks = blocks_;
+    run.snapshots = archive_ != nullptr ? &snapshots_ : nullptr;
+    run.modules = options_.modules;
+    run.start = start_;
+    run.end = blocks_->block_count();
+    run.workers = options_.workers;
+    run.run_twice = options_.run_twice;
+    run.cancelled = options_.cancelled;
+    if (options_.observe) run.observer = &announcer_;
+    if (options_.progress) {
+      run.progress = [this](EventId done) {
         options_.progress(done.value, report_.head.value);
-      }
-    };
-    script_.emplace(blocks_, FirstBlock(), StartConfig());
-    report_.from = start_ ? start_->event_id : EventId{0};
-    auto pool = options_.workers == 0 ? NewInlinePool()
-                                      : NewThreadPool(options_.workers);
-    absl::StatusOr<std::unique_ptr<World>> world =
-        OpenReplay(std::move(pool), &shared_, &*script_, options_.run_twice);
-    REENACT_RETURN_IF_ERROR(world.status());
-    const absl::Status status = (*world)->Run();
-    TakeResults(**world);
-    return Judge(status);
-  }
-
-  void TakeResults(World& world) {
-    const WorldStats stats = world.stats();
-    report_.tickets = stats.committed + stats.failed;
-    report_.failed_steps = stats.failed;
-    report_.reruns = stats.reruns;
-    report_.snapshots_checked = shared_.snapshots_checked;
-    if (!shared_.mismatch && !impure_ && shared_.problem.empty()) {
-      absl::StatusOr<Digest> digest =
-          dynamic_cast<WorldPlace&>(world).StateDigest();
-      if (digest.ok()) report_.state = *digest;
+      };
     }
+    return run;
   }
 
-  absl::Status Judge(const absl::Status& status) {
+  void Replay() {
+    report_.from = start_.event_id();
+    outcome_ = RunInSegments(RunOptions(), options_.threads);
+  }
+
+  absl::Status TakeResults() {
+    REENACT_RETURN_IF_ERROR(outcome_.opened);
+    report_.tickets = outcome_.tickets;
+    report_.failed_steps = outcome_.failed_steps;
+    report_.reruns = outcome_.reruns;
+    if (archive_ != nullptr && start_.place) {
+      report_.snapshots_checked.push_back(report_.from);
+    }
+    const auto& checked = outcome_.findings.snapshots_checked;
+    report_.snapshots_checked.insert(report_.snapshots_checked.end(),
+                                     checked.begin(), checked.end());
+    report_.state = outcome_.state;
+    return absl::OkStatus();
+  }
+
+  absl::Status Judge() {
+    const absl::Status& status = outcome_.status;
     if (status.ok()) return absl::OkStatus();
     if (status.code() == absl::StatusCode::kCancelled) return status;
-    if (impure_) {
+    if (outcome_.impure) {
       report_.verdict = Verdict::kImpure;
       Divergence divergence;
-      divergence.event_id = impure_->event_id;
-      divergence.reducer = impure_->cell.reducer;
-      divergence.key = impure_->cell.key;
+      divergence.event_id = outcome_.impure->event_id;
+      divergence.reducer = outcome_.impure->cell.reducer;
+      divergence.key = outcome_.impure->cell.key;
       FillFromJournal(&divergence);
       DescribeRuns(&divergence);
       report_.divergence = std::move(divergence);
       return absl::OkStatus();
     }
-    if (!shared_.problem.empty()) return Damage(shared_.problem);
-    if (shared_.mismatch) {
+    if (!outcome_.findings.problem.empty()) {
+      return Damage(outcome_.findings.problem);
+    }
+    if (outcome_.findings.mismatch) {
       report_.verdict = Verdict::kDiverged;
       return Explain();
     }
-    if (!script_->problem().empty()) return Damage(script_->problem());
+    if (!outcome_.problem.empty()) return Damage(outcome_.problem);
     return JudgeInputs(status);
   }
 
   // What one of two runs of a step came to, and what the other did.
   void DescribeRuns(Divergence* divergence) {
-    const std::vector<Bytes> first = SplitEntries(impure_->first);
-    const std::vector<Bytes> second = SplitEntries(impure_->second);
+    const std::vector<Bytes> first = SplitEntries(outcome_.impure->first);
+    const std::vector<Bytes> second = SplitEntries(outcome_.impure->second);
     if (first.size() != 2 || second.size() != 2) return;
-    const std::vector<std::string> table = FullTable();
-    EntryComparison(table, divergence).Compare(first[1], second[1]);
+    DescribeDifference(FullTable(), first[1], second[1], divergence);
     divergence->field = "two runs of one step: " + divergence->field;
   }
 
@@ -784,7 +367,7 @@ class Verifier {
       report_.verdict = Verdict::kDiverged;
       Divergence divergence;
       divergence.field = "scheduling";
-      divergence.recorded = "block " + std::to_string(script_->block());
+      divergence.recorded = "block " + std::to_string(outcome_.block);
       divergence.recomputed = message;
       report_.divergence = std::move(divergence);
       return absl::OkStatus();
@@ -792,19 +375,19 @@ class Verifier {
     const bool refused = status.code() == absl::StatusCode::kInvalidArgument ||
                          status.code() == absl::StatusCode::kNotFound;
     // A change of modules asks for modules that were not given.
-    if (!refused || script_->controls()) return status;
-    return Damage("journal, block " + std::to_string(script_->block()) +
+    if (!refused || outcome_.controls) return status;
+    return Damage("journal, block " + std::to_string(outcome_.block) +
                   ": no world admits this input: " + message);
   }
 
   // --- the first divergence, explained ---
 
   absl::Status Explain() {
-    const std::uint64_t index = *shared_.mismatch;
-    const Bytes recomputed = shared_.recomputed;
-    REENACT_ASSIGN_OR_RETURN(Bytes recorded, blocks_->ReadBlock(index));
-    REENACT_ASSIGN_OR_RETURN(BlockView a, DecodeBlock(recorded));
-    REENACT_ASSIGN_OR_RETURN(BlockView b, DecodeBlock(recomputed));
+    const std::uint64_t index = *outcome_.findings.mismatch;
+    REENACT_ASSIGN_OR_RETURN(const Bytes recorded, blocks_->ReadBlock(index));
+    REENACT_ASSIGN_OR_RETURN(const BlockView a, DecodeBlock(recorded));
+    REENACT_ASSIGN_OR_RETURN(const BlockView b,
+                             DecodeBlock(outcome_.findings.recomputed));
 
     Divergence divergence;
     divergence.round = a.header.round;
@@ -822,12 +405,16 @@ class Verifier {
     } else {
       // Once for the ticket, once more when its cell is known.
       const std::vector<std::string> table = FullTable();
-      EntryComparison(table, &divergence).Compare(x, y);
-      if (!FillFromEntries(ys, &divergence)) FillFromJournal(&divergence);
-      EntryComparison(table, &divergence).Compare(x, y);
+      DescribeDifference(table, x, y, &divergence);
+      if (FillFromSchedule(table, ys, &divergence)) {
+        DescribeInput(&divergence);
+      } else {
+        FillFromJournal(&divergence);
+      }
+      DescribeDifference(table, x, y, &divergence);
     }
     report_.divergence = std::move(divergence);
-    return Rerun(index, recomputed);
+    return Rerun(index);
   }
 
   // Reducer, key and cause of the divergent ticket, from its StepScheduled.
@@ -841,120 +428,96 @@ class Verifier {
       if (!block.ok()) return;
       if (block->header.last() < divergence->event_id) continue;
       divergence->round = block->header.round;
-      FillFromEntries(SplitEntries(block->entries), divergence);
+      if (FillFromSchedule(FullTable(), SplitEntries(block->entries),
+                           divergence)) {
+        DescribeInput(divergence);
+      }
       return;
     }
   }
 
-  bool FillFromEntries(const std::vector<Bytes>& entries,
-                       Divergence* divergence) {
-    const std::vector<std::string> table = FullTable();
-    for (const Bytes& item : entries) {
-      const absl::StatusOr<Entry> entry = DecodeEntry(item);
-      if (!entry.ok()) continue;
-      const auto* step = std::get_if<entry::StepScheduled>(&*entry);
-      if (step == nullptr || step->event_id != divergence->event_id) continue;
-      if (step->subject && step->subject->reducer < table.size()) {
-        divergence->reducer = table[step->subject->reducer];
-        divergence->key = step->subject->key;
-      }
-      divergence->cause = step->cause;
-      divergence->cause_text = DescribeCause(step->cause);
-      return true;
-    }
-    return false;
-  }
-
   std::uint64_t FirstBlockOf(EventId event_id) const {
-    if (archive_ == nullptr) return FirstBlock();
-    return archive_->FindBlock(event_id).value_or(FirstBlock());
+    if (archive_ == nullptr) return start_.block();
+    return archive_->FindBlock(event_id).value_or(start_.block());
   }
 
-  std::string DescribeCause(const Cause& cause) const {
-    if (!cause.is_input()) {
-      return "event " + std::to_string(cause.index) + " that ticket " +
-             std::to_string(cause.parent.value) + " raised";
-    }
-    return "input " + std::to_string(cause.input.value) +
-           DescribePosition(cause.input);
-  }
-
-  // Where an input stood in what it came from, looked for in recent blocks.
-  std::string DescribePosition(InputId input) const {
+  // Where the input stood in what it came from, looked for in recent blocks.
+  void DescribeInput(Divergence* divergence) const {
+    if (!divergence->cause->is_input()) return;
     constexpr std::uint64_t kBlocksMax = 1000;
     const std::uint64_t end =
-        std::min(script_->block() + 1, blocks_->block_count());
+        std::min(outcome_.block + 1, blocks_->block_count());
     const std::uint64_t first =
-        std::max(FirstBlock(), end - std::min(end, kBlocksMax));
+        std::max(start_.block(), end - std::min(end, kBlocksMax));
     for (std::uint64_t i = end; i > first; --i) {
-      const absl::StatusOr<Bytes> stored = blocks_->ReadBlock(i - 1);
-      const absl::StatusOr<BlockView> block =
-          stored.ok() ? DecodeBlock(*stored) : stored.status();
-      if (!block.ok()) break;
-      for (const Bytes& item : SplitEntries(block->entries)) {
+      for (const Bytes& item : EntriesOf(*blocks_, i - 1)) {
         const absl::StatusOr<Entry> entry = DecodeEntry(item);
         const auto* admitted =
             entry.ok() ? std::get_if<entry::InputAdmitted>(&*entry) : nullptr;
-        if (admitted == nullptr || admitted->input != input) continue;
-        if (admitted->position == 0) return "";
-        return " at position " + std::to_string(admitted->position);
+        if (admitted == nullptr ||
+            admitted->input != divergence->cause->input) {
+          continue;
+        }
+        if (admitted->position != 0) {
+          divergence->cause_text +=
+              " at position " + std::to_string(admitted->position);
+        }
+        return;
       }
     }
-    return "";
   }
 
   // Runs up to the divergent block again, serially: what did the step read, is
   // it the same this time, and what is the least that shows it?
-  absl::Status Rerun(std::uint64_t index, const Bytes& before) {
-    ComparingStore::Shared shared;
-    shared.recorded = blocks_;
-    shared.cancelled = options_.cancelled;
-    observer_.Watch(report_.divergence->event_id);
-    BlockScript script(blocks_, FirstBlock(), StartConfig());
-    script.EndBefore(index);
-    REENACT_ASSIGN_OR_RETURN(
-        std::unique_ptr<World> world,
-        OpenReplay(NewInlinePool(), &shared, &script, false));
-    if (!world->Run().ok()) {
+  absl::Status Rerun(std::uint64_t index) {
+    Observer observer(&options_.observe, FullTable(),
+                      report_.divergence->event_id);
+    ReplayRun::Options options = RunOptions();
+    options.snapshots = nullptr;
+    options.progress = nullptr;
+    options.observer = &observer;
+    options.workers = 0;
+    options.run_twice = false;
+    REENACT_ASSIGN_OR_RETURN(const std::unique_ptr<ReplayRun> run,
+                             ReplayRun::Open(std::move(options)));
+    if (!run->RunBefore(index).ok()) {
       if (Cancelled()) return absl::CancelledError("interrupted");
       return Unstable("an earlier ticket differed this time");
     }
-    auto& placed = dynamic_cast<WorldPlace&>(*world);
-    REENACT_ASSIGN_OR_RETURN(StartingPlace place, placed.Place());
+    REENACT_ASSIGN_OR_RETURN(const StartingPlace place, run->Place());
     std::map<CellRef, Bytes> cells;
     if (!options_.slice.empty()) {
-      REENACT_ASSIGN_OR_RETURN(cells, placed.Cells());
+      REENACT_ASSIGN_OR_RETURN(cells, run->Cells());
     }
-    observer_.NoteCells();
-    NoteRecordedCells(index);
-    script.EndBefore(index + 1);
-    (void)world->Run();
-    report_.divergence->reads = observer_.reads();
-    if (shared.mismatch != index || shared.recomputed != before) {
+    observer.NoteCells();
+    NoteRecordedCells(index, &observer);
+    (void)run->RunBefore(index + 1);
+    report_.divergence->reads = observer.reads();
+    const ComparingWriter::Findings& findings = run->findings();
+    if (findings.mismatch != index ||
+        findings.recomputed != outcome_.findings.recomputed) {
       return Unstable("the same ticket came out otherwise this time");
     }
-    return options_.slice.empty() ? absl::OkStatus()
-                                  : WriteSlice(place, cells, index);
+    if (!options_.slice.empty()) {
+      MakeSlice(place, cells, observer, index);
+    }
+    return absl::OkStatus();
   }
 
   // What the recorded block changed belongs into a slice, too: the reducers
   // that were recorded may touch what those that diverge leave alone.
-  void NoteRecordedCells(std::uint64_t index) {
-    const absl::StatusOr<Bytes> stored = blocks_->ReadBlock(index);
-    const absl::StatusOr<BlockView> block =
-        stored.ok() ? DecodeBlock(*stored) : stored.status();
-    if (!block.ok()) return;
-    for (const Bytes& item : SplitEntries(block->entries)) {
+  void NoteRecordedCells(std::uint64_t index, Observer* observer) const {
+    for (const Bytes& item : EntriesOf(*blocks_, index)) {
       const absl::StatusOr<Entry> entry = DecodeEntry(item);
       if (!entry.ok()) continue;
       const auto* place = std::get_if<entry::StepScheduled>(&*entry);
       if (place != nullptr && place->subject) {
-        observer_.NoteCell(*place->subject);
+        observer->NoteCell(*place->subject);
       }
       const auto* step = std::get_if<entry::StepCommitted>(&*entry);
       if (step == nullptr) continue;
       for (const Diff& diff : step->diffs) {
-        if (diff.cell) observer_.NoteCell(*diff.cell);
+        if (diff.cell) observer->NoteCell(*diff.cell);
       }
     }
   }
@@ -965,107 +528,20 @@ class Verifier {
     return absl::OkStatus();
   }
 
-  // --- slices ---
-
-  absl::Status WriteSlice(const StartingPlace& place,
-                          const std::map<CellRef, Bytes>& cells,
-                          std::uint64_t index) {
-    const absl::Status status = TryWriteSlice(place, cells, index);
+  void MakeSlice(const StartingPlace& place,
+                 const std::map<CellRef, Bytes>& cells,
+                 const Observer& observer, std::uint64_t index) {
+    const absl::StatusOr<Bytes> block = blocks_->ReadBlock(index);
+    absl::Status status = block.status();
+    if (status.ok()) {
+      status = WriteSlice(
+          options_.slice, place, cells,
+          [&observer](const CellRef& cell) { return observer.Noted(cell); },
+          *block);
+    }
     report_.slice_note =
         status.ok() ? options_.slice
                     : "no slice: " + std::string(ToStd(status.message()));
-    return absl::OkStatus();
-  }
-
-  absl::Status TryWriteSlice(const StartingPlace& place,
-                             const std::map<CellRef, Bytes>& cells,
-                             std::uint64_t index) {
-    if (::mkdir(options_.slice.c_str(), 0700) != 0) {
-      return posix::ErrnoStatus(errno, options_.slice, "make directory");
-    }
-    const SnapshotHeader header = HeaderOf(place);
-    Bytes base;
-    SnapshotEncoder encoder(header, place.sequencer, [&base](BytesView bytes) {
-      base.append(bytes);
-      return absl::OkStatus();
-    });
-    for (const auto& [cell, state] : cells) {
-      if (observer_.cells().contains(cell) ||
-          observer_.scanned().contains(cell.reducer)) {
-        REENACT_RETURN_IF_ERROR(encoder.AddCell(cell.reducer, cell.key, state));
-      }
-    }
-    REENACT_RETURN_IF_ERROR(encoder.Finish().status());
-    REENACT_ASSIGN_OR_RETURN(Bytes block, blocks_->ReadBlock(index));
-    Bytes tail;
-    cbor::Encoder(&tail).ByteString(block);
-    REENACT_RETURN_IF_ERROR(WriteFile(kSliceBase, base));
-    REENACT_RETURN_IF_ERROR(WriteFile(kSliceTail, tail));
-    return WriteFile(kSliceMarker, kSliceFormat);
-  }
-
-  absl::Status WriteFile(const char* name, BytesView bytes) {
-    REENACT_ASSIGN_OR_RETURN(posix::File file,
-                             posix::File::Open(options_.slice + "/" + name,
-                                               O_WRONLY | O_CREAT | O_EXCL));
-    REENACT_RETURN_IF_ERROR(file.Append(bytes));
-    return file.Sync();
-  }
-
-  absl::StatusOr<Bytes> ReadWhole(const char* name) {
-    REENACT_ASSIGN_OR_RETURN(
-        posix::File file,
-        posix::File::Open(options_.path + "/" + name, O_RDONLY));
-    REENACT_ASSIGN_OR_RETURN(std::uint64_t size, file.Size());
-    Bytes bytes;
-    REENACT_RETURN_IF_ERROR(file.Read(size, &bytes));
-    return bytes;
-  }
-
-  absl::StatusOr<VerifyReport> RunSlice() {
-    REENACT_ASSIGN_OR_RETURN(Bytes marker, ReadWhole(kSliceMarker));
-    if (marker != kSliceFormat) {
-      return absl::UnimplementedError(options_.path +
-                                      ": a slice of an unknown format");
-    }
-    base_path_ = options_.path + "/" + kSliceBase;
-    absl::StatusOr<SnapshotContents> base = ReadSnapshotFile(base_path_);
-    if (!base.ok()) return Damaged(base.status());
-    start_ = PlaceOf(*base);
-    SliceBlocks blocks;
-    blocks.first = start_->block_count;
-    const absl::Status status = ReadTail(&blocks);
-    if (!status.ok()) return Damaged(status);
-    blocks_ = &blocks;
-    report_.blocks = blocks.blocks.size();
-    REENACT_RETURN_IF_ERROR(Replay());
-    if (report_.verdict == Verdict::kIdentical) {
-      CompareModules();
-    }
-    return std::move(report_);
-  }
-
-  absl::Status ReadTail(SliceBlocks* blocks) {
-    REENACT_ASSIGN_OR_RETURN(Bytes tail, ReadWhole(kSliceTail));
-    cbor::Reader reader(tail);
-    BlockHeader last;
-    last.index = start_->block_count - 1;
-    last.round = start_->round;
-    last.first = start_->event_id.Next();
-    Digest hash = start_->block_hash;
-    while (!reader.AtEnd()) {
-      const BytesView stored = reader.ByteString();
-      REENACT_RETURN_IF_ERROR(Annotate(reader.status(), kSliceTail));
-      REENACT_ASSIGN_OR_RETURN(BlockView block, DecodeBlock(stored));
-      REENACT_RETURN_IF_ERROR(
-          Annotate(CheckFollows(last, hash, block.header), kSliceTail));
-      last = block.header;
-      hash = block.hash;
-      report_.head = block.header.last();
-      blocks->blocks.emplace_back(stored);
-    }
-    report_.journal = hash;
-    return absl::OkStatus();
   }
 
   // --- the rest ---
@@ -1073,9 +549,9 @@ class Verifier {
   // A replay that comes past the place of a snapshot compares it, if one was
   // taken there.
   void LookForStraySnapshots() {
-    for (const auto& [block_count, known] : shared_.snapshots) {
+    for (const auto& [block_count, known] : snapshots_) {
       if (known.event_id < report_.from) continue;
-      const auto& checked = shared_.snapshots_checked;
+      const auto& checked = report_.snapshots_checked;
       if (std::count(checked.begin(), checked.end(), known.event_id) == 0) {
         (void)Damage(known.path +
                      ": by the journal no snapshot was taken of ticket " +
@@ -1088,9 +564,9 @@ class Verifier {
   // A replay from a snapshot that went wrong: was it the snapshot's fault? Its
   // cells must be what the recorded changes come to.
   absl::Status DoubtStart() {
-    if (!start_) return absl::OkStatus();
-    REENACT_ASSIGN_OR_RETURN(Digest recorded, FoldState(start_->block_count));
-    const KnownSnapshot& base = shared_.snapshots.at(start_->block_count);
+    if (!start_.place) return absl::OkStatus();
+    REENACT_ASSIGN_OR_RETURN(Digest recorded, FoldState(start_.block()));
+    const KnownSnapshot& base = snapshots_.at(start_.block());
     if (recorded != base.contents.digests.state) {
       report_.divergence.reset();
       return Damage(base.path +
@@ -1105,53 +581,34 @@ class Verifier {
   }
 
   // The digest of the cells that the changes in the first blocks come to,
-  // without running a reducer.
+  // without running a reducer, nor believing a snapshot.
   absl::StatusOr<Digest> FoldState(std::uint64_t end) {
-    std::map<CellRef, Bytes> cells;
-    std::map<EventId, CellRef> subjects;
-    REENACT_RETURN_IF_ERROR(archive_->ScanEntries(
-        0, [&](const BlockHeader& block, const Entry& entry, BytesView) {
-          if (block.index >= end) return absl::CancelledError("enough");
-          if (std::holds_alternative<entry::RoundOpened>(entry)) {
-            subjects.clear();
-          }
-          const auto* step = std::get_if<entry::StepScheduled>(&entry);
-          if (step != nullptr && step->subject) {
-            subjects[step->event_id] = *step->subject;
-          }
-          const auto* done = std::get_if<entry::StepCommitted>(&entry);
-          return done == nullptr
-                     ? absl::OkStatus()
-                     : Fold(*done, subjects[done->event_id], &cells);
-        }));
+    CellChanges changes([](ReducerId, std::string_view) {
+      return absl::StatusOr<CellChanges::State>(CellChanges::State());
+    });
+    const auto stream = BlockStream::Start(
+        [this](std::uint64_t from, const RecordedBlocks::Visit& visit) {
+          return blocks_->Scan(from, visit);
+        },
+        ChainEnd::Nothing(), end, HasCoreToSpare());
+    for (;;) {
+      REENACT_ASSIGN_OR_RETURN(const auto block, stream->Next());
+      if (block == nullptr) break;
+      REENACT_RETURN_IF_ERROR(VisitDiffs(
+          block->entries(), block->header().entry_count, report_.head,
+          [&changes](const auto& cell, EventId by, const auto& diff) {
+            return changes.Add(cell, by, diff);
+          }));
+    }
     SnapshotEncoder encoder(SnapshotHeader{}, "\xf6",
                             [](BytesView) { return absl::OkStatus(); });
-    for (const auto& [cell, state] : cells) {
-      REENACT_RETURN_IF_ERROR(encoder.AddCell(cell.reducer, cell.key, state));
+    for (const CellChanges::Change* change : changes.Sorted()) {
+      if (!change->exists) continue;
+      REENACT_RETURN_IF_ERROR(
+          encoder.AddCell(change->reducer, change->key, change->state));
     }
-    REENACT_ASSIGN_OR_RETURN(SnapshotDigests digests, encoder.Finish());
+    REENACT_ASSIGN_OR_RETURN(const SnapshotDigests digests, encoder.Finish());
     return digests.state;
-  }
-
-  static absl::Status Fold(const entry::StepCommitted& step, const CellRef& own,
-                           std::map<CellRef, Bytes>* cells) {
-    for (const Diff& diff : step.diffs) {
-      const CellRef cell = diff.cell.value_or(own);
-      const auto it = cells->find(cell);
-      if (diff.op == Diff::Op::kPut) {
-        (*cells)[cell] = diff.state;
-      } else if (diff.op == Diff::Op::kDelete) {
-        cells->erase(cell);
-      } else {
-        REENACT_ASSIGN_OR_RETURN(
-            Bytes state, ApplyUpdate(it == cells->end()
-                                         ? std::nullopt
-                                         : std::optional<BytesView>(it->second),
-                                     diff.update));
-        (*cells)[cell] = std::move(state);
-      }
-    }
-    return absl::OkStatus();
   }
 
   // The cells in the database must be what the replay came to.
@@ -1172,9 +629,9 @@ class Verifier {
 
   void CompareModules() {
     bool changed = false;
-    std::vector<ModuleRecord> recorded = StartConfig().modules;
-    recorded.insert(recorded.end(), script_->modules().begin(),
-                    script_->modules().end());
+    std::vector<ModuleRecord> recorded = start_.config().modules;
+    recorded.insert(recorded.end(), outcome_.modules.begin(),
+                    outcome_.modules.end());
     std::set<Digest> seen;
     for (const ModuleRecord& record : recorded) {
       if (!seen.insert(record.digest).second) continue;
@@ -1204,16 +661,13 @@ class Verifier {
   }
 
   const VerifyOptions& options_;
-  Observer observer_;
+  Announcer announcer_;
   VerifyReport report_;
   std::unique_ptr<Archive> archive_;  // null for a slice
   const RecordedBlocks* blocks_ = nullptr;
-  ComparingStore::Shared shared_;
-  std::optional<WorldInternals::Impure> impure_;
-  std::optional<StartingPlace> start_;
-  std::string base_path_;  // of the snapshot to start from
-  WorldConfig genesis_;
-  std::optional<BlockScript> script_;
+  KnownSnapshots snapshots_;
+  ReplayRun::Start start_;
+  ReplayOutcome outcome_;
 };
 
 }  // namespace

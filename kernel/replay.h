@@ -28,17 +28,24 @@ struct VerifyOptions {
   // Starts at the newest valid snapshot instead of genesis.
   bool from_snapshot = false;
   std::size_t workers = 0;
+  // History is cut at snapshots and its parts run beside each other, on up to
+  // so many threads; 0: as many as there are cores, one alone if there are
+  // workers. The report is the same for any number. Each part holds its cells
+  // in memory.
+  std::size_t threads = 0;
   // Runs every step twice and compares, to tell an impure reducer from a
   // changed one.
   bool run_twice = true;
   // A directory to make: the smallest world that still diverges. Empty: none.
   std::string slice;
-  // Called about every 100 ms and at the end with tickets done and in all.
+  // Called with tickets done and in all after each block, by one thread at a
+  // time.
   std::function<void(std::uint64_t done, std::uint64_t all)> progress;
-  // Asked now and then; true ends the run with Cancelled.
+  // Asked now and then, on any thread; true ends the run with Cancelled.
   std::function<bool()> cancelled;
   // Called around each step while it runs, on the thread that runs it, so that
-  // the caller can watch what the step does. May be empty.
+  // the caller can watch what the step does; from several threads if there are
+  // workers or parts of history beside each other. May be empty.
   std::function<void(bool begins, int run, std::string_view reducer,
                      EventId event_id)>
       observe;
@@ -86,7 +93,7 @@ struct VerifyReport {
   Digest state;  // at head, recomputed
   std::vector<EventId> snapshots_checked;
   std::optional<Divergence> divergence;
-  std::string problem;  // of kDamaged: file, entry and what is wrong
+  std::string problem;             // of kDamaged: file, entry and what is wrong
   std::vector<std::string> notes;  // modules that differ, tails passed over ...
   std::string slice_note;          // what --slice wrote, or why it could not
 };
@@ -95,7 +102,8 @@ struct VerifyReport {
 //
 // An error means that there is no verdict: NotFound: no world there.
 // InvalidArgument: a reducer that history needs is in no module.
-// Unimplemented: an unknown format. Cancelled. Damage is a verdict, not an error.
+// Unimplemented: an unknown format. Cancelled. Damage is a verdict, not an
+// error.
 absl::StatusOr<VerifyReport> Verify(const VerifyOptions& options);
 
 }  // namespace reenact

@@ -559,6 +559,11 @@ absl::Status WorldImpl::StartMachine(const StartingPlace& place,
   window_ = std::make_unique<Window>(cells_.get(), &rules_, EncodeResult,
                                      place.event_id, window);
 
+  open_ = true;
+  if (internals_.make_writer) {
+    writer_ = internals_.make_writer(store_.get());
+    return absl::OkStatus();
+  }
   JournalWriter::Options writer;
   writer.sync = options_.sync;
   writer.own_thread = head != nullptr;
@@ -569,7 +574,6 @@ absl::Status WorldImpl::StartMachine(const StartingPlace& place,
   writer.epoch = epoch_;
   writer_ = JournalWriter::Start(store_.get(), std::move(head), writer,
                                  [this] { Progress(); });
-  open_ = true;
   return absl::OkStatus();
 }
 

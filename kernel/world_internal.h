@@ -5,6 +5,7 @@
 #define REENACT_KERNEL_WORLD_INTERNAL_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,6 +18,7 @@
 
 namespace reenact {
 
+class JournalWriter;
 class Pool;
 class Store;
 class StepObserver;
@@ -41,6 +43,9 @@ struct WorldInternals {
   std::unique_ptr<Pool> pool;     // null: what WorldOptions::workers says
   std::unique_ptr<Store> store;   // not null: the world lives there, not at
                                   // `path`, and has no head record
+  // With a store: what takes finished rounds instead of a writer of the world's
+  // own, asked for once. Empty: a writer that makes blocks of them.
+  std::function<std::unique_ptr<JournalWriter>(Store*)> make_writer;
   RoundScript* script = nullptr;  // where rounds come from, in Run()
   // With a store: where to go on. Nullopt: a new world, or with a script, one
   // whose genesis has this configuration as it stands.

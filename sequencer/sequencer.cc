@@ -915,7 +915,7 @@ void Sequencer::Admit(Unit* unit, std::string_view submission_id,
   REENACT_CHECK(MayBeAdmitted(*unit) && Of(unit)->out);
   Of(unit)->out = false;
   if (!submission_id.empty()) {
-    impl_->Remember(submission_id, unit->cause.input);
+    RememberSubmission(submission_id, unit->cause.input);
   }
   SetCellHash(unit);
   ++impl_->CountOf(*unit);
@@ -983,6 +983,18 @@ void Sequencer::Compose(Round round, LogicalTime now, EventId first,
   impl_->EndRound();
   units->insert(units->end(), impl_->out.data(),
                 impl_->out.data() + impl_->composed);
+}
+
+// Without a unit there is no entity, so no class has a visit on: EndRound() has
+// nothing to do.
+void Sequencer::PassOver(Round round) {
+  REENACT_CHECK(empty() && round > impl_->last);
+  impl_->last = round;
+}
+
+void Sequencer::RememberSubmission(std::string_view submission_id,
+                                   InputId input) {
+  impl_->Remember(submission_id, input);
 }
 
 std::size_t Sequencer::external_count() const {

@@ -158,6 +158,15 @@ class Sequencer {
   void Compose(Round round, LogicalTime now, EventId first,
                std::vector<Unit*>* units);
 
+  // As if Compose() had taken, in `round`, all that there was: for one who has
+  // it on record that each unit admitted for this round had its ticket in it.
+  // What is left is what Encode() shows of such a round: its number, and the
+  // submission ids, which RememberSubmission() is told in order of admission
+  // before or after. REQUIRES: empty(); round >= next_number().
+  void PassOver(Round round);
+  // The part of Admit() that outlives the unit. REQUIRES: the id is not empty.
+  void RememberSubmission(std::string_view submission_id, InputId input);
+
   // --- sizes ---
 
   std::size_t external_count() const;  // external units and control commands

@@ -25,12 +25,15 @@ namespace reenact::tools {
 namespace {
 
 constexpr const char* kHelp =
-    "Runs a world's recorded inputs again, serially, and compares every byte "
+    "Runs a world's recorded inputs again, in order, and compares every byte "
     "of the journal, the head record and the snapshots with what is recorded.\n"
     "\n"
     "Each step runs twice, so that a reducer that depends on more than its "
     "step (a clock, rand(), the environment, an address) is told from one "
-    "that has changed. Modifies nothing; the world may be in use.";
+    "that has changed. Parts of history between snapshots run beside each "
+    "other; each begins with what the one before it must end with, so the "
+    "report is that of one run over everything. Modifies nothing; the world "
+    "may be in use.";
 
 constexpr const char* kFooter =
     "Examples:\n"
@@ -176,6 +179,12 @@ void AddVerifyCommand(CLI::App& app, Action* action) {
   verify
       ->add_option("-j,--workers", options->verify.workers,
                    "Threads that run steps")
+      ->capture_default_str();
+  verify
+      ->add_option("--threads", options->verify.threads,
+                   "Parts of history, between snapshots, that run at the same "
+                   "time; 0: one per core, one alone with --workers. Each "
+                   "holds its cells in memory")
       ->capture_default_str();
   verify->add_flag("--once", options->once,
                    "Run each step once only: faster, and cannot tell an "

@@ -1,0 +1,146 @@
+#include "reenact/journal/cell_changes.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include "absl/hash/hash.h"
+#include "reenact/kernel/cbor.h"
+
+namespace reenact {
+namespace {
+
+// A recorded update is one that worked, so one that does not is damage.
+absl::Status Damage(const absl::Status& status,
+                    const CellChanges::Change& change) {
+  return absl::DataLossError(
+      "a recorded update of cell " + std::to_string(change.reducer) + "/" +
+      change.key +
+      " does not fit its state: " + std::string(ToStd(status.message())));
+}
+
+absl::Status Update1(const Update& update, const CellChanges::Change& change,
+                     CellChanges::State* state) {
+  absl::StatusOr<Bytes> after = ApplyUpdate(*state, update);
+  if (!after.ok()) return Damage(after.status(), change);
+  *state = *std::move(after);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::size_t CellChanges::Hash::operator()(const Name& name) const {
+  return absl::HashOf(name.reducer, ToAbsl(name.key));
+}
+
+CellChanges::Change* CellChanges::Find(const entry::CellRefView& cell) {
+  const auto it = index_.lazy_emplace(
+      Name{cell.reducer, cell.key}, [&](const auto& construct) {
+        Change& change = changes_.emplace_back();
+        change.reducer = cell.reducer;
+        change.key = cell.key;
+        byte_size_ += sizeof(Change) + 2 * sizeof(Change*) + cell.key.size();
+        construct(&change);
+      });
+  return *it;
+}
+
+absl::Status CellChanges::Add(const entry::CellRefView& cell, EventId by,
+                              const entry::DiffView& diff) {
+  Change* const change = Find(cell);
+  change->version = by;
+  if (diff.op == Diff::Op::kUpdate) return AddUpdate(diff.update, change);
+  change->known = true;
+  change->exists = diff.op == Diff::Op::kPut;
+  change->updates.clear();
+  byte_size_ -= change->state.size();
+  change->state.assign(diff.state);
+  byte_size_ += change->state.size();
+  return absl::OkStatus();
+}
+
+absl::Status CellChanges::AddUpdate(const entry::UpdateView& update,
+                                    Change* change) {
+  State state;
+  if (!change->known && read_ == nullptr) {
+    change->updates.push_back(update.Own());
+    byte_size_ += sizeof(Update) + update.field.size() + update.item.size();
+    return absl::OkStatus();
+  }
+  if (!change->known) {
+    REENACT_ASSIGN_OR_RETURN(state, read_(change->reducer, change->key));
+  } else if (change->exists) {
+    state = std::move(change->state);
+  }
+  byte_size_ -= change->known && change->exists ? state->size() : 0;
+  REENACT_RETURN_IF_ERROR(Update1(update.Own(), *change, &state));
+  change->known = true;
+  change->exists = true;
+  change->state = *std::move(state);
+  byte_size_ += change->state.size();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<CellChanges::State> CellChanges::After(const Change& change,
+                                                      State before) {
+  if (change.known) return change.exists ? State(change.state) : State();
+  for (const Update& update : change.updates) {
+    REENACT_RETURN_IF_ERROR(Update1(update, change, &before));
+  }
+  return before;
+}
+
+std::vector<const CellChanges::Change*> CellChanges::Sorted() const {
+  std::vector<const Change*> sorted;
+  sorted.reserve(changes_.size());
+  for (const Change& change : changes_) sorted.push_back(&change);
+  std::sort(sorted.begin(), sorted.end(), [](const Change* a, const Change* b) {
+    return std::tie(a->reducer, a->key) < std::tie(b->reducer, b->key);
+  });
+  return sorted;
+}
+
+void CellChanges::Clear() {
+  index_.clear();
+  changes_.clear();
+  byte_size_ = 0;
+}
+
+absl::Status AsDataLoss(const absl::Status& status) {
+  if (status.ok() || absl::IsUnimplemented(status)) return status;
+  return absl::DataLossError(status.message());
+}
+
+absl::Status VisitDiffs(
+    BytesView entries, std::uint64_t count, EventId last,
+    const std::function<absl::Status(const entry::CellRefView& cell, EventId by,
+                                     const entry::DiffView& diff)>& visit) {
+  cbor::Reader reader(entries);
+  EntryReader in(&reader);
+  entry::StepScheduledView scheduled;
+  entry::DiffView diff;
+  std::uint64_t seen = 0;
+  while (const auto kind = in.Next()) {
+    ++seen;
+    if (*kind == EntryKind::kStepScheduled) scheduled = in.StepScheduled();
+    if (*kind != EntryKind::kStepCommitted) continue;
+    const EventId by = in.StepCommitted().event_id;
+    if (by > last) return absl::OkStatus();
+    while (in.NextDiff(&diff)) {
+      if (!diff.cell && (scheduled.event_id != by || !scheduled.subject)) {
+        return absl::DataLossError("step " + std::to_string(by.value) +
+                                   " changes its own cell, and no entry says "
+                                   "which");
+      }
+      REENACT_RETURN_IF_ERROR(
+          visit(diff.cell ? *diff.cell : *scheduled.subject, by, diff));
+    }
+  }
+  REENACT_RETURN_IF_ERROR(AsDataLoss(in.status()));
+  if (seen == count) return absl::OkStatus();
+  return absl::DataLossError("it has " + std::to_string(seen) +
+                             " entries and says that it has " +
+                             std::to_string(count));
+}
+
+}  // namespace reenact

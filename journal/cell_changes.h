@@ -1,0 +1,117 @@
+// What a stretch of recorded history did to cells, worked out from its diffs
+// without running a reducer.
+
+#ifndef REENACT_JOURNAL_CELL_CHANGES_H_
+#define REENACT_JOURNAL_CELL_CHANGES_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "reenact/journal/entry.h"
+#include "reenact/kernel/bytes.h"
+#include "reenact/kernel/ids.h"
+#include "reenact/kernel/outcome.h"
+#include "reenact/kernel/status.h"
+
+namespace reenact {
+
+// Cells by what became of them. What they were before need not be known: then
+// updates are kept until somebody says.
+//
+// Thread safety: none.
+class CellChanges {
+ public:
+  struct Change {
+    ReducerId reducer = kNoReducer;
+    std::string key;
+    EventId version;  // the last ticket that changed it
+    // Known: `state` is what the cell is now, `exists` whether it is at all.
+    // Otherwise it is what it was, and then `updates`.
+    bool known = false;
+    bool exists = false;
+    Bytes state;
+    std::vector<Update> updates;
+  };
+  using State = std::optional<Bytes>;
+  // The state of a cell before all of this.
+  using Read = std::function<absl::StatusOr<State>(ReducerId reducer,
+                                                   std::string_view key)>;
+
+  // With `read` all changes are known.
+  explicit CellChanges(Read read = nullptr) : read_(std::move(read)) {}
+
+  // DataLoss: an update that does not fit: one that was recorded does.
+  absl::Status Add(const entry::CellRefView& cell, EventId by,
+                   const entry::DiffView& diff);
+
+  // What the cell is after `change`, if it was `before`. DataLoss as for Add().
+  static absl::StatusOr<State> After(const Change& change, State before);
+
+  bool empty() const { return changes_.empty(); }
+  // About how much memory they take.
+  std::size_t byte_size() const { return byte_size_; }
+  const std::deque<Change>& all() const {
+    return changes_;
+  }  // first come first
+  // Ascending by reducer, then key.
+  std::vector<const Change*> Sorted() const;
+  void Clear();
+
+ private:
+  struct Name {
+    ReducerId reducer;
+    std::string_view key;
+    friend bool operator==(const Name&, const Name&) = default;
+  };
+  static Name NameOf(const Name& name) { return name; }
+  static Name NameOf(const Change* change) {
+    return {change->reducer, change->key};
+  }
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(const Name& name) const;
+    std::size_t operator()(const Change* change) const {
+      return (*this)(NameOf(change));
+    }
+  };
+  struct Equal {
+    using is_transparent = void;
+    template <typename A, typename B>
+    bool operator()(const A& a, const B& b) const {
+      return NameOf(a) == NameOf(b);
+    }
+  };
+
+  Change* Find(const entry::CellRefView& cell);
+  absl::Status AddUpdate(const entry::UpdateView& update, Change* change);
+
+  const Read read_;
+  std::deque<Change> changes_;  // elements never move
+  absl::flat_hash_set<Change*, Hash, Equal> index_;
+  std::size_t byte_size_ = 0;
+};
+
+// What a reader says of recorded bytes that cannot be read, as damage. A newer
+// format stays Unimplemented.
+absl::Status AsDataLoss(const absl::Status& status);
+
+// Visits the diffs in a block's entries, in order, with the cells that they
+// are about, up to those of ticket `last`. A visitor's error ends it.
+//
+// DataLoss: the entries cannot be read, are not `count`, or a step changes its
+// own cell and the entry before it does not say which.
+absl::Status VisitDiffs(
+    BytesView entries, std::uint64_t count, EventId last,
+    const std::function<absl::Status(const entry::CellRefView& cell, EventId by,
+                                     const entry::DiffView& diff)>& visit);
+
+}  // namespace reenact
+
+#endif  // REENACT_JOURNAL_CELL_CHANGES_H_

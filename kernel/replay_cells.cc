@@ -1,0 +1,170 @@
+#include "reenact/kernel/replay_cells.h"
+
+#include <algorithm>
+
+#include "absl/hash/hash.h"
+#include "reenact/journal/snapshot_file.h"
+
+namespace reenact {
+
+std::size_t ReplayCells::Lookup::operator()(const KeyView& key) const {
+  return absl::HashOf(key.first, ToAbsl(key.second));
+}
+
+// Copies what it is asked for before it shows it, so that the visitor may take
+// its time.
+class ReplayCells::CellsView final : public CellView {
+ public:
+  explicit CellsView(const ReplayCells* cells) : cells_(cells) {}
+
+  absl::Status Scan(ReducerId reducer, std::string_view from,
+                    std::string_view to, const Visit& visit) const override {
+    std::vector<std::pair<Key, StoredCell>> found;
+    {
+      MutexLock lock(&cells_->mutex_);
+      cells_->KeepOrder();
+      for (auto it = cells_->order_.lower_bound(KeyView(reducer, from));
+           it != cells_->order_.end() && (*it)->first.first == reducer; ++it) {
+        if (!to.empty() && (*it)->first.second >= to) break;
+        found.emplace_back(**it);
+      }
+    }
+    return Show(found, visit);
+  }
+
+  absl::Status ScanAll(const Visit& visit) const override {
+    std::vector<std::pair<Key, StoredCell>> found;
+    {
+      MutexLock lock(&cells_->mutex_);
+      cells_->KeepOrder();
+      for (const Cell cell : cells_->order_) found.emplace_back(*cell);
+    }
+    return Show(found, visit);
+  }
+
+ private:
+  static absl::Status Show(const std::vector<std::pair<Key, StoredCell>>& cells,
+                           const Visit& visit) {
+    for (const auto& [key, cell] : cells) {
+      const absl::Status status =
+          visit(key.first, key.second, cell.version, cell.state);
+      if (absl::IsCancelled(status)) break;
+      REENACT_RETURN_IF_ERROR(status);
+    }
+    return absl::OkStatus();
+  }
+
+  const ReplayCells* const cells_;
+};
+
+// The same without copies, for a digest of all: holds everybody else up.
+class ReplayCells::InOrder final : public CellView {
+ public:
+  explicit InOrder(const ReplayCells* cells) : cells_(cells) {}
+
+  absl::Status Scan(ReducerId reducer, std::string_view from,
+                    std::string_view to, const Visit& visit) const override {
+    return cells_->View()->Scan(reducer, from, to, visit);
+  }
+  absl::Status ScanAll(const Visit& visit) const override {
+    MutexLock lock(&cells_->mutex_);
+    cells_->KeepOrder();
+    for (const Cell cell : cells_->order_) {
+      REENACT_RETURN_IF_ERROR(visit(cell->first.first, cell->first.second,
+                                    cell->second.version, cell->second.state));
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  const ReplayCells* const cells_;
+};
+
+void ReplayCells::Apply(const CellBatch& batch) {
+  MutexLock lock(&mutex_);
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const CellBatch::Row row = batch[i];
+    const KeyView key(row.reducer, row.key);
+    if (row.state.has_value()) {
+      PutLocked(key, row.version, *row.state);
+      continue;
+    }
+    const auto it = cells_.find(key);
+    if (it == cells_.end()) continue;
+    if (ordered_) order_.erase(&*it);
+    cells_.erase(it);
+  }
+}
+
+void ReplayCells::Put(ReducerId reducer, std::string_view key, EventId version,
+                      BytesView state) {
+  MutexLock lock(&mutex_);
+  PutLocked({reducer, key}, version, state);
+}
+
+void ReplayCells::PutLocked(const KeyView& key, EventId version,
+                            BytesView state) {
+  const auto [it, is_new] = cells_.try_emplace(key);
+  it->second.version = version;
+  it->second.state.assign(state);
+  if (is_new && ordered_) order_.insert(&*it);
+}
+
+void ReplayCells::KeepOrder() const {
+  if (ordered_) return;
+  ordered_ = true;
+  std::vector<Cell> cells;
+  cells.reserve(cells_.size());
+  for (const auto& cell : cells_) cells.push_back(&cell);
+  std::sort(cells.begin(), cells.end(), Before());
+  for (const Cell cell : cells) order_.insert(order_.end(), cell);
+}
+
+absl::StatusOr<Digest> ReplayCells::StateDigest() const {
+  REENACT_ASSIGN_OR_RETURN(const SnapshotDigests digests,
+                           StateDigestOf(InOrder(this)));
+  return digests.state;
+}
+
+absl::StatusOr<std::optional<StoredCell>> ReplayCells::ReadCell(
+    ReducerId reducer, std::string_view key) const {
+  MutexLock lock(&mutex_);
+  const auto it = cells_.find(KeyView(reducer, key));
+  if (it == cells_.end()) return std::optional<StoredCell>();
+  return std::optional<StoredCell>(it->second);
+}
+
+std::unique_ptr<CellView> ReplayCells::View() const {
+  return std::make_unique<CellsView>(this);
+}
+
+absl::Status ReplayCells::ClearCells() {
+  MutexLock lock(&mutex_);
+  order_.clear();
+  cells_.clear();
+  return absl::OkStatus();
+}
+
+absl::Status ReplayCells::Commit(const CommitGroup& group, bool) {
+  if (!group.blocks.empty()) {
+    return absl::UnimplementedError("a replay keeps no blocks");
+  }
+  for (const CellBatch* batch : group.cells) Apply(*batch);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Bytes> ReplayCells::ReadBlock(std::uint64_t) const {
+  return absl::UnimplementedError("a replay keeps no blocks");
+}
+
+absl::Status ReplayCells::ScanBlocks(
+    std::uint64_t,
+    const std::function<absl::Status(std::uint64_t, BytesView)>&) const {
+  return absl::UnimplementedError("a replay keeps no blocks");
+}
+
+absl::Status ReplayCells::CutBlocks(std::uint64_t) {
+  return absl::UnimplementedError("a replay cuts no blocks");
+}
+
+}  // namespace reenact

@@ -1,0 +1,106 @@
+// The cells of a replay: in memory, and found by key rather than by order.
+
+#ifndef REENACT_KERNEL_REPLAY_CELLS_H_
+#define REENACT_KERNEL_REPLAY_CELLS_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_set.h"
+#include "absl/container/node_hash_map.h"
+#include "reenact/journal/store.h"
+#include "reenact/kernel/hash.h"
+#include "reenact/kernel/mutex.h"
+#include "reenact/kernel/outcome.h"
+
+namespace reenact {
+
+// A store that has cells and no blocks: those are compared, not kept. What asks
+// for cells in order makes it keep an order from then on.
+//
+// Thread safety: as a store's. A view holds the cells as they were when its
+// scan began.
+class ReplayCells final : public Store {
+ public:
+  // Puts the rows in; there are no other changes.
+  void Apply(const CellBatch& batch);
+  void Put(ReducerId reducer, std::string_view key, EventId version,
+           BytesView state);
+  // The digest of all cells; see StateDigestOf().
+  absl::StatusOr<Digest> StateDigest() const;
+
+  absl::StatusOr<std::optional<StoredCell>> ReadCell(
+      ReducerId reducer, std::string_view key) const override;
+  std::unique_ptr<CellView> View() const override;
+  absl::Status ClearCells() override;
+  absl::Status Commit(const CommitGroup& group, bool sync) override;
+
+  absl::Status Sync() override { return absl::OkStatus(); }
+  std::uint64_t block_count() const override { return 0; }
+  std::uint64_t cells_through() const override { return 0; }
+  absl::StatusOr<Bytes> ReadBlock(std::uint64_t index) const override;
+  absl::Status ScanBlocks(
+      std::uint64_t from,
+      const std::function<absl::Status(std::uint64_t index, BytesView stored)>&
+          visit) const override;
+  absl::StatusOr<Bytes> ReadOpenWork() const override { return Bytes(); }
+  absl::Status CutBlocks(std::uint64_t count) override;
+  std::vector<std::pair<std::string, std::uint64_t>> Stats() const override {
+    return {};
+  }
+  absl::Status Close() override { return absl::OkStatus(); }
+
+ private:
+  using Key = std::pair<ReducerId, std::string>;
+  using KeyView = std::pair<ReducerId, std::string_view>;
+  struct Lookup {
+    using is_transparent = void;
+    std::size_t operator()(const KeyView& key) const;
+    std::size_t operator()(const Key& key) const {
+      return (*this)(ViewOf(key));
+    }
+    bool operator()(const KeyView& a, const KeyView& b) const { return a == b; }
+    bool operator()(const Key& a, const Key& b) const { return a == b; }
+    bool operator()(const Key& a, const KeyView& b) const {
+      return ViewOf(a) == b;
+    }
+    bool operator()(const KeyView& a, const Key& b) const {
+      return a == ViewOf(b);
+    }
+  };
+  using Cells = absl::node_hash_map<Key, StoredCell, Lookup, Lookup>;
+  using Cell = const Cells::value_type*;
+  struct Before {
+    using is_transparent = void;
+    static KeyView View(Cell cell) { return ViewOf(cell->first); }
+    static KeyView View(const KeyView& key) { return key; }
+    template <typename A, typename B>
+    bool operator()(const A& a, const B& b) const {
+      return View(a) < View(b);
+    }
+  };
+
+  class CellsView;
+  class InOrder;
+
+  static KeyView ViewOf(const Key& key) { return {key.first, key.second}; }
+  void PutLocked(const KeyView& key, EventId version, BytesView state)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void KeepOrder() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  mutable Mutex mutex_;
+  Cells cells_ ABSL_GUARDED_BY(mutex_);
+  // All of them in order, once somebody has asked for one.
+  mutable bool ordered_ ABSL_GUARDED_BY(mutex_) = false;
+  mutable absl::btree_set<Cell, Before> order_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace reenact
+
+#endif  // REENACT_KERNEL_REPLAY_CELLS_H_

@@ -1,0 +1,99 @@
+// One stretch of history, run again.
+
+#ifndef REENACT_KERNEL_REPLAY_RUN_H_
+#define REENACT_KERNEL_REPLAY_RUN_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "reenact/kernel/config.h"
+#include "reenact/kernel/module.h"
+#include "reenact/kernel/replay_blocks.h"
+#include "reenact/kernel/replay_cells.h"
+#include "reenact/kernel/replay_script.h"
+#include "reenact/kernel/replay_writer.h"
+#include "reenact/kernel/starting_place.h"
+#include "reenact/kernel/status.h"
+#include "reenact/kernel/world.h"
+#include "reenact/kernel/world_internal.h"
+
+namespace reenact {
+
+// The same world over again, with its inputs from recorded blocks and a writer
+// that compares what comes of them with what was recorded.
+//
+// Thread safety: none, but runs of one history may be on several threads.
+class ReplayRun {
+ public:
+  // Where a run begins: at genesis, or with a snapshot's cells and queues.
+  struct Start {
+    WorldConfig genesis;
+    std::optional<StartingPlace> place;  // set: a snapshot's
+    std::string path;                    // of the snapshot
+
+    const WorldConfig& config() const {
+      return place ? place->config : genesis;
+    }
+    std::uint64_t block() const { return place ? place->block_count : 1; }
+    EventId event_id() const { return place ? place->event_id : EventId{0}; }
+  };
+  struct Options {
+    const RecordedBlocks* blocks = nullptr;
+    const KnownSnapshots* snapshots = nullptr;  // to compare; may be null
+    std::vector<Module> modules;
+    Start start;
+    std::uint64_t end = 0;  // ends before this block
+    std::size_t workers = 0;
+    bool run_twice = false;
+    bool read_ahead = false;
+    StepObserver* observer = nullptr;  // may be null
+    std::function<void(EventId)> progress;
+    std::function<bool()> cancelled;
+  };
+
+  // Opens the world. Errors: as OpenWorld(), and of reading the snapshot.
+  static absl::StatusOr<std::unique_ptr<ReplayRun>> Open(Options options);
+
+  // Runs to the end of block `end` - 1. Once it has failed it stays so.
+  absl::Status RunBefore(std::uint64_t end);
+  // Runs to the end.
+  absl::Status Run() { return RunBefore(options_.end); }
+
+  // --- what came of it ---
+
+  const ComparingWriter::Findings& findings() const { return findings_; }
+  const std::optional<WorldInternals::Impure>& impure() const {
+    return impure_;
+  }
+  const BlockScript& script() const { return *script_; }
+  WorldStats stats() const { return world_->stats(); }
+  absl::StatusOr<Digest> StateDigest() const { return cells_->StateDigest(); }
+  absl::StatusOr<StartingPlace> Place() const;
+  absl::StatusOr<std::map<CellRef, Bytes>> Cells() const;
+
+ private:
+  explicit ReplayRun(Options options) : options_(std::move(options)) {}
+
+  absl::Status Init();
+  absl::Status LoadBase();
+  absl::StatusOr<std::unique_ptr<BlockStream>> OpenStream() const;
+  std::unique_ptr<JournalWriter> MakeWriter();
+  std::unique_ptr<KeptBlock> Recorded();
+
+  const Options options_;
+  std::unique_ptr<BlockScript> script_;
+  ComparingWriter::Findings findings_;
+  std::optional<WorldInternals::Impure> impure_;
+  std::unique_ptr<KeptBlock> genesis_;  // until it has been compared
+  ReplayCells* cells_ = nullptr;        // the world's
+  std::unique_ptr<World> world_;
+};
+
+}  // namespace reenact
+
+#endif  // REENACT_KERNEL_REPLAY_RUN_H_

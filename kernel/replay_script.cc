@@ -1,0 +1,122 @@
+#include "reenact/kernel/replay_script.h"
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <utility>
+#include <variant>
+
+#include "reenact/kernel/cbor.h"
+
+namespace reenact {
+namespace {
+
+// Inputs come first in a block: what follows are consequences.
+bool IsConsequence(EntryKind kind) {
+  return kind == EntryKind::kStepScheduled ||
+         kind == EntryKind::kStepCommitted || kind == EntryKind::kStepFailed ||
+         kind == EntryKind::kSnapshotTaken;
+}
+
+}  // namespace
+
+BlockScript::BlockScript(std::unique_ptr<BlockStream> stream,
+                         std::uint64_t first, const WorldConfig& config)
+    : stream_(std::move(stream)),
+      next_(first),
+      end_(std::numeric_limits<std::uint64_t>::max()),
+      reducers_(config.reducers) {}
+
+absl::StatusOr<bool> BlockScript::Next(ScriptedRound* round) {
+  if (next_ >= end_) return false;
+  REENACT_ASSIGN_OR_RETURN(std::unique_ptr<KeptBlock> block, stream_->Next());
+  if (block == nullptr) return false;
+  ++next_;
+  controls_ = false;
+  REENACT_RETURN_IF_ERROR(Read(*block, round));
+  played_.push_back(std::move(block));
+  return true;
+}
+
+absl::Status BlockScript::Read(const KeptBlock& block, ScriptedRound* round) {
+  round->round = block.header().round;
+  // Each input takes bytes; what the header says is compared only later.
+  round->inputs.reserve(std::min<std::uint64_t>(block.header().ticket_count,
+                                                block.entries().size() / 8));
+  cbor::Reader reader(block.entries());
+  EntryReader entries(&reader);
+  for (std::uint64_t i = 0; i < block.header().entry_count; ++i) {
+    const std::optional<EntryKind> kind = entries.Next();
+    if (kind && IsConsequence(*kind)) break;
+    absl::Status status =
+        kind ? Take(*kind, &entries, round) : entries.status();
+    if (status.ok()) status = entries.status();
+    if (status.ok() && !kind) status = absl::DataLossError("nothing is there");
+    if (!status.ok()) return Unreadable(i, status);
+  }
+  return absl::OkStatus();
+}
+
+std::unique_ptr<KeptBlock> BlockScript::TakePlayed() {
+  if (played_.empty()) return nullptr;
+  std::unique_ptr<KeptBlock> block = std::move(played_.front());
+  played_.pop_front();
+  return block;
+}
+
+absl::Status BlockScript::Take(EntryKind kind, EntryReader* entries,
+                               ScriptedRound* round) {
+  switch (kind) {
+    case EntryKind::kInputAdmitted:
+      return TakeInput(entries->InputAdmitted(), round);
+    case EntryKind::kRoundOpened:
+      round->time = entries->RoundOpened().time;
+      return absl::OkStatus();
+    case EntryKind::kGenesis:
+      return absl::DataLossError("a second genesis");
+    default:
+      return TakeControl(entries, round);
+  }
+}
+
+absl::Status BlockScript::TakeInput(const entry::InputAdmittedView& input,
+                                    ScriptedRound* round) {
+  if (input.reducer >= reducers_.size()) {
+    return absl::DataLossError("input " + std::to_string(input.input.value) +
+                               " names a reducer that is not there");
+  }
+  Input& in = round->inputs.emplace_back();
+  in.event.reducer = reducers_[input.reducer];
+  in.event.key = input.key;
+  in.event.schema = input.schema;
+  in.event.payload = input.payload;
+  in.submission_id = input.submission_id;
+  in.priority = input.priority;
+  in.time = input.time;
+  in.position = input.position;
+  return absl::OkStatus();
+}
+
+absl::Status BlockScript::TakeControl(EntryReader* entries,
+                                      ScriptedRound* round) {
+  REENACT_ASSIGN_OR_RETURN(const Entry entry, entries->Any());
+  if (const auto* change = std::get_if<entry::ModuleChanged>(&entry)) {
+    reducers_ = change->reducers;
+    modules_.insert(modules_.end(), change->modules.begin(),
+                    change->modules.end());
+  }
+  controls_ = true;
+  round->controls.emplace_back();
+  EncodeEntry(entry, &round->controls.back());
+  return absl::OkStatus();
+}
+
+absl::Status BlockScript::Unreadable(std::uint64_t index,
+                                     const absl::Status& status) {
+  problem_ = "journal, block " + std::to_string(block()) + ", entry " +
+             std::to_string(index) + ": " +
+             std::string(ToStd(status.message()));
+  return absl::DataLossError(problem_);
+}
+
+}  // namespace reenact
