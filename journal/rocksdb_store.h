@@ -27,9 +27,9 @@ struct RocksDbOptions {
 // in time and the caller compares that with the head record. Nothing resumes by
 // itself after an error.
 //
-// NotFound: no database there. DataLoss: RocksDB finds damage; the message names
-// the file. PermissionDenied, ResourceExhausted (disk full), Unavailable (I/O
-// error): what the system said.
+// NotFound: no database there. DataLoss: RocksDB finds damage; the message
+// names the file. PermissionDenied, ResourceExhausted (disk full), Unavailable
+// (I/O error): what the system said.
 absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(
     const std::string& path, const RocksDbOptions& options);
 
