@@ -1,10 +1,14 @@
 // One path through the kernel, taken by a given number of tickets, and nothing
 // else: what tools/instructions counts the instructions of.
 //
-//   reenact-paths PATH TICKETS           serial, parallel, foreign, cold,
-//   source reenact-paths PATH DIRECTORY         apply, apply-cells, verify: of
-//   a history reenact-paths make DIRECTORY TICKETS makes one reenact-paths
-//   compiler               prints what it was built with
+//   reenact-paths PATH TICKETS
+//       serial, parallel, foreign, cold, source
+//   reenact-paths PATH DIRECTORY
+//       apply, apply-cells, verify: of a history
+//   reenact-paths make DIRECTORY TICKETS
+//       makes one
+//   reenact-paths compiler
+//       prints what it was built with
 //
 // A path's cost per ticket is the difference between a long and a short run,
 // divided by the difference in tickets, so that starting up drops out. Nothing

@@ -50,9 +50,9 @@ void EncodeScheduled(const Ticket& ticket, Bytes* out) {
   WriteScheduled(ticket, writer);
 }
 
-void EncodeResult(const Slot& slot, StepResult* result) {
-  EntryWriter writer(&result->entries);
-  if (const auto state = OnlyPut(slot, *result)) {
+void EncodeResult(const Slot& slot, const StepResult& result, Bytes* out) {
+  EntryWriter writer(out);
+  if (const auto state = OnlyPut(slot, result)) {
     const Ticket& ticket = slot.ticket;
     writer.StepWithOnePut(ticket.event_id, LaneId{0}, ticket.kind,
                           ticket.reducer, ticket.event.key, ticket.cause,
@@ -61,15 +61,15 @@ void EncodeResult(const Slot& slot, StepResult* result) {
   }
   const EventId id = slot.ticket.event_id;
   WriteScheduled(slot.ticket, writer);
-  if (result->outcome.failure) {
-    writer.StepFailed(id, LaneId{0}, *result->outcome.failure);
+  if (result.outcome.failure) {
+    writer.StepFailed(id, LaneId{0}, *result.outcome.failure);
     return;
   }
-  const StepOutcome& outcome = result->outcome;
+  const StepOutcome& outcome = result.outcome;
   writer.StepCommittedHead(id, LaneId{0},
-                           result->writes.size() + result->updates.size(),
+                           result.writes.size() + result.updates.size(),
                            outcome.raised.size(), outcome.effects.size());
-  WriteDiffs(slot, *result, writer);
+  WriteDiffs(slot, result, writer);
   writer.BeginGroup(StepGroup::kEvents, outcome.raised.size());
   for (const RaisedEvent& event : outcome.raised) writer.Raised(event);
   writer.BeginGroup(StepGroup::kEffects, outcome.effects.size());

@@ -11,9 +11,9 @@ namespace reenact {
 // Appends StepScheduled of `ticket`.
 void EncodeScheduled(const Ticket& ticket, Bytes* out);
 
-// Appends StepScheduled and StepCommitted or StepFailed to result->entries. Any
-// thread, for a slot that is its own.
-void EncodeResult(const Slot& slot, StepResult* result);
+// Appends StepScheduled and StepCommitted or StepFailed. Any thread, for a slot
+// that is its own.
+void EncodeResult(const Slot& slot, const StepResult& result, Bytes* out);
 
 }  // namespace reenact
 

@@ -242,7 +242,8 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   absl::StatusOr<bool> PullScript();
   absl::Status CheckRow(const std::vector<Input>& row);
   void AdmitRow(std::vector<Input>& row);
-  void Admit(Input&& input, ReducerId reducer, SubmissionState state);
+  // `state`: whose submission it is; null: nobody's.
+  void Admit(Input&& input, ReducerId reducer, SubmissionState* state);
   void AdmitControl(Bytes entry, SubmissionState state);
   std::optional<Round> ChooseRound(LogicalTime* time);
   LogicalTime TimeFor(Round round) const;
@@ -415,8 +416,13 @@ class WorldImpl::SlotStep final : public PendingStep {
 
   void AppendEntries(std::optional<FailureCode> failure,
                      Bytes* entries) const override {
-    if (!failure || outcome().failure) {
-      entries->append(slot_->result().entries);
+    const StepResult& result = slot_->result();
+    if (!failure || result.outcome.failure) {
+      if (result.encoded) {
+        entries->append(result.entries);
+      } else {
+        EncodeResult(*slot_, result, entries);
+      }
       return;
     }
     EncodeScheduled(slot_->ticket, entries);
@@ -770,12 +776,13 @@ void WorldImpl::AdmitRow(std::vector<Input>& row) {
   }
 }
 
-void WorldImpl::Admit(Input&& input, ReducerId reducer, SubmissionState state) {
+void WorldImpl::Admit(Input&& input, ReducerId reducer,
+                      SubmissionState* state) {
   if (!input.submission_id.empty() &&
       sequencer_.FindSubmission(input.submission_id)) {
     ++counts_.duplicates;
     if (state != nullptr) {
-      state->End(absl::AlreadyExistsError(
+      (*state)->End(absl::AlreadyExistsError(
           "the submission id was admitted before, with input " +
           std::to_string(
               sequencer_.FindSubmission(input.submission_id)->value)));
@@ -803,7 +810,7 @@ void WorldImpl::Admit(Input&& input, ReducerId reducer, SubmissionState state) {
   }
   unit->payload = std::move(input.event.payload);
   sequencer_.Admit(unit, input.submission_id, next_ticket_);
-  if (state != nullptr) live_.emplace(last_input_.value, std::move(state));
+  if (state != nullptr) live_.emplace(last_input_.value, std::move(*state));
 }
 
 void WorldImpl::AdmitControl(Bytes bytes, SubmissionState state) {
@@ -826,7 +833,7 @@ absl::StatusOr<bool> WorldImpl::PullRow() {
     if (auto* input = std::get_if<Input>(&incoming->what)) {
       // Submit() found that there is such a reducer.
       const ReducerId reducer = *rules_.Find(input->event.reducer);
-      Admit(std::move(*input), reducer, std::move(incoming->state));
+      Admit(std::move(*input), reducer, &incoming->state);
     } else {
       AdmitControl(std::move(std::get<Bytes>(incoming->what)),
                    std::move(incoming->state));

@@ -73,7 +73,8 @@ struct StepResult {
   std::vector<Write> writes;     // each cell once, in order of first write
   std::vector<Pending> updates;  // in the order they were applied
   std::vector<Scan> scans;
-  Bytes entries;         // StepScheduled and the outcome, encoded
+  Bytes entries;  // StepScheduled and the outcome, if `encoded`
+  bool encoded = false;
   bool impure = false;   // a second run on the same reads differed
   Bytes other;           // then: what that came to, as entries
   bool settled = false;  // its versions were published or discarded

@@ -72,24 +72,17 @@ void StepResult::Clear() {
   settled = false;
   ran = false;
   outcome.failure.reset();
-  outcome.raised.clear();
-  outcome.effects.clear();
   reads.clear();
-  updates.clear();
-  scans.clear();
   entries.clear();
-  impure = false;
-  other.clear();
-}
-
-std::optional<ReducerId> StepRules::Find(std::string_view name) const {
-  // A handful of names: a linear search beats a table.
-  for (std::size_t i = 0; i < names_.size(); ++i) {
-    if (SameBytes(names_[i], name) && !name.empty()) {
-      return static_cast<ReducerId>(i);
-    }
+  encoded = false;
+  if (!outcome.raised.empty()) outcome.raised.clear();
+  if (!outcome.effects.empty()) outcome.effects.clear();
+  if (!updates.empty()) updates.clear();
+  if (!scans.empty()) scans.clear();
+  if (impure) {
+    impure = false;
+    other.clear();
   }
-  return std::nullopt;
 }
 
 void StepRules::SetReducers(

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "reenact/kernel/bytes.h"
 #include "reenact/kernel/config.h"
 #include "reenact/kernel/hash.h"
 #include "reenact/kernel/ids.h"
@@ -26,8 +27,16 @@ namespace reenact {
 struct StepRules {
   Digest world_seed;
   Limits limits;
-  // Of the reducer by this name.
-  std::optional<ReducerId> Find(std::string_view name) const;
+  // Of the reducer by this name. A handful of names: a linear search beats a
+  // table.
+  std::optional<ReducerId> Find(std::string_view name) const {
+    for (std::size_t i = 0; i < names_.size(); ++i) {
+      if (SameBytes(names_[i], name) && !name.empty()) {
+        return static_cast<ReducerId>(i);
+      }
+    }
+    return std::nullopt;
+  }
   const Reducer* reducer(ReducerId id) const { return reducers_[id].get(); }
   std::string_view name(ReducerId id) const { return names_[id]; }
   // By ReducerId. Null: a name of the table that no module brings any more.

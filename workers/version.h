@@ -6,11 +6,24 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <new>
 #include <optional>
 
 #include "reenact/kernel/bytes.h"
 #include "reenact/kernel/ids.h"
 #include "reenact/kernel/mutex.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define REENACT_KEEPS_VERSIONS 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define REENACT_KEEPS_VERSIONS 0
+#endif
+#endif
+#ifndef REENACT_KEEPS_VERSIONS
+#define REENACT_KEEPS_VERSIONS 1
+#endif
 
 namespace reenact {
 
@@ -38,6 +51,22 @@ struct Version {
 // What a cell that never existed holds. Shared, so never freed.
 extern const Version kNeverThere;
 
+namespace internal {
+
+// A call of memcpy() takes longer than copying most states does. REQUIRES: size
+// <= 16; the ranges do not overlap.
+inline void CopySmall(const char* from, std::size_t size, void* to) {
+  char* const out = static_cast<char*>(to);
+  if (size >= 8) {
+    std::memcpy(out, from, 8);
+    std::memcpy(out + size - 8, from + size - 8, 8);
+  } else {
+    for (std::size_t i = 0; i < size; ++i) out[i] = from[i];
+  }
+}
+
+}  // namespace internal
+
 // Memory of versions that are gone, for those to come: the worker that makes a
 // version and the ordered role that lets go of one are different threads, and
 // memory goes from one to the other in chains, not one by one.
@@ -50,6 +79,16 @@ class VersionPool {
   static constexpr std::size_t kClasses = 16;
   // Versions in a chain.
   static constexpr std::size_t kChain = 32;
+
+  // Whether versions of a class are kept. AddressSanitizer would not see a use
+  // of what was freed if they were.
+  static constexpr bool IsKept(std::size_t of_class) {
+    return REENACT_KEEPS_VERSIONS != 0 && of_class < kClasses;
+  }
+  // Which class a version with so many bytes of state is of.
+  static constexpr std::size_t ClassOf(std::size_t size) {
+    return (sizeof(Version) + size - 1) / kStep;
+  }
 
   VersionPool() = default;
   ~VersionPool();
@@ -91,11 +130,38 @@ class VersionCache {
 
   // As Version::New(); any cache of any pool, or Version::Free(), takes it
   // back.
-  const Version* New(std::uint64_t stamp, std::optional<BytesView> state);
+  const Version* New(std::uint64_t stamp, std::optional<BytesView> state) {
+    const std::size_t size = state ? state->size() : 0;
+    if (size > kSmall) return NewInFull(stamp, state);
+    Spare& spare = spare_[VersionPool::ClassOf(size)];
+    VersionPool::Link* const memory = spare.head;
+    if (memory == nullptr) return NewInFull(stamp, state);
+    spare.head = memory->next;
+    --spare.count;
+    auto* version = new (memory)
+        Version{stamp, static_cast<std::uint32_t>(size), state.has_value()};
+    if (size > 0) internal::CopySmall(state->data(), size, version + 1);
+    return version;
+  }
   // As Version::Free().
-  void Free(const Version* version);
+  void Free(const Version* version) {
+    if (version == nullptr || version == &kNeverThere) return;
+    const std::size_t of_class = VersionPool::ClassOf(version->size);
+    if (!VersionPool::IsKept(of_class)) return Version::Free(version);
+    Spare& spare = spare_[of_class];
+    if (spare.count == VersionPool::kChain) return FreeInFull(version);
+    spare.head = new (const_cast<Version*>(version))
+        VersionPool::Link{spare.head, nullptr};
+    ++spare.count;
+  }
 
  private:
+  // States that New() makes in line.
+  static constexpr std::size_t kSmall = 16;
+
+  void FreeInFull(const Version* version);
+  const Version* NewInFull(std::uint64_t stamp, std::optional<BytesView> state);
+
   struct Spare {
     VersionPool::Link* head = nullptr;
     std::size_t count = 0;

@@ -182,8 +182,7 @@ void Window::RunStep(Slot* slot, RunMode mode, StepRun* run,
     if (options_.run_twice) {
       run->RunTwice(slot, mode, options_.observer, result);
       if (result->impure) {
-        encode_(*slot, run->second());
-        result->other = run->second()->entries;
+        encode_(*slot, *run->second(), &result->other);
       }
       run->ForgetSecond();
     } else {
@@ -196,7 +195,9 @@ void Window::RunStep(Slot* slot, RunMode mode, StepRun* run,
       }
     }
   }
-  encode_(*slot, result);
+  if (mode == RunMode::kInTurn && !options_.run_twice) return;
+  encode_(*slot, *result, &result->entries);
+  result->encoded = true;
 }
 
 void Window::RunInTurn(Slot* slot) {

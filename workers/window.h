@@ -26,8 +26,11 @@ namespace reenact {
 // belongs to whoever has the ordered role.
 class Window {
  public:
-  // Turns a result into entries, on the thread that ran the step.
-  using Encode = std::function<void(const Slot& slot, StepResult* result)>;
+  // Appends a result as entries, on the thread that ran the step. What runs in
+  // its turn is left to whoever commits it at once, and knows where the entries
+  // go.
+  using Encode = std::function<void(const Slot& slot, const StepResult& result,
+                                    Bytes* out)>;
 
   struct Options {
     std::size_t size = 256;   // a power of two

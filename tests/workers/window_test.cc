@@ -22,7 +22,7 @@ class Bench {
     Window::Options options;
     options.size = 8;
     window_ = std::make_unique<Window>(
-        &table_, &rules_, [](const Slot&, StepResult*) {}, EventId{0}, options);
+        &table_, &rules_, [](const Slot&, const StepResult&, Bytes*) {}, EventId{0}, options);
   }
 
   void Issue(std::string key, std::int64_t payload = 0) {
