@@ -30,6 +30,12 @@ void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 namespace reenact {
 namespace {
 
+#ifdef NDEBUG
+constexpr double kAllowed = 0.01;
+#else
+// The committer decodes what it appends, to check it.
+constexpr double kAllowed = 1.01;
+#endif
 constexpr std::uint64_t kCells = 500;
 constexpr std::uint64_t kWarm = 40'000;
 constexpr std::uint64_t kEvents = 120'000;
@@ -87,18 +93,18 @@ double AllocationsPerTicket(WorldInternals internals) {
 
 TEST_CASE("steady state: a step allocates nothing") {
   // What is left belongs to blocks, of which there is one for 1,024 tickets.
-  SECTION("one after the other") { CHECK(AllocationsPerTicket({}) < 0.01); }
+  SECTION("one after the other") { CHECK(AllocationsPerTicket({}) < kAllowed); }
   SECTION("through the window") {
     WorldInternals internals;
     internals.pool = NewShuffledPool(7);
     internals.never_inline = true;
-    CHECK(AllocationsPerTicket(std::move(internals)) < 0.01);
+    CHECK(AllocationsPerTicket(std::move(internals)) < kAllowed);
   }
   SECTION("by two threads") {
     WorldInternals internals;
     internals.pool = NewThreadPool(2);
     internals.never_inline = true;
-    CHECK(AllocationsPerTicket(std::move(internals)) < 0.01);
+    CHECK(AllocationsPerTicket(std::move(internals)) < kAllowed);
   }
 }
 
