@@ -49,8 +49,13 @@ namespace {
 constexpr std::uint64_t kOpenWorkEvery = 256;
 // Steps shorter than this are not worth handing to another thread; above the
 // second figure they are again.
-constexpr std::uint64_t kInlineBelowNs = 900;
-constexpr std::uint64_t kInlineAboveNs = 1300;
+constexpr std::uint64_t kInlineBelowNs = 400;
+constexpr std::uint64_t kInlineAboveNs = 600;
+// In a round of so many units, nine in ten of which follow one of their own
+// cell, steps run one after the other whoever runs them.
+constexpr std::size_t kChainedLeast = 64;
+// How long the ordered role runs steps itself before it looks round.
+constexpr std::uint64_t kInlineNs = 100'000;
 // Fewer tickets in flight above the first rate of steps that are run again,
 // more below the second; looked at each time so many were committed. So many
 // for each worker there always are.
@@ -347,6 +352,8 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   bool scripted_pending_ = false;
   bool pulling_ = false;  // the round to come may admit more
   bool inline_ = false;
+  bool want_inline_ = false;
+  bool chained_ = false;  // the last round composed was on one cell, mostly
   std::uint64_t adapted_done_ = 0;  // what AdaptWindow() has looked at
   std::uint64_t adapted_reruns_ = 0;
   absl::flat_hash_map<std::uint64_t, SubmissionState> live_;  // by InputId
@@ -477,7 +484,10 @@ absl::Status WorldImpl::Init() {
     pool_ = options_.workers == 0 ? NewInlinePool()
                                   : NewThreadPool(options_.workers);
   }
-  serial_ = pool_->workers() == 0;
+  // One thread gains nothing from handing steps to itself.
+  serial_ =
+      pool_->workers() == 0 ||
+      (pool_->workers() == 1 && !pool_->chooses() && !internals_.never_inline);
   for (const Module& module : options_.modules) {
     names_.insert(names_.end(), module.record.reducers.begin(),
                   module.record.reducers.end());
@@ -1023,10 +1033,17 @@ RoundInFlight WorldImpl::NewRound() {
 void WorldImpl::FindCells(RoundInFlight& round) {
   round.cells.reserve(round.units.size());
   EventId user = round.first;
+  const Cell* before = nullptr;
+  std::size_t following = 0;  // units on the same cell as the one before
   for (const Unit* unit : round.units) {
-    round.cells.push_back(
-        cells_->Find(unit->reducer, unit->key, unit->cell_hash, user));
+    Cell* cell = cells_->Find(unit->reducer, unit->key, unit->cell_hash, user);
+    round.cells.push_back(cell);
     user = user.Next();
+    following += cell == before;
+    before = cell;
+  }
+  if (round.units.size() >= kChainedLeast) {
+    chained_ = following * 10 >= round.units.size() * 9;
   }
   for (const Cell* cell : round.cells) {
     __builtin_prefetch(cell->committed.load(std::memory_order_relaxed));
@@ -1140,6 +1157,7 @@ bool WorldImpl::RunInOrder() {
   for (std::size_t i = 0; i < kBurst && !failed_ && !rounds_.empty(); ++i) {
     RoundInFlight& round = rounds_.front();
     if (round.issued == round.units.size()) break;
+    if (i * window_->step_cost_ns() > kInlineNs) break;
     FillTicket(round);
     Slot* slot = window_->Issue(/*serial=*/true);
     window_->RunInTurn(slot);
@@ -1316,10 +1334,12 @@ void WorldImpl::AdaptWindow() {
 // recorded.
 void WorldImpl::ChooseMode() {
   if (serial_ || internals_.never_inline || pool_->chooses()) return;
-  if (window_->issued() != window_->committed()) return;
   const std::uint64_t cost = window_->step_cost_ns();
   if (cost == 0) return;
-  inline_ = inline_ ? cost < kInlineAboveNs : cost < kInlineBelowNs;
+  want_inline_ =
+      chained_ || cost < (want_inline_ ? kInlineAboveNs : kInlineBelowNs);
+  // The tickets in flight come first; until then no more are issued.
+  if (window_->issued() == window_->committed()) inline_ = want_inline_;
 }
 
 bool WorldImpl::Order() {
@@ -1343,8 +1363,8 @@ bool WorldImpl::Order() {
   AdaptWindow();
   bool composed = false;
   do {
-    if (!Serial() && IssueTickets()) {
-      did = true;
+    if (!Serial()) {
+      if (!want_inline_) did |= IssueTickets();
       // One of the claims will be this thread's own.
       const std::size_t claims = window_->claims_waiting();
       if (claims > 1) pool_->Wake(claims - 1);

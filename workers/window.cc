@@ -13,6 +13,10 @@ namespace {
 // claiming, short against what the other workers could do meanwhile.
 constexpr std::uint64_t kClaimNs = 8000;
 constexpr std::uint64_t kClaimMax = 32;
+// A cost that is so much above four times what is usual does not count in full.
+constexpr std::uint64_t kOutlierNs = 1000;
+// One of so many steps that run in their turn is timed.
+constexpr std::uint64_t kSampleEvery = 16;
 
 std::uint64_t NowNs() {
   // A hint for the size of claims; nothing recorded depends on it.
@@ -202,7 +206,8 @@ void Window::RunStep(Slot* slot, RunMode mode, StepRun* run,
 
 void Window::RunInTurn(Slot* slot) {
   // A sample of the cost tells when steps have become worth handing over.
-  const bool sampled = options_.workers > 0 && inline_count_++ % 64 == 0;
+  const bool sampled =
+      options_.workers > 0 && inline_count_++ % kSampleEvery == 0;
   const std::uint64_t start = sampled ? NowNs() : 0;
   RunStep(slot, RunMode::kInTurn, &ordered_->run, &slot->results[0]);
   slot->state.store(Slot::State::kDone, std::memory_order_release);
@@ -279,45 +284,83 @@ std::uint64_t Window::ClaimSize() const {
 std::size_t Window::claims_waiting() const {
   const std::uint64_t claimed = claimed_.load(std::memory_order_relaxed);
   const std::uint64_t issued = issued_.load(std::memory_order_relaxed);
+  const std::uint64_t waiting = (issued <= claimed ? 0 : issued - claimed) +
+                                shared_count_.load(std::memory_order_relaxed);
   const std::uint64_t size = ClaimSize();
-  return issued <= claimed ? 0 : (issued - claimed + size - 1) / size;
+  return (waiting + size - 1) / size;
 }
 
+// As much as a claim, and no more before the caller looks round: somebody has
+// to commit and issue, and it may be that nobody else is awake.
 std::size_t Window::RunSome(std::size_t index) {
   const std::uint64_t want = ClaimSize();
+  Worker* worker = workers_[index].get();
+  if (worker->runnable.empty() && !TakeShared(want, worker) &&
+      !Claim(want, worker)) {
+    return 0;
+  }
+  const std::uint64_t start = NowNs();
+  std::size_t ran = 0;
+  while (!worker->runnable.empty() && ran < want) {
+    Slot* next = worker->runnable.back();
+    worker->runnable.pop_back();
+    Execute(next, worker);
+    ++ran;
+  }
+  if (ran > 0) ObserveCost((NowNs() - start) / ran);
+  if (worker->runnable.size() > want) Share(want, worker);
+  return ran == 0 ? 1 : ran;
+}
+
+// False if nothing was left to claim. What waits for a predecessor will be run
+// by whoever runs that.
+bool Window::Claim(std::uint64_t want, Worker* worker) {
   std::uint64_t from = claimed_.load(std::memory_order_relaxed);
   std::uint64_t to = 0;
   do {
     const std::uint64_t issued = issued_.load(std::memory_order_acquire);
-    if (from >= issued) return 0;
+    if (from >= issued) return false;
     to = std::min(from + want, issued);
   } while (!claimed_.compare_exchange_weak(from, to, std::memory_order_acq_rel,
                                            std::memory_order_relaxed));
-
-  Worker* worker = workers_[index].get();
-  const std::uint64_t start = NowNs();
-  std::size_t ran = 0;
-  for (std::uint64_t id = from + 1; id <= to; ++id) {
+  // The lowest ticket at the back, where they are taken from.
+  for (std::uint64_t id = to; id > from; --id) {
     Slot* slot = &At(id);
-    if (slot->blockers.fetch_sub(1, std::memory_order_acq_rel) != 1) {
+    if (slot->blockers.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      worker->runnable.push_back(slot);
+    } else {
       waits_.fetch_add(1, std::memory_order_relaxed);
-      continue;
-    }
-    worker->runnable.push_back(slot);
-    while (!worker->runnable.empty()) {
-      Slot* next = worker->runnable.back();
-      worker->runnable.pop_back();
-      Execute(next, worker);
-      ++ran;
     }
   }
-  if (ran > 0) ObserveCost((NowNs() - start) / ran);
-  return ran == 0 ? 1 : ran;
+  return true;
+}
+
+// A step that many waited for leaves its worker with more than one claim: the
+// highest tickets of them are anybody's.
+void Window::Share(std::uint64_t keep, Worker* worker) {
+  const auto end = worker->runnable.end() - static_cast<std::ptrdiff_t>(keep);
+  SpinLockHolder lock(&shared_lock_);
+  shared_.insert(shared_.end(), worker->runnable.begin(), end);
+  shared_count_.store(shared_.size(), std::memory_order_release);
+  worker->runnable.erase(worker->runnable.begin(), end);
+}
+
+bool Window::TakeShared(std::uint64_t want, Worker* worker) {
+  if (shared_count_.load(std::memory_order_acquire) == 0) return false;
+  SpinLockHolder lock(&shared_lock_);
+  const std::size_t count = std::min<std::size_t>(want, shared_.size());
+  const auto begin = shared_.end() - static_cast<std::ptrdiff_t>(count);
+  worker->runnable.assign(begin, shared_.end());
+  shared_.erase(begin, shared_.end());
+  shared_count_.store(shared_.size(), std::memory_order_release);
+  return count > 0;
 }
 
 void Window::ObserveCost(std::uint64_t ns_per_step) {
   const std::uint64_t old = step_cost_ns();
-  cost_ns_.store(old == 0 ? ns_per_step : (7 * old + ns_per_step) / 8,
+  // One step that was interrupted, or had to go to the disk, is no trend.
+  const std::uint64_t seen = std::min(ns_per_step, 4 * old + kOutlierNs);
+  cost_ns_.store(old == 0 ? ns_per_step : (7 * old + seen) / 8,
                  std::memory_order_relaxed);
 }
 

@@ -89,9 +89,10 @@ class Window {
 
   // --- workers ---
 
-  // Claims tickets and runs those whose time has come, and what they release.
-  // Returns how many steps were run; 0 if there was nothing to claim. Any
-  // thread, as `worker` in [0, Options::workers).
+  // Runs steps for about as long as a claim lasts: what earlier ones released,
+  // or tickets that it claims. Returns how many were run, 1 if those claimed
+  // have to wait; 0 if there was nothing to do. Any thread, as `worker` in [0,
+  // Options::workers).
   std::size_t RunSome(std::size_t worker);
 
   // For pools that choose: the number of tickets that could run now, and
@@ -131,6 +132,9 @@ class Window {
   void Release(Touch* waiter, std::vector<Slot*>* runnable);
   void DrainReady();
   std::uint64_t ClaimSize() const;
+  bool Claim(std::uint64_t want, Worker* worker);
+  void Share(std::uint64_t keep, Worker* worker);
+  bool TakeShared(std::uint64_t want, Worker* worker);
   bool ScanIsCurrent(const Slot& slot, const StepResult::Scan& scan) const;
 
   CellTable* const cells_;
@@ -151,6 +155,10 @@ class Window {
   std::uint64_t inline_count_ = 0;  // ordered
   std::size_t limit_;               // ordered
   std::vector<Slot*> ready_;        // of ReadyCount() and RunReady()
+
+  alignas(64) SpinLock shared_lock_;
+  std::vector<Slot*> shared_ ABSL_GUARDED_BY(shared_lock_);  // can be run
+  std::atomic<std::size_t> shared_count_{0};
 };
 
 }  // namespace reenact
