@@ -310,6 +310,8 @@ void ReadInputTail(cbor::Reader& reader, EntryFields& fields,
     input->submission_id = reader.ByteString();
     FailIf(reader, input->submission_id.empty(),
            "an empty submission id is left out");
+    FailIf(reader, input->submission_id.size() > kSubmissionIdBytesMax,
+           "a submission id has more than 64 bytes");
   }
   if (fields.Has(7)) {
     input->priority = static_cast<std::uint8_t>(

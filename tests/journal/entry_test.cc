@@ -158,7 +158,7 @@ class Random {
             Text(),
             Below(2) == 0 ? Text() : "",
             Item(),
-            Below(2) == 0 ? Text() : "",
+            Below(2) == 0 ? Text().substr(0, kSubmissionIdBytesMax) : "",
             static_cast<std::uint8_t>(Below(kPriorities)),
             Below(2) == 0 ? Time() : LogicalTime{},
             Below(2) == 0 ? Big() : 0};
@@ -224,6 +224,19 @@ TEST_CASE("what an entry leaves out has its default", "[journal]") {
   input.position = 1;
   REQUIRE(Encoded(input).size() == plain + 3 + 3 + 2 + 2 + 2);
   REQUIRE(DecodeEntry(Encoded(input)).value() == Entry(input));
+}
+
+TEST_CASE("a submission id has 64 bytes at most", "[journal]") {
+  entry::InputAdmitted input;
+  input.input = InputId{1};
+  input.payload = "\xf6";
+  input.submission_id = std::string(kSubmissionIdBytesMax, 'i');
+  REQUIRE(DecodeEntry(Encoded(input)).value() == Entry(input));
+  input.submission_id += 'i';
+  const absl::StatusOr<Entry> entry = DecodeEntry(Encoded(input));
+  REQUIRE(absl::IsInvalidArgument(entry.status()));
+  CHECK_THAT(std::string(entry.status().message()),
+             Catch::Contains("more than 64 bytes"));
 }
 
 TEST_CASE("bytes that are no entry are refused, and why", "[journal]") {
@@ -347,9 +360,15 @@ TEST_CASE("strings of any length are written whole", "[journal]") {
     for (std::size_t i = 0; i < size; ++i) {
       text[i] = static_cast<char>('a' + i % 26);
     }
-    entry::InputAdmitted input{
-        InputId{1}, 70000, text,           text, cbor::EncodeText(text),
-        text,       0,     LogicalTime{1}, 1};
+    entry::InputAdmitted input{InputId{1},
+                               70000,
+                               text,
+                               text,
+                               cbor::EncodeText(text),
+                               text.substr(0, kSubmissionIdBytesMax),
+                               0,
+                               LogicalTime{1},
+                               1};
     if (size % 3 == 0) input.schema.clear();
     REQUIRE(DecodeEntry(Encoded(input)).value() == Entry(input));
     const entry::StepCommitted step{
