@@ -64,7 +64,7 @@ TEST_CASE("the inline pool works on the caller's thread", "[workers]") {
 }
 
 TEST_CASE("threads do all there is, drive after drive", "[workers]") {
-  const std::size_t count = GENERATE(1, 2, 7);
+  const std::size_t count = GENERATE(as<std::size_t>{}, 1, 2, 7);
   const auto pool = NewThreadPool(count);
   CHECK(pool->workers() == count);
   for (int drive = 0; drive < 50; ++drive) {
