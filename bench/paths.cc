@@ -298,10 +298,12 @@ absl::StatusOr<StartingPlace> AfterGenesis(BytesView stored) {
 
 absl::Status ApplyHistory(const History& history, bool has_cells) {
   std::error_code error;
-  Bytes bytes(std::filesystem::file_size(history.blocks, error), '\0');
+  const auto size = std::filesystem::file_size(history.blocks, error);
+  if (error) return absl::NotFoundError("there is no such history");
+  Bytes bytes(size, '\0');
   std::ifstream in(history.blocks, std::ios::binary);
   in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  if (error || !in) return absl::UnavailableError("cannot read the blocks");
+  if (!in) return absl::UnavailableError("cannot read the blocks");
   std::vector<BytesView> blocks;
   cbor::Reader reader(bytes);
   while (!reader.AtEnd()) blocks.push_back(reader.ByteString());
