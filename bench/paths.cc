@@ -20,11 +20,11 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -297,8 +297,13 @@ absl::StatusOr<StartingPlace> AfterGenesis(BytesView stored) {
 }
 
 absl::Status ApplyHistory(const History& history, bool has_cells) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(history.blocks, error);
+  if (error) return absl::NotFoundError("there is no such history");
+  Bytes bytes(size, '\0');
   std::ifstream in(history.blocks, std::ios::binary);
-  const Bytes bytes(std::istreambuf_iterator<char>(in), {});
+  in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  if (!in) return absl::UnavailableError("cannot read the blocks");
   std::vector<BytesView> blocks;
   cbor::Reader reader(bytes);
   while (!reader.AtEnd()) blocks.push_back(reader.ByteString());

@@ -4,8 +4,8 @@
 #include <tuple>
 #include <utility>
 
-#include "absl/hash/hash.h"
 #include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cell_hash.h"
 
 namespace reenact {
 namespace {
@@ -30,7 +30,7 @@ absl::Status Update1(const Update& update, const CellChanges::Change& change,
 }  // namespace
 
 std::size_t CellChanges::Hash::operator()(const Name& name) const {
-  return absl::HashOf(name.reducer, ToAbsl(name.key));
+  return static_cast<std::size_t>(CellHash(name.reducer, name.key));
 }
 
 CellChanges::Change* CellChanges::Find(const entry::CellRefView& cell) {
@@ -50,13 +50,17 @@ absl::Status CellChanges::Add(const entry::CellRefView& cell, EventId by,
   Change* const change = Find(cell);
   change->version = by;
   if (diff.op == Diff::Op::kUpdate) return AddUpdate(diff.update, change);
-  change->known = true;
-  change->exists = diff.op == Diff::Op::kPut;
-  change->updates.clear();
-  byte_size_ -= change->state.size();
-  change->state.assign(diff.state);
-  byte_size_ += change->state.size();
+  Set(diff.op == Diff::Op::kPut, diff.state, change);
   return absl::OkStatus();
+}
+
+void CellChanges::Set(bool exists, BytesView state, Change* change) {
+  change->known = true;
+  change->exists = exists;
+  change->updates.clear();
+  byte_size_ += state.size();
+  byte_size_ -= change->state.size();
+  change->state.assign(state);
 }
 
 absl::Status CellChanges::AddUpdate(const entry::UpdateView& update,

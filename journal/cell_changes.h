@@ -51,6 +51,13 @@ class CellChanges {
   absl::Status Add(const entry::CellRefView& cell, EventId by,
                    const entry::DiffView& diff);
 
+  // The same, of a diff that puts `state`.
+  void Put(const entry::CellRefView& cell, EventId by, BytesView state) {
+    Change* const change = Find(cell);
+    change->version = by;
+    Set(true, state, change);
+  }
+
   // What the cell is after `change`, if it was `before`. DataLoss as for Add().
   static absl::StatusOr<State> After(const Change& change, State before);
 
@@ -90,6 +97,7 @@ class CellChanges {
   };
 
   Change* Find(const entry::CellRefView& cell);
+  void Set(bool exists, BytesView state, Change* change);
   absl::Status AddUpdate(const entry::UpdateView& update, Change* change);
 
   const Read read_;

@@ -176,10 +176,14 @@ class Reader {
   // once a read has failed.
   bool AtEnd() const { return next_ == end_; }
 
- private:
+  // What is left to read; nothing, once a read has failed.
   BytesView Rest() const {
     return BytesView(next_, static_cast<std::size_t>(end_ - next_));
   }
+  // Passes over so many bytes of that, for who has read whole items there.
+  void Pass(std::size_t size) { next_ += size; }
+
+ private:
   // The argument of an integer's, an array's or a map's head.
   std::uint64_t Head(unsigned major);
   // These read what takes more than a byte, and say what is wrong.

@@ -12,6 +12,7 @@
 #include "reenact/journal/block_stream.h"
 #include "reenact/journal/cell_changes.h"
 #include "reenact/journal/entry.h"
+#include "reenact/journal/plain_entries.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/sequencer/sequencer.h"
 
@@ -49,6 +50,10 @@ class CellWriter {
           changes_.Add(diff.cell ? *diff.cell : *own, by, diff));
     }
     return absl::OkStatus();
+  }
+
+  void Put(const PlainStep& step) {
+    changes_.Put(step.cell, step.event_id, step.state);
   }
 
   // The blocks up to `block_count` are in the changes.
@@ -192,7 +197,9 @@ class Forwarder {
   // --- blocks that leave nothing waiting ---
 
   absl::StatusOr<bool> TryPassOver();
-  bool TakeTicket(const Cause& cause);
+  absl::Status PassInput(const entry::InputAdmittedView& input);
+  bool PassStep(const PlainStep& step);
+  bool TakeTicket(InputId cause);
 
   // --- all others ---
 
@@ -218,7 +225,7 @@ class Forwarder {
   std::optional<entry::CellRefView> own_;
   // Passing over: its inputs, and which of them have had their tickets.
   std::vector<std::pair<std::string_view, InputId>> submissions_;
-  std::vector<bool> ticketed_;
+  std::vector<char> ticketed_;
   std::uint64_t tickets_ = 0;
   // Scheduling.
   bool control_ = false;
@@ -240,12 +247,25 @@ absl::StatusOr<bool> Forwarder::TryPassOver() {
   cbor::Reader reader(block_->entries());
   EntryReader entries(&reader);
   std::uint64_t count = 0;
-  while (const std::optional<EntryKind> kind = entries.Next()) {
+  entry::InputAdmittedView plain_input;
+  PlainStep plain_step;
+  for (;;) {
+    entries.Finish();
+    while (TakePlainInput(&reader, &plain_input)) {
+      ++count;
+      REENACT_RETURN_IF_ERROR(PassInput(plain_input));
+    }
+    while (TakePlainStep(&reader, &plain_step)) {
+      count += 2;
+      if (!PassStep(plain_step)) return false;
+    }
+    const std::optional<EntryKind> kind = entries.Next();
+    if (!kind) break;
     ++count;
     if (*kind == EntryKind::kStepScheduled) {
       const entry::StepScheduledView step = entries.StepScheduled();
       own_ = step.subject;
-      if (!TakeTicket(step.cause)) return false;
+      if (!step.cause.is_input() || !TakeTicket(step.cause.input)) return false;
     } else if (*kind == EntryKind::kStepCommitted) {
       const EventId by = entries.StepCommitted().event_id;
       REENACT_RETURN_IF_ERROR(OnDiffs(by, &entries));
@@ -254,11 +274,7 @@ absl::StatusOr<bool> Forwarder::TryPassOver() {
     } else if (*kind == EntryKind::kInputAdmitted) {
       const entry::InputAdmittedView input = entries.InputAdmitted();
       if (!entries.status().ok()) break;
-      REENACT_RETURN_IF_ERROR(OnInput(input));
-      ticketed_.push_back(false);
-      if (!input.submission_id.empty()) {
-        submissions_.emplace_back(input.submission_id, input.input);
-      }
+      REENACT_RETURN_IF_ERROR(PassInput(input));
     } else if (*kind == EntryKind::kRoundOpened) {
       REENACT_RETURN_IF_ERROR(OnRound(entries.RoundOpened()));
     } else if (*kind != EntryKind::kStepFailed &&
@@ -275,12 +291,31 @@ absl::StatusOr<bool> Forwarder::TryPassOver() {
   return true;
 }
 
+absl::Status Forwarder::PassInput(const entry::InputAdmittedView& input) {
+  REENACT_RETURN_IF_ERROR(OnInput(input));
+  ticketed_.push_back(0);
+  if (!input.submission_id.empty()) {
+    submissions_.emplace_back(input.submission_id, input.input);
+  }
+  return absl::OkStatus();
+}
+
+// False as for TakeTicket().
+bool Forwarder::PassStep(const PlainStep& step) {
+  own_ = step.cell;
+  if (!TakeTicket(step.cause)) return false;
+  if (stored_ || step.event_id <= applied_) return true;
+  applied_ = step.event_id;
+  cells_.Put(step);
+  return true;
+}
+
 // Whether the ticket's cause is an input of this block that had none yet.
-bool Forwarder::TakeTicket(const Cause& cause) {
-  if (!cause.is_input() || cause.input <= place_->last_input) return false;
-  const std::uint64_t index = cause.input.value - place_->last_input.value - 1;
-  if (index >= ticketed_.size() || ticketed_[index]) return false;
-  ticketed_[index] = true;
+bool Forwarder::TakeTicket(InputId cause) {
+  if (cause <= place_->last_input) return false;
+  const std::uint64_t index = cause.value - place_->last_input.value - 1;
+  if (index >= ticketed_.size() || ticketed_[index] != 0) return false;
+  ticketed_[index] = 1;
   ++tickets_;
   return true;
 }

@@ -1,0 +1,35 @@
+// A fast way through the entries that most of a block consists of.
+
+#ifndef REENACT_JOURNAL_PLAIN_ENTRIES_H_
+#define REENACT_JOURNAL_PLAIN_ENTRIES_H_
+
+#include "reenact/journal/entry.h"
+#include "reenact/kernel/bytes.h"
+#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/ids.h"
+
+namespace reenact {
+
+// What most steps come to: StepScheduled of a unit whose cause is an input, and
+// StepCommitted with the step's own cell put to `state`. Views into the bytes
+// that it was read from.
+struct PlainStep {
+  EventId event_id;
+  entry::CellRefView cell;
+  InputId cause;
+  BytesView state;
+};
+
+// Each reads what it is named after, if that is what `reader` has next, as a
+// whole. False: it is something else, or unusual (keys that are not ASCII,
+// say), or damaged, and the reader stands where it stood: an EntryReader on the
+// same reader, between two entries, knows what to do with it. Never takes
+// anything that an EntryReader would refuse.
+//
+// Thread safety: none.
+bool TakePlainInput(cbor::Reader* reader, entry::InputAdmittedView* input);
+bool TakePlainStep(cbor::Reader* reader, PlainStep* step);  // two entries
+
+}  // namespace reenact
+
+#endif  // REENACT_JOURNAL_PLAIN_ENTRIES_H_
