@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "reenact/journal/plain_entries.h"
 #include "reenact/kernel/cbor.h"
 #include "tests/journal/vectors.h"
 #include "tests/support/status_matchers.h"
@@ -600,6 +601,50 @@ TEST_CASE("extreme numbers survive", "[journal]") {
       {RaisedEvent{kNoReducer - 1, "", "", "\x01", LogicalTime{number}}},
       {}};
   REQUIRE(DecodeEntry(Encoded(entry)).value() == entry);
+}
+
+TEST_CASE("what is taken as plain is what a reader reads", "[journal]") {
+  Input input;
+  input.event.key = "c123";
+  input.event.payload = Bytes("\x82\x01\x18\x20", 4);
+  input.submission_id = "abc";
+  input.position = 7;
+  Bytes bytes;
+  {
+    EntryWriter writer(&bytes);
+    writer.StepWithOnePut(EventId{300}, LaneId{24}, UnitKind::kEvent, 2, "c123",
+                          Cause{InputId{25}, EventId{0}, 0},
+                          input.event.payload);
+    writer.InputAdmitted(InputId{300}, 2, input);
+  }
+  PlainStep step;
+  entry::InputAdmittedView view;
+  cbor::Reader whole(bytes);
+  REQUIRE(TakePlainStep(&whole, &step));
+  REQUIRE(step.cell.key == "c123");
+  REQUIRE(step.state == input.event.payload);
+  REQUIRE(TakePlainInput(&whole, &view));
+  REQUIRE(view.position == 7);
+  REQUIRE(whole.AtEnd());
+  // However a byte is changed: what is still taken, a reader does not refuse.
+  int refused = 0;
+  for (std::size_t at = 0; at < bytes.size(); ++at) {
+    for (int value = 0; value < 256; ++value) {
+      Bytes changed = bytes;
+      changed[at] = static_cast<char>(value);
+      cbor::Reader reader(changed);
+      if (!TakePlainStep(&reader, &step) || !TakePlainInput(&reader, &view)) {
+        ++refused;
+        continue;
+      }
+      cbor::Reader strict(BytesView(changed).substr(0, reader.offset()));
+      EntryReader entries(&strict);
+      while (entries.Next()) {
+      }
+      REQUIRE_OK(entries.status());
+    }
+  }
+  REQUIRE(refused > 0);
 }
 
 }  // namespace
