@@ -319,9 +319,19 @@ absl::StatusOr<Open> RunOpenLoop(Bench* bench, std::vector<double> due) {
   return open;
 }
 
+// Long enough, whatever is left of the time, to be about more than how threads
+// start: a file of cells is made, and the log changes files.
+double LongSeconds(const Bench& bench, double wanted) {
+  constexpr double kLeastSeconds = 0.5;
+  return bench.settings().quick ? wanted : std::max(wanted, kLeastSeconds);
+}
+
 // What a world takes at most: all requests are due at once.
 absl::StatusOr<double> PeakRate(Bench* bench) {
-  const std::size_t count = bench->EventsFor(2);
+  // At a million each second, about.
+  const auto count =
+      std::max(bench->EventsFor(2),
+               static_cast<std::size_t>(1e6 * LongSeconds(*bench, 0)));
   const auto runs = bench->Repeat<double>(
       "latency, peak", 1, [&](std::size_t) -> absl::StatusOr<double> {
         REENACT_ASSIGN_OR_RETURN(
@@ -368,7 +378,7 @@ void AddOpenLoop(int percent, double rate, const std::vector<Open>& runs,
 
 absl::Status MeasureOpenLoop(int percent, double peak, Bench* bench) {
   const double rate = peak * percent / 100;
-  const double seconds = 2 * bench->RunSeconds();
+  const double seconds = LongSeconds(*bench, 2 * bench->RunSeconds());
   const auto count =
       std::max<std::size_t>(static_cast<std::size_t>(rate * seconds), 20);
   std::uint64_t seed = 0;
@@ -411,7 +421,7 @@ absl::StatusOr<double> IncrementsPerSecond(Bench* bench,
                            BackgroundWorld::Start(bench, kSubmitters));
   std::vector<absl::StatusOr<std::size_t>> done(kSubmitters, std::size_t{0});
   const double start = WallSeconds();
-  const double end = start + bench->RunSeconds();
+  const double end = start + LongSeconds(*bench, bench->RunSeconds());
   std::vector<std::thread> clients;
   for (std::size_t i = 0; i < kSubmitters; ++i) {
     clients.emplace_back([&, i] {
