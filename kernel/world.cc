@@ -266,6 +266,9 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   void FinishRound(RoundInFlight& round);
   absl::Status TakeSnapshot(const StartingPlace& place,
                             const BlockHeader& header, const Digest& hash);
+  bool ReadersWait() const {
+    return cells_->readers_waiting()->load(std::memory_order_relaxed) > 0;
+  }
   // Lets go of cells_->exclusive() for a moment, which the analysis cannot see.
   void LetReadersIn() ABSL_NO_THREAD_SAFETY_ANALYSIS;
   void PublishCounts();
@@ -1033,20 +1036,20 @@ RoundInFlight WorldImpl::NewRound() {
 void WorldImpl::FindCells(RoundInFlight& round) {
   round.cells.reserve(round.units.size());
   EventId user = round.first;
-  const Cell* before = nullptr;
-  std::size_t following = 0;  // units on the same cell as the one before
   for (const Unit* unit : round.units) {
     Cell* cell = cells_->Find(unit->reducer, unit->key, unit->cell_hash, user);
     round.cells.push_back(cell);
     user = user.Next();
+  }
+  const Cell* before = nullptr;
+  std::size_t following = 0;  // units on the same cell as the one before
+  for (const Cell* cell : round.cells) {
+    __builtin_prefetch(cell->committed.load(std::memory_order_relaxed));
     following += cell == before;
     before = cell;
   }
   if (round.units.size() >= kChainedLeast) {
     chained_ = following * 10 >= round.units.size() * 9;
-  }
-  for (const Cell* cell : round.cells) {
-    __builtin_prefetch(cell->committed.load(std::memory_order_relaxed));
   }
 }
 
@@ -1122,7 +1125,6 @@ bool WorldImpl::IssueTickets() {
 }
 
 void WorldImpl::LetReadersIn() {
-  if (cells_->readers_waiting()->load(std::memory_order_relaxed) == 0) return;
   cells_->exclusive()->Unlock();
   while (cells_->readers_waiting()->load() > 0) {
     std::this_thread::yield();
@@ -1145,7 +1147,7 @@ bool WorldImpl::CommitDone() {
     if (slot == nullptr || !slot->done()) break;
     CommitSlot(slot);
     if (FrontIsCommitted()) FinishRounds();
-    LetReadersIn();
+    if (ReadersWait()) LetReadersIn();
     done = true;
   }
   return done;
@@ -1157,13 +1159,13 @@ bool WorldImpl::RunInOrder() {
   for (std::size_t i = 0; i < kBurst && !failed_ && !rounds_.empty(); ++i) {
     RoundInFlight& round = rounds_.front();
     if (round.issued == round.units.size()) break;
-    if (i * window_->step_cost_ns() > kInlineNs) break;
+    if (i % 16 == 15 && i * window_->step_cost_ns() > kInlineNs) break;
     FillTicket(round);
     Slot* slot = window_->Issue(/*serial=*/true);
     window_->RunInTurn(slot);
     CommitSlot(slot);
     if (FrontIsCommitted()) FinishRounds();
-    LetReadersIn();
+    if (ReadersWait()) LetReadersIn();
     done = true;
   }
   return done;
