@@ -21,6 +21,9 @@ namespace reenact::bench {
 class Zipf {
  public:
   Zipf(std::uint32_t size, double exponent);
+  std::uint32_t size() const {
+    return static_cast<std::uint32_t>(sums_.size());
+  }
   std::uint32_t Draw(Rng& rng) const;
 
  private:

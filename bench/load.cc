@@ -1,11 +1,10 @@
 #include "bench/load.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
-#include <numeric>
 #include <optional>
 
+#include "bench/draw.h"
 #include "bench/measure.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/check.h"
@@ -26,30 +25,6 @@ void Spin(std::uint64_t iterations) {
     asm volatile("" : "+r"(x));
   }
 }
-
-// Numbers of [0, size) by Zipf's law. A draw is a search in the cumulative
-// weights.
-class Zipf {
- public:
-  explicit Zipf(std::uint32_t size) : sums_(size) {
-    double sum = 0;
-    for (std::uint32_t i = 0; i < size; ++i) {
-      sums_[i] = sum += std::pow(i + 1, -kZipfExponent);
-    }
-  }
-  std::uint32_t size() const {
-    return static_cast<std::uint32_t>(sums_.size());
-  }
-  std::uint32_t Draw(Rng& rng) const {
-    const double at =
-        static_cast<double>(rng.Below(1ULL << 53)) * 0x1p-53 * sums_.back();
-    const auto found = std::upper_bound(sums_.begin(), sums_.end() - 1, at);
-    return static_cast<std::uint32_t>(found - sums_.begin());
-  }
-
- private:
-  std::vector<double> sums_;
-};
 
 std::uint32_t Uniform(Rng& rng, std::uint32_t size) {
   return static_cast<std::uint32_t>(rng.Below(size));
@@ -168,7 +143,7 @@ std::string_view PatternId(Pattern pattern) {
 
 Load MakeLoad(Pattern pattern, double step_us, std::size_t events,
               std::uint32_t many) {
-  const Zipf zipf(many);
+  const Zipf zipf(many, kZipfExponent);
   Load load;
   load.step_us = step_us;
   load.pattern = pattern;

@@ -194,6 +194,10 @@ class ArchiveImpl final : public Archive {
   absl::Status CheckAt(EventId at) const;
   // Blocks in order, from `from` on to those that count.
   absl::StatusOr<std::unique_ptr<BlockStream>> Blocks(std::uint64_t from) const;
+  // Stops at the first error that `visit` returns, and returns it.
+  absl::Status ForEachBlock(
+      std::uint64_t from,
+      const std::function<absl::Status(const KeptBlock&)>& visit) const;
   // Adds what `wanted` picks of the diffs from block `from` to ticket `last`.
   absl::Status AddDiffs(
       std::uint64_t from, EventId last,
@@ -219,15 +223,9 @@ absl::Status ArchiveImpl::InitConfig() {
     config_ = std::move(header->config);
     from = header->block_count;
   }
-  REENACT_ASSIGN_OR_RETURN(const std::unique_ptr<BlockStream> blocks,
-                           Blocks(from));
-  for (;;) {
-    auto block = blocks->Next();
-    if (!block.ok()) return Annotate(block.status(), paths_.db);
-    if (*block == nullptr) return absl::OkStatus();
-    REENACT_RETURN_IF_ERROR(
-        InBlock((*block)->header().index, ChangeConfig(**block)));
-  }
+  return ForEachBlock(from, [this](const KeptBlock& block) {
+    return InBlock(block.header().index, ChangeConfig(block));
+  });
 }
 
 // That of the open work, which is younger than any snapshot, if it is good.
@@ -312,17 +310,24 @@ absl::StatusOr<std::unique_ptr<BlockStream>> ArchiveImpl::Blocks(
       block_count_ > from + kBlocksAlone && HasCoreToSpare());
 }
 
-absl::Status ArchiveImpl::ScanEntries(std::uint64_t from,
-                                      const VisitEntry& visit) const {
+absl::Status ArchiveImpl::ForEachBlock(
+    std::uint64_t from,
+    const std::function<absl::Status(const KeptBlock&)>& visit) const {
   REENACT_ASSIGN_OR_RETURN(const std::unique_ptr<BlockStream> blocks,
                            Blocks(from));
   for (;;) {
     auto block = blocks->Next();
     if (!block.ok()) return Annotate(block.status(), paths_.db);
     if (*block == nullptr) return absl::OkStatus();
-    const absl::Status status = VisitBlock(**block, visit);
-    if (!status.ok()) return EndOf(status);
+    REENACT_RETURN_IF_ERROR(visit(**block));
   }
+}
+
+absl::Status ArchiveImpl::ScanEntries(std::uint64_t from,
+                                      const VisitEntry& visit) const {
+  return EndOf(ForEachBlock(from, [this, &visit](const KeptBlock& block) {
+    return VisitBlock(block, visit);
+  }));
 }
 
 absl::StatusOr<std::uint64_t> ArchiveImpl::FindBlock(EventId event_id) const {
@@ -461,25 +466,16 @@ absl::Status ArchiveImpl::AddDiffs(
     const std::function<bool(const entry::CellRefView&)>& wanted,
     CellChanges* changes) const {
   if (from >= block_count_) return absl::OkStatus();
-  REENACT_ASSIGN_OR_RETURN(const std::unique_ptr<BlockStream> blocks,
-                           Blocks(from));
-  for (;;) {
-    auto next = blocks->Next();
-    if (!next.ok()) return Annotate(next.status(), paths_.db);
-    if (*next == nullptr) return absl::OkStatus();
-    const KeptBlock& block = **next;
-    if (block.header().index > 0 && block.header().first > last) {
-      return absl::OkStatus();
-    }
-    REENACT_RETURN_IF_ERROR(
-        InBlock(block.header().index,
-                VisitDiffs(block.entries(), block.header().entry_count, last,
-                           [&](const entry::CellRefView& cell, EventId by,
-                               const entry::DiffView& diff) {
-                             return wanted(cell) ? changes->Add(cell, by, diff)
-                                                 : absl::OkStatus();
-                           })));
-  }
+  const auto add = [&](const entry::CellRefView& cell, EventId by,
+                       const entry::DiffView& diff) {
+    return wanted(cell) ? changes->Add(cell, by, diff) : absl::OkStatus();
+  };
+  return EndOf(ForEachBlock(from, [&](const KeptBlock& block) {
+    const BlockHeader& header = block.header();
+    if (header.index > 0 && header.first > last) return absl::CancelledError();
+    return InBlock(header.index,
+                   VisitDiffs(block.entries(), header.entry_count, last, add));
+  }));
 }
 
 absl::StatusOr<std::optional<Bytes>> ArchiveImpl::StateAt(
