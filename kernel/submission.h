@@ -3,108 +3,173 @@
 #ifndef REENACT_KERNEL_SUBMISSION_H_
 #define REENACT_KERNEL_SUBMISSION_H_
 
-#include <array>
+#include <algorithm>
 #include <atomic>
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
+#include "reenact/kernel/futex.h"
+#include "reenact/kernel/mutex.h"
 #include "reenact/kernel/world.h"
 
 namespace reenact {
 
-// Where those who wait for anything to become true wait, all at one place: a
-// commit group makes hundreds of submissions durable at once, and waking all
-// that wait for them is one call of the system then, not hundreds.
+// How far a world is durable, and which submissions somebody waits for to
+// become so. A commit group makes hundreds of them durable at once: those that
+// nobody waits for cost nothing then, and nobody else is woken.
 //
 // Thread safety: any thread.
-class NoticeBoard {
+class DurableLine {
  public:
-  // Returns once `done()` is true. What makes it true must be stored, at least
-  // in part, to a sequentially consistent atomic before Post() is called.
-  template <typename Done>
-  void Wait(const Done& done) {
-    while (!done()) {
-      const std::uint32_t seen = notices_.load();
-      waiting_.fetch_add(1);
-      // Either this sees what was stored, or Post() sees that somebody waits.
-      if (!done()) notices_.wait(seen);
-      waiting_.fetch_sub(1);
-    }
-  }
+  using StatePtr = std::shared_ptr<Submission::State>;
 
-  // Lets all who wait look again.
-  void Post() {
-    if (waiting_.load() == 0) return;
-    notices_.fetch_add(1);
-    notices_.notify_all();
-  }
+  // Never goes back.
+  EventId reached() const { return EventId{reached_.load()}; }
+  // Tells `state` once ticket `event_id` is durable, or that it never will be.
+  void Await(EventId event_id, StatePtr state);
+  // All tickets up to `durable` are.
+  void Advance(EventId durable);
+  // No more will be: `error` is what all who wait are told, now and later.
+  void End(const absl::Status& error);
 
  private:
-  std::atomic<std::uint32_t> notices_{0};
-  std::atomic<std::uint32_t> waiting_{0};
+  using Waiting = std::pair<std::uint64_t, StatePtr>;
+  struct Later {
+    bool operator()(const Waiting& a, const Waiting& b) const {
+      return a.first > b.first;
+    }
+  };
+
+  std::atomic<std::uint64_t> reached_{0};  // changes under the mutex
+  Mutex mutex_;
+  // A heap, the earliest first: as many as there are threads that wait, about.
+  std::vector<Waiting> waiting_ ABSL_GUARDED_BY(mutex_);
+  absl::Status error_ ABSL_GUARDED_BY(mutex_);
 };
 
 // How far one submission has come.
 //
-// Thread safety: Wait() from any thread. The rest from one thread at a time;
-// moments come in order, each once; an error ends all waiting.
+// Thread safety: waiting from any thread, Ticketed() and Committed() from one
+// at a time and in this order. An error ends all waiting.
 struct Submission::State {
  public:
-  enum class Moment : std::uint32_t { kNone, kTicketed, kCommitted, kDurable };
-  // One for each moment that can be waited for, shared by all of a world's.
-  struct Boards {
-    std::array<NoticeBoard, 3> of;
-    NoticeBoard& For(Moment moment) {
-      return of[static_cast<std::size_t>(moment) - 1];
-    }
+  // A bit each.
+  enum Moment : std::uint32_t {
+    kTicketed = 1,
+    kCommitted = 2,
+    kDurable = 4,
+    kEnded = 8,
   };
 
-  explicit State(std::shared_ptr<Boards> boards) : boards_(std::move(boards)) {}
+  explicit State(std::shared_ptr<DurableLine> line) : line_(std::move(line)) {}
 
   void Ticketed(EventId event_id) {
     outcome_.event_id = event_id;
-    reached_.store(Moment::kTicketed);
-    boards_->For(Moment::kTicketed).Post();
+    Reach(kTicketed);
   }
-  void Committed(std::optional<FailureCode> failure) {
+  // `self` is this one.
+  void Committed(std::optional<FailureCode> failure,
+                 const std::shared_ptr<State>& self) {
     outcome_.failure = failure;
-    reached_.store(Moment::kCommitted);
-    boards_->For(Moment::kCommitted).Post();
+    Reach(kCommitted);
+    // Either this sees who waits, or WaitDurable() sees that it is committed.
+    if (awaited_.load() & kDurable) line_->Await(outcome_.event_id, self);
   }
-  // Whoever calls it posts to the board of kDurable, once for a whole group.
-  void Durable() { reached_.store(Moment::kDurable); }
-  // What was reached before stays reached.
+  // The line's.
+  void Durable() { Reach(kDurable); }
+  // What was reached before stays reached. Not from two threads at a time.
   void End(const absl::Status& error) {
+    if (reached_.load() & kEnded) return;
     error_ = error;
-    ended_.store(true);
-    for (NoticeBoard& board : boards_->of) board.Post();
+    Reach(kEnded);
   }
 
   absl::StatusOr<Outcome> Wait(Moment moment) {
-    boards_->For(moment).Wait(
-        [&] { return reached_.load() >= moment || ended_.load(); });
-    if (reached_.load() >= moment) return OutcomeAt(moment);
+    const std::uint32_t reached = SleepUntil(moment);
+    if (reached & moment) return OutcomeAt(moment);
     return error_;
+  }
+  // `self` is this one.
+  absl::StatusOr<Outcome> WaitDurable(const std::shared_ptr<State>& self) {
+    if (IsDurable()) return OutcomeAt(kDurable);
+    awaited_.fetch_or(kDurable);
+    if (reached_.load() & kCommitted) line_->Await(outcome_.event_id, self);
+    return Wait(kDurable);
   }
 
  private:
+  // The line need not have told this one.
+  bool IsDurable() const {
+    return (reached_.load() & kCommitted) != 0 &&
+           outcome_.event_id <= line_->reached();
+  }
+
+  void Reach(Moment moment) {
+    reached_.fetch_or(moment);
+    const std::uint32_t wake = moment == kEnded ? ~0U : moment;
+    if (awaited_.load() & wake) FutexWake(reached_, wake);
+  }
+
+  std::uint32_t SleepUntil(Moment moment) {
+    std::uint32_t reached = reached_.load();
+    while (!(reached & (moment | kEnded))) {
+      awaited_.fetch_or(moment);
+      // Either this sees what was reached, or Reach() sees that somebody waits.
+      reached = reached_.load();
+      if (reached & (moment | kEnded)) break;
+      FutexWait(reached_, reached, moment);
+      reached = reached_.load();
+    }
+    return reached;
+  }
+
   // Only what is constant by then: the rest may be written at this moment.
   Outcome OutcomeAt(Moment moment) const {
     Outcome outcome;
     outcome.event_id = outcome_.event_id;
-    if (moment >= Moment::kCommitted) outcome.failure = outcome_.failure;
+    if (moment != kTicketed) outcome.failure = outcome_.failure;
     return outcome;
   }
 
-  const std::shared_ptr<Boards> boards_;
-  std::atomic<Moment> reached_{Moment::kNone};
-  std::atomic<bool> ended_{false};
+  const std::shared_ptr<DurableLine> line_;
+  FutexWord reached_{0};                   // moments
+  std::atomic<std::uint32_t> awaited_{0};  // moments that somebody waits for
   Outcome outcome_;     // each part constant from its moment on
-  absl::Status error_;  // constant once ended_
+  absl::Status error_;  // constant once it has ended
 };
+
+inline void DurableLine::Await(EventId event_id, StatePtr state) {
+  MutexLock lock(&mutex_);
+  if (event_id.value <= reached_.load()) return state->Durable();
+  if (!error_.ok()) return state->End(error_);
+  waiting_.emplace_back(event_id.value, std::move(state));
+  std::push_heap(waiting_.begin(), waiting_.end(), Later());
+}
+
+inline void DurableLine::Advance(EventId durable) {
+  std::vector<Waiting> told;
+  {
+    MutexLock lock(&mutex_);
+    if (durable.value <= reached_.load()) return;
+    reached_.store(durable.value);
+    while (!waiting_.empty() && waiting_.front().first <= durable.value) {
+      std::pop_heap(waiting_.begin(), waiting_.end(), Later());
+      told.push_back(std::move(waiting_.back()));
+      waiting_.pop_back();
+    }
+  }
+  for (const auto& [event_id, state] : told) state->Durable();
+}
+
+inline void DurableLine::End(const absl::Status& error) {
+  MutexLock lock(&mutex_);
+  if (error_.ok()) error_ = error;
+  for (const auto& [event_id, state] : waiting_) state->End(error_);
+  waiting_.clear();
+}
 
 }  // namespace reenact
 

@@ -162,17 +162,16 @@ struct RoundInFlight {
 // --- submissions -------------------------------------------------------------
 
 absl::StatusOr<EventId> Submission::WaitTicketed() const {
-  REENACT_ASSIGN_OR_RETURN(Outcome outcome,
-                           state_->Wait(State::Moment::kTicketed));
+  REENACT_ASSIGN_OR_RETURN(Outcome outcome, state_->Wait(State::kTicketed));
   return outcome.event_id;
 }
 
 absl::StatusOr<Submission::Outcome> Submission::WaitCommitted() const {
-  return state_->Wait(State::Moment::kCommitted);
+  return state_->Wait(State::kCommitted);
 }
 
 absl::StatusOr<Submission::Outcome> Submission::WaitDurable() const {
-  return state_->Wait(State::Moment::kDurable);
+  return state_->WaitDurable(state_);
 }
 
 // --- the world ---------------------------------------------------------------
@@ -287,8 +286,7 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   void Progress();
   void Fail(const absl::Status& status);
   absl::Status error() const;
-  void ResolveCommitted(EventId event_id, InputId input,
-                        std::optional<FailureCode> failure);
+  void ResolveCommitted(InputId input, std::optional<FailureCode> failure);
   void EndSubmissions(const absl::Status& status);
 
   // Constant after Init().
@@ -311,8 +309,8 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
 
   // Their own synchronization.
   Ingress<Incoming> ingress_;
-  const std::shared_ptr<Submission::State::Boards> boards_ =
-      std::make_shared<Submission::State::Boards>();
+  const std::shared_ptr<DurableLine> durable_line_ =
+      std::make_shared<DurableLine>();
   Doorbell doorbell_;
   Background background_;
   std::atomic<bool> interrupted_{false};
@@ -323,9 +321,6 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   std::atomic<std::uint64_t> position_{0};
   mutable Mutex error_mutex_;
   absl::Status error_ ABSL_GUARDED_BY(error_mutex_);
-  Mutex waiting_mutex_;
-  std::deque<std::pair<EventId, SubmissionState>> awaiting_durable_
-      ABSL_GUARDED_BY(waiting_mutex_);
 
   // The ordered role's own.
   Mutex role_;
@@ -735,7 +730,7 @@ absl::StatusOr<Submission> WorldImpl::Submit(Input input) {
 }
 
 absl::StatusOr<Submission> WorldImpl::Offer(Incoming incoming) {
-  incoming.state = std::make_shared<Submission::State>(boards_);
+  incoming.state = std::make_shared<Submission::State>(durable_line_);
   SubmissionState state = incoming.state;
   REENACT_RETURN_IF_ERROR(ingress_.Offer(std::move(incoming)));
   doorbell_.Ring();
@@ -1210,7 +1205,7 @@ void WorldImpl::CommitSlot(Slot* slot) {
   }
   if (slot->ticket.kind == UnitKind::kControl) CommitControl(slot, round);
   if (!live_.empty() && slot->ticket.cause.is_input()) {
-    ResolveCommitted(slot->ticket.event_id, slot->ticket.cause.input, failure);
+    ResolveCommitted(slot->ticket.cause.input, failure);
   }
   ++round.committed;
   window_->Committed(slot);
@@ -1518,38 +1513,25 @@ absl::Status WorldImpl::error() const {
 // --- submissions and their moments
 // ---------------------------------------------
 
-void WorldImpl::ResolveCommitted(EventId event_id, InputId input,
+void WorldImpl::ResolveCommitted(InputId input,
                                  std::optional<FailureCode> failure) {
   const auto it = live_.find(input.value);
   if (it == live_.end()) return;
-  it->second->Committed(failure);
-  MutexLock lock(&waiting_mutex_);
-  awaiting_durable_.emplace_back(event_id, std::move(it->second));
+  it->second->Committed(failure, it->second);
   live_.erase(it);
 }
 
 // Called by the journal's writer.
 void WorldImpl::Progress() {
   if (writer_ == nullptr) return;
-  const EventId durable = writer_->durable();
-  MutexLock lock(&waiting_mutex_);
-  while (!awaiting_durable_.empty() &&
-         awaiting_durable_.front().first <= durable) {
-    awaiting_durable_.front().second->Durable();
-    awaiting_durable_.pop_front();
-  }
-  boards_->For(Submission::State::Moment::kDurable).Post();
+  durable_line_->Advance(writer_->durable());
 }
 
 void WorldImpl::EndSubmissions(const absl::Status& status) {
   Progress();
   for (auto& [input, state] : live_) state->End(status);
   live_.clear();
-  {
-    MutexLock lock(&waiting_mutex_);
-    for (auto& [event_id, state] : awaiting_durable_) state->End(status);
-    awaiting_durable_.clear();
-  }
+  durable_line_->End(status);
   while (Incoming* incoming = ingress_.Take()) {
     incoming->state->End(status);
   }

@@ -39,6 +39,7 @@ macro(allow kind file reason)
 endmacro()
 
 allow(threads kernel/mutex.h "is the one wrapper around std::mutex")
+allow(threads kernel/futex.h "what waiters sleep on")
 allow(threads kernel/submission.h "callers wait for what the world's thread does")
 allow(threads kernel/world.cc "flags and counts that other threads read")
 allow(threads kernel/replay_cells.h "any thread reads beside the writing one")
