@@ -44,8 +44,9 @@ struct ChainEnd {
   Digest hash;
 };
 
-// The writing is done by one thread at a time: the writer's own, or, if it has
-// none, the caller of Append() and Flush(); once that is over, by Close().
+// The writing is done by one thread at a time: the writer's own, or the caller
+// of AppendHere() while that has nothing to do, or, if there is no such thread,
+// the caller of Append() and Flush(); once that is over, by Close().
 class GroupWriter final : public JournalWriter {
  public:
   GroupWriter(Store* store, std::unique_ptr<HeadFile> head, Options options,
@@ -66,6 +67,7 @@ class GroupWriter final : public JournalWriter {
   void StartThread();
 
   void Append(RoundPtr round) override;
+  void AppendHere(RoundPtr round) override;
   RoundPtr Recycle() override;
   absl::Status Flush() override;
   absl::Status Close() override;
@@ -97,6 +99,9 @@ class GroupWriter final : public JournalWriter {
     bool stop = false;
   };
 
+  bool StartHere(const FinishedRound& round);
+  void FinishHere();
+  void WriteOne(RoundPtr round);
   void Run();
   Work WaitForWork();
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -139,7 +144,8 @@ class GroupWriter final : public JournalWriter {
   const Options options_;
   const std::function<void()> progress_;
 
-  // Only the thread that does the writing touches these.
+  // Only the thread that does the writing touches these; or one that holds the
+  // mutex while nobody is `writing_`.
   std::unique_ptr<HeadFile> head_;
   ChainEnd end_;  // of what is in the store, or in `commit_`
   BlockHeader last_header_;
@@ -168,6 +174,8 @@ class GroupWriter final : public JournalWriter {
   // How many flushes were asked for, and how many of them are done.
   std::uint64_t flushes_ ABSL_GUARDED_BY(mutex_) = 0;
   std::uint64_t flushed_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;  // the thread, or AppendHere()
+  bool timing_ ABSL_GUARDED_BY(mutex_) = false;   // the thread, an interval
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 
@@ -209,6 +217,35 @@ void GroupWriter::Append(RoundPtr round) {
       return;
     }
   }
+  WriteOne(std::move(round));
+}
+
+void GroupWriter::AppendHere(RoundPtr round) {
+  if (!StartHere(*round)) return Append(std::move(round));
+  WriteOne(std::move(round));
+  FinishHere();
+}
+
+bool GroupWriter::StartHere(const FinishedRound& round) {
+  MutexLock lock(&mutex_);
+  if (!options_.own_thread || writing_ || HasWork() || !status_.ok()) {
+    return false;
+  }
+  REENACT_CHECK(!closed_ && round.first == appended_.Next());
+  appended_.value += round.ticket_count;
+  writing_ = true;
+  return true;
+}
+
+void GroupWriter::FinishHere() {
+  MutexLock lock(&mutex_);
+  writing_ = false;
+  // The thread may have to wait for the end of an interval that began here.
+  const bool untimed = !timing_ && MsUntilSync().has_value();
+  if (HasWork() || untimed) work_.Signal();
+}
+
+void GroupWriter::WriteOne(RoundPtr round) {
   Group group;
   group.push_back(std::move(round));
   WriteGroup(std::move(group));
@@ -288,9 +325,10 @@ void GroupWriter::Run() {
     if (work.stop) return;
     if (!work.group.empty()) WriteGroup(std::move(work.group));
     SyncIfDue();
-    if (work.flush == 0) continue;
-    SyncAll();
+    if (work.flush > 0) SyncAll();
     MutexLock lock(&mutex_);
+    writing_ = false;
+    if (work.flush == 0) continue;
     flushed_ = work.flush;
     changed_.SignalAll();
   }
@@ -298,20 +336,27 @@ void GroupWriter::Run() {
 
 GroupWriter::Work GroupWriter::WaitForWork() {
   MutexLock lock(&mutex_);
-  while (!HasWork()) {
+  while (writing_ || !HasWork()) {
+    if (writing_) {
+      work_.Wait(&mutex_);
+      continue;
+    }
     const std::optional<std::uint64_t> ms = MsUntilSync();
     if (!ms.has_value() || !status_.ok()) {
       work_.Wait(&mutex_);
     } else if (*ms == 0) {
       break;
     } else {
+      timing_ = true;
       work_.WaitFor(&mutex_, std::min(*ms, kWaitMsMax));
+      timing_ = false;
     }
   }
   Work work;
   work.stop = stop_;
   work.group = TakeGroup();
   if (work.group.empty() && flushes_ > flushed_) work.flush = flushes_;
+  writing_ = true;
   return work;
 }
 

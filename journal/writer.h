@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "reenact/journal/block.h"
 #include "reenact/journal/head.h"
@@ -27,24 +28,24 @@ struct FinishedRound {
   std::uint64_t entry_count = 0;
   Bytes entries;    // a CBOR sequence
   CellBatch cells;  // the cells it changed, as they are after it
-  // Gives the open work as of this round's end, to be stored with it; called on
-  // the writer's thread with the block the round has become. May be empty.
+  // Gives the open work as of this round's end, to be stored with it; called by
+  // whoever writes, with the block the round has become. May be empty.
   std::function<Bytes(const BlockHeader& header, const Digest& hash)> open_work;
-  // Run on the writer's thread once this round and all before it are in the
-  // store; an error of it is final. For snapshots. May be empty.
+  // Run by whoever writes, once this round and all before it are in the store;
+  // an error of it is final. For snapshots. May be empty.
   std::function<absl::Status(const BlockHeader& header, const Digest& hash)>
       then;
 };
 
 // Takes rounds from one thread and writes them, in order, on a thread of its
-// own (or inside Append(), for worlds in memory). While a group is written and
-// synced, the rounds that arrive form the next one.
+// own (or inside Append(), for worlds in memory; or inside AppendHere()). While
+// a group is written and synced, the rounds that arrive form the next one.
 //
 // Invariant: durable() <= written() <= what was appended, and none of them ever
 // goes back. After an error none of them moves again.
 //
-// Thread safety: Append() and Flush() from one thread at a time; the rest from
-// any thread.
+// Thread safety: Append(), AppendHere() and Flush() from one thread at a time;
+// the rest from any thread.
 class JournalWriter {
  public:
   struct Options {
@@ -63,8 +64,8 @@ class JournalWriter {
     std::function<std::uint64_t()> now_ms;
   };
 
-  // `head` may be null. `store` outlives the writer. `progress` is called on
-  // the writer's thread whenever durable() or status() has changed; it must not
+  // `head` may be null. `store` outlives the writer. `progress` is called by
+  // whoever writes, whenever durable() or status() has changed; it must not
   // call back into the writer except for the const functions.
   static std::unique_ptr<JournalWriter> Start(Store* store,
                                               std::unique_ptr<HeadFile> head,
@@ -76,6 +77,12 @@ class JournalWriter {
   // Hands a round over. Waits while queued_rounds_max are waiting. After an
   // error it drops the round: status() says so.
   virtual void Append(std::unique_ptr<FinishedRound> round) = 0;
+  // Append(); but if nothing waits and nothing is being written, this thread
+  // writes and syncs the round itself. For whoever has nothing else to do until
+  // then: it saves two changes of thread.
+  virtual void AppendHere(std::unique_ptr<FinishedRound> round) {
+    Append(std::move(round));
+  }
   // Returns a round's memory for the next one, or a new one.
   virtual std::unique_ptr<FinishedRound> Recycle() = 0;
 

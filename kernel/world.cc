@@ -67,6 +67,10 @@ constexpr std::size_t kInFlightPerWorker = 16;
 constexpr std::size_t kBurst = 256;
 // Rows that it pulls before it does.
 constexpr std::size_t kPullBurst = 64;
+// A round that this thread may write itself: of so many tickets at most, whose
+// steps take so long at most.
+constexpr std::size_t kLoneTickets = 64;
+constexpr std::uint64_t kLoneNs = 50'000;
 // How long a background world waits before it looks at the clock again.
 constexpr std::uint64_t kIdleWaitMs = 50;
 
@@ -261,6 +265,7 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   void CommitSlot(Slot* slot);
   void CommitControl(Slot* slot, RoundInFlight& round);
   bool FrontIsCommitted() const;
+  bool IsLone(const FinishedRound& record) const;
   void FinishRounds();
   void FinishRound(RoundInFlight& round);
   absl::Status TakeSnapshot(const StartingPlace& place,
@@ -1339,6 +1344,16 @@ void WorldImpl::ChooseMode() {
   if (window_->issued() == window_->committed()) inline_ = want_inline_;
 }
 
+// Whether this thread may as well write the round: nothing else is under way,
+// and making the next one takes no longer than a sync, during which what it
+// will hold arrives.
+bool WorldImpl::IsLone(const FinishedRound& record) const {
+  return rounds_.empty() && finished_.size() == 1 && feed_ == nullptr &&
+         record.ticket_count <= kLoneTickets &&
+         record.ticket_count * window_->step_cost_ns() <= kLoneNs &&
+         !record.then;
+}
+
 bool WorldImpl::Order() {
   bool did = false;
   cells_->exclusive()->Lock();
@@ -1350,8 +1365,12 @@ bool WorldImpl::Order() {
   PublishCounts();
   cells_->exclusive()->Unlock();
   for (auto& record : finished_) {
-    writer_->Append(std::move(record));
     did = true;
+    if (IsLone(*record)) {
+      writer_->AppendHere(std::move(record));
+    } else {
+      writer_->Append(std::move(record));
+    }
   }
   finished_.clear();
   if (!writer_->status().ok()) Fail(writer_->status());

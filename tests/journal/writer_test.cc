@@ -185,12 +185,20 @@ class Fixture {
   void Start() {
     writer = JournalWriter::Start(
         &store, std::make_unique<WatchedHead>(&script, &store, &lies), options,
-        [this] { ++progress; });
+        [this] {
+          ++progress;
+          if (on_progress) on_progress();
+        });
     next_ = options.last_event.value + 1;
   }
 
   // Appends the round of the next ticket.
   void Append(std::function<absl::Status()> then = nullptr) {
+    writer->Append(NextRound(std::move(then)));
+  }
+  void AppendHere() { writer->AppendHere(NextRound(nullptr)); }
+
+  std::unique_ptr<FinishedRound> NextRound(std::function<absl::Status()> then) {
     std::unique_ptr<FinishedRound> round = writer->Recycle();
     round->round = Round{next_};
     round->first = EventId{next_};
@@ -204,13 +212,14 @@ class Fixture {
       };
     }
     ++next_;
-    writer->Append(std::move(round));
+    return round;
   }
 
   Script script;
   ScriptedStore store{&script};
   std::atomic<int> lies{0};
   std::atomic<int> progress{0};
+  std::function<void()> on_progress;        // set before Start()
   std::atomic<std::uint64_t> now_ms{1000};  // stands still
   JournalWriter::Options options;
   std::unique_ptr<JournalWriter> writer;
@@ -241,6 +250,93 @@ TEST_CASE("rounds that arrive while a group is written form the next one",
   CHECK(f.writer->block_count() == 5);
   CHECK(f.progress == 2);
   CHECK(f.lies == 0);
+}
+
+TEST_CASE("while nothing is written, a round can be written where it is",
+          "[journal]") {
+  Fixture f;
+  std::thread::id where;
+  f.on_progress = [&where] { where = std::this_thread::get_id(); };
+  f.Start();
+  f.AppendHere();
+  CHECK(f.writer->durable() == EventId{1});
+  CHECK(where == std::this_thread::get_id());
+  f.AppendHere();
+  CHECK(f.writer->durable() == EventId{2});
+  CHECK(f.script.Lines() ==
+        Lines{"commit 0-0 sync", "head 1 sync", "commit 1-1 sync", "head 2"});
+  CHECK(f.lies == 0);
+}
+
+TEST_CASE("behind others, a round is written in its turn", "[journal]") {
+  Fixture f;
+  f.Start();
+  f.script.Hold();
+  f.Append();
+  f.script.AwaitHeld();
+  f.AppendHere();  // the thread has the first one
+  f.AppendHere();  // and the queue has the second
+  CHECK(f.writer->durable() == EventId{0});
+  f.script.Release();
+  REQUIRE_OK(f.writer->Flush());
+  CHECK(f.script.Lines() == Lines{"commit 0-0 sync", "head 1 sync",
+                                  "commit 1-2 sync", "head 3", "head 3 sync"});
+  CHECK(f.lies == 0);
+}
+
+TEST_CASE("rounds written here, there and flushed are one chain", "[journal]") {
+  Fixture f(
+      SyncPolicy{GENERATE(SyncPolicy::Kind::kEveryBlock,
+                          SyncPolicy::Kind::kInterval, SyncPolicy::Kind::kNone),
+                 1});
+  f.options.now_ms = nullptr;
+  f.Start();
+  Rng rng(Seed{7});
+  for (int i = 0; i < 300; ++i) {
+    switch (rng.Below(4)) {
+      case 0:
+        f.Append();
+        break;
+      case 1:
+        REQUIRE_OK(f.writer->Flush());
+        break;
+      default:
+        f.AppendHere();
+    }
+  }
+  REQUIRE_OK(f.writer->Close());
+  CHECK(f.writer->durable().value == f.writer->block_count());
+  CHECK(f.store.synced() == f.writer->block_count());
+  Digest hash;
+  for (std::uint64_t i = 0; i < f.writer->block_count(); ++i) {
+    const auto block = DecodeBlock(*f.store.ReadBlock(i));
+    REQUIRE_OK(block.status());
+    CHECK(block->header.prev == hash);
+    hash = block->hash;
+  }
+  CHECK(f.writer->head_hash() == hash);
+  CHECK(f.lies == 0);
+}
+
+TEST_CASE("an interval that begins with a round written here ends, too",
+          "[journal]") {
+  Fixture f(SyncPolicy{SyncPolicy::Kind::kInterval, 1});
+  f.options.now_ms = nullptr;
+  f.Start();
+  f.AppendHere();
+  f.script.AwaitLine("head 1");
+  CHECK(f.script.Lines() == Lines{"commit 0-0", "sync", "head 1"});
+}
+
+TEST_CASE("an error of a round written here is final", "[journal]") {
+  Fixture f;
+  f.Start();
+  f.script.FailNext("commit");
+  f.AppendHere();
+  CHECK_FALSE(f.writer->status().ok());
+  f.AppendHere();
+  CHECK(f.writer->durable() == EventId{0});
+  CHECK(f.writer->Close() == f.writer->status());
 }
 
 TEST_CASE("blocks are chained in the order of the rounds", "[journal]") {
