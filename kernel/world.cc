@@ -246,7 +246,8 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   bool Compose();
   bool ComposeControls();
   absl::StatusOr<bool> PullInputs();
-  absl::StatusOr<bool> PullRow();
+  bool PullRow();
+  bool EndFeed(absl::Status status);
   absl::StatusOr<bool> PullScript();
   absl::Status CheckRow(const std::vector<Input>& row);
   void AdmitRow(std::vector<Input>& row);
@@ -725,7 +726,8 @@ absl::Status WorldImpl::CheckEvent(const Input& input) const {
                                       std::to_string(kPriorities - 1));
   }
   absl::Status payload = cbor::Validate(event.payload);
-  return payload.ok() ? payload : Annotate(payload, "payload");
+  if (!payload.ok()) payload = Annotate(payload, "payload");
+  return payload;
 }
 
 absl::StatusOr<Submission> WorldImpl::Submit(Input input) {
@@ -840,8 +842,9 @@ void WorldImpl::AdmitControl(Bytes bytes, SubmissionState state) {
   if (state != nullptr) live_.emplace(last_input_.value, std::move(state));
 }
 
-// Pulls one row; false if there is none now.
-absl::StatusOr<bool> WorldImpl::PullRow() {
+// Pulls one row; false if there is none now. An error of the source, or of what
+// it gave, is its end.
+bool WorldImpl::PullRow() {
   if (Incoming* incoming = ingress_.Take()) {
     if (auto* input = std::get_if<Input>(&incoming->what)) {
       // Submit() found that there is such a reducer.
@@ -855,22 +858,21 @@ absl::StatusOr<bool> WorldImpl::PullRow() {
   }
   if (feed_ == nullptr) return false;
   row_.clear();
-  absl::StatusOr<bool> more = feed_->Next(&row_);
-  if (more.ok() && *more) {
-    const absl::Status status = CheckRow(row_);
-    if (!status.ok()) more = status;
-  }
-  if (!more.ok()) {
-    feed_status_ = more.status();
-    feed_ = nullptr;
-    return false;
-  }
-  if (!*more) {
-    feed_ = nullptr;
-    return false;
+  const absl::StatusOr<bool> more = feed_->Next(&row_);
+  if (!more.ok()) return EndFeed(more.status());
+  if (!*more) return EndFeed(absl::OkStatus());
+  if (absl::Status wrong = CheckRow(row_); !wrong.ok()) {
+    return EndFeed(std::move(wrong));
   }
   AdmitRow(row_);
   return true;
+}
+
+// Always false: there is no row.
+bool WorldImpl::EndFeed(absl::Status status) {
+  feed_status_ = std::move(status);
+  feed_ = nullptr;
+  return false;
 }
 
 absl::StatusOr<bool> WorldImpl::PullScript() {
@@ -900,7 +902,7 @@ absl::StatusOr<bool> WorldImpl::PullInputs() {
       pulling_ = false;
       break;
     }
-    REENACT_ASSIGN_OR_RETURN(pulling_, PullRow());
+    pulling_ = PullRow();
     if (!pulling_) break;
   }
   return true;
