@@ -25,6 +25,10 @@ namespace {
 
 constexpr std::size_t kSubmitters = 32;
 constexpr std::size_t kOutstanding = 256;  // of each, pipelined
+// Who sends does not sleep for less, so that a request is up to this much late,
+// which its latency includes: going to sleep for each of half a million
+// requests a second takes half of a core from the world.
+constexpr double kNapSeconds = 100e-6;
 constexpr const char* kSection = "submit to durable, sync every block";
 
 void SleepSeconds(double seconds) {
@@ -274,7 +278,7 @@ class OpenLoop {
       const double early = due_[i] - Now();
       if (early > 0) {
         REENACT_RETURN_IF_ERROR(bench_.CheckStopped());
-        SleepSeconds(early);
+        SleepSeconds(std::max(early, kNapSeconds));
       }
       const auto cell = static_cast<std::uint32_t>(i * 7919 % cells_);
       REENACT_ASSIGN_OR_RETURN(submissions_[i],
