@@ -138,7 +138,7 @@ class Verifier {
 
   absl::StatusOr<VerifyReport> RunWorld() {
     absl::StatusOr<std::unique_ptr<Archive>> archive =
-        Archive::Open(options_.path);
+        Archive::OpenWithoutConfig(options_.path);
     if (!archive.ok()) {
       if (archive.status().code() != absl::StatusCode::kDataLoss) {
         return archive.status();
@@ -161,6 +161,9 @@ class Verifier {
     }
     // Whatever went wrong: is the journal itself whole?
     if (!status.ok() || !outcome_.clean()) {
+      const absl::Status config = archive_->ReadConfig();
+      if (absl::IsDataLoss(config)) return Damaged(config);
+      REENACT_RETURN_IF_ERROR(config);
       const absl::Status chain = CheckChain(blocks_->block_count());
       if (!chain.ok()) status = chain;
     }
@@ -274,7 +277,8 @@ class Verifier {
 
   bool Cancelled() const { return options_.cancelled && options_.cancelled(); }
 
-  // The reducer table with every name that it is ever given.
+  // The reducer table with every name that it is ever given. REQUIRES: all is
+  // not well.
   std::vector<std::string> FullTable() const {
     return archive_ != nullptr ? archive_->config().reducers
                                : start_.config().reducers;
