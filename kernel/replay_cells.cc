@@ -2,13 +2,13 @@
 
 #include <algorithm>
 
-#include "absl/hash/hash.h"
 #include "reenact/journal/snapshot_file.h"
+#include "reenact/kernel/cell_hash.h"
 
 namespace reenact {
 
 std::size_t ReplayCells::Lookup::operator()(const KeyView& key) const {
-  return absl::HashOf(key.first, ToAbsl(key.second));
+  return static_cast<std::size_t>(CellHash(key.first, key.second));
 }
 
 // Copies what it is asked for before it shows it, so that the visitor may take
@@ -124,6 +124,16 @@ absl::StatusOr<Digest> ReplayCells::StateDigest() const {
   REENACT_ASSIGN_OR_RETURN(const SnapshotDigests digests,
                            StateDigestOf(InOrder(this)));
   return digests.state;
+}
+
+// A sum, since cells are in no order.
+std::uint64_t ReplayCells::Fingerprint() const {
+  MutexLock lock(&mutex_);
+  std::uint64_t sum = cells_.size();
+  for (const auto& [key, cell] : cells_) {
+    sum += HashBytes(CellHash(key.first, key.second), cell.state);
+  }
+  return sum;
 }
 
 absl::StatusOr<std::optional<StoredCell>> ReplayCells::ReadCell(
