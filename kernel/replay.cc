@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <utility>
 #include <variant>
@@ -305,7 +306,19 @@ class Verifier {
 
   void Replay() {
     report_.from = start_.event_id();
-    outcome_ = RunInSegments(RunOptions(), options_.threads);
+    ReplayRun::Options options = RunOptions();
+    if (archive_ != nullptr) {
+      options.meanwhile = [this] { DigestStoredCells(); };
+    }
+    outcome_ = RunInSegments(options, options_.threads);
+  }
+
+  bool CellsAreOfHead() const {
+    return archive_->store().cells_through() == archive_->block_count();
+  }
+
+  void DigestStoredCells() {
+    if (CellsAreOfHead()) stored_cells_ = archive_->StateDigest();
   }
 
   absl::Status TakeResults() {
@@ -617,15 +630,15 @@ class Verifier {
 
   // The cells in the database must be what the replay came to.
   void CompareStoredCells() {
-    if (archive_->store().cells_through() != archive_->block_count()) {
+    if (!CellsAreOfHead()) {
       report_.notes.push_back(
           "the stored cells are not as of the head; they were not compared");
       return;
     }
-    const absl::StatusOr<Digest> stored = archive_->StateDigest();
-    if (!stored.ok()) {
-      (void)Damaged(stored.status());
-    } else if (*stored != report_.state) {
+    if (!stored_cells_) DigestStoredCells();
+    if (!stored_cells_->ok()) {
+      (void)Damaged(stored_cells_->status());
+    } else if (**stored_cells_ != report_.state) {
       (void)Damaged(absl::DataLossError(
           "db: the stored cells are not the state that the journal leads to"));
     }
@@ -672,6 +685,7 @@ class Verifier {
   KnownSnapshots snapshots_;
   ReplayRun::Start start_;
   ReplayOutcome outcome_;
+  std::optional<absl::StatusOr<Digest>> stored_cells_;
 };
 
 }  // namespace

@@ -60,6 +60,9 @@ class ReplayRun {
     StepObserver* observer = nullptr;  // may be null
     std::function<void(EventId)> progress;
     std::function<bool()> cancelled;
+    // Work beside the replay that a thread does which has no more of it, if all
+    // has gone well there; called once at most. May be empty.
+    std::function<void()> meanwhile;
   };
 
   // A place, and what the cells are there.
@@ -87,7 +90,10 @@ class ReplayRun {
   }
   const BlockScript& script() const { return *script_; }
   WorldStats stats() const { return world_->stats(); }
-  absl::StatusOr<Digest> StateDigest() const { return cells_->StateDigest(); }
+  // When it has ended.
+  absl::StatusOr<Digest> StateDigest() const {
+    return cells_->LastStateDigest();
+  }
   // Where it began, if recorded changes led there; and where it is now.
   const std::optional<Boundary>& began() const { return began_; }
   absl::StatusOr<Boundary> Here() const;

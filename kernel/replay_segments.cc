@@ -81,7 +81,8 @@ class Progress {
 class Segments {
  public:
   Segments(const ReplayRun::Options& whole, std::size_t parts)
-      : segments_(parts, whole),
+      : meanwhile_(whole.meanwhile),
+        segments_(parts, whole),
         outcomes_(parts),
         firsts_(parts, whole.start.event_id()),
         cuts_(whole.start.block(), whole.end, parts),
@@ -101,6 +102,7 @@ class Segments {
       }
     }
     RunPart(0);
+    if (meanwhile_ && outcomes_[0].clean()) meanwhile_();
     for (std::thread& thread : threads) thread.join();
     segments_.resize(threads.size() + 1);
   }
@@ -165,6 +167,7 @@ class Segments {
     return outcome;
   }
 
+  const std::function<void()> meanwhile_;
   std::vector<ReplayRun::Options> segments_;
   std::vector<ReplayOutcome> outcomes_;
   std::vector<EventId> firsts_;  // by part, its own thread's
