@@ -321,6 +321,7 @@ absl::Status VerifyHistory(const History& history) {
   REENACT_ASSIGN_OR_RETURN(Module module, PathsModule());
   options.modules.push_back(std::move(module));
   options.run_twice = false;
+  options.threads = 1;  // how fast each of several is would count, too
   REENACT_ASSIGN_OR_RETURN(const VerifyReport report, Verify(options));
   if (report.verdict == Verdict::kIdentical) return absl::OkStatus();
   return absl::InternalError(std::string(VerdictName(report.verdict)) + ": " +

@@ -118,7 +118,7 @@ class ArchiveImpl final : public Archive {
           absl::StrCat(paths_.db, ": block 0, with Genesis, is not there"));
     }
     REENACT_ASSIGN_OR_RETURN(last_block_, Header(block_count_ - 1));
-    return InitConfig();
+    return absl::OkStatus();
   }
 
   const Findings& findings() const override { return findings_; }
@@ -127,6 +127,7 @@ class ArchiveImpl final : public Archive {
   std::uint64_t block_count() const override { return block_count_; }
   EventId head() const override { return LastTicket(last_block_.first); }
   Digest journal_digest() const override { return last_block_.second; }
+  absl::Status ReadConfig() override;
   const WorldConfig& config() const override { return config_; }
 
   absl::StatusOr<Digest> StateDigest() const override {
@@ -180,7 +181,6 @@ class ArchiveImpl final : public Archive {
     return Annotate(status, absl::StrCat(paths_.db, ": block ", index));
   }
 
-  absl::Status InitConfig();
   std::optional<SnapshotHeader> NewestHeader();
   absl::Status ChangeConfig(const KeptBlock& block);
   // Whether a snapshot is whole and part of this history.
@@ -217,7 +217,7 @@ class ArchiveImpl final : public Archive {
 };
 
 // From the latest place that says what it was, on to the head.
-absl::Status ArchiveImpl::InitConfig() {
+absl::Status ArchiveImpl::ReadConfig() {
   std::uint64_t from = 0;
   if (std::optional<SnapshotHeader> header = NewestHeader()) {
     config_ = std::move(header->config);
@@ -533,7 +533,8 @@ absl::Status ArchiveImpl::ScanStateAt(std::optional<ReducerId> reducer,
   return EndOf(merged.Finish());
 }
 
-absl::StatusOr<std::unique_ptr<Archive>> OpenOnce(const std::string& path) {
+absl::StatusOr<std::unique_ptr<Archive>> OpenOnce(const std::string& path,
+                                                  bool with_config) {
   WorldPaths paths(path);
   REENACT_ASSIGN_OR_RETURN(Findings findings, Inspect(paths));
   const OpenDecision decision = Decide(findings);
@@ -548,23 +549,35 @@ absl::StatusOr<std::unique_ptr<Archive>> OpenOnce(const std::string& path) {
   auto archive = std::make_unique<ArchiveImpl>(
       std::move(paths), std::move(findings), std::move(store));
   REENACT_RETURN_IF_ERROR(archive->Init(decision));
+  if (with_config) REENACT_RETURN_IF_ERROR(archive->ReadConfig());
   return std::unique_ptr<Archive>(std::move(archive));
+}
+
+// A process that has the world open may write between our looks at HEAD and at
+// the database. What is really wrong is still wrong at another look.
+absl::StatusOr<std::unique_ptr<Archive>> OpenPatiently(const std::string& path,
+                                                       bool with_config) {
+  constexpr int kLooks = 3;
+  absl::StatusOr<std::unique_ptr<Archive>> archive =
+      OpenOnce(path, with_config);
+  for (int look = 1;
+       look < kLooks && !archive.ok() && !absl::IsNotFound(archive.status());
+       ++look) {
+    archive = OpenOnce(path, with_config);
+  }
+  return archive;
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Archive>> Archive::Open(
     const std::string& path) {
-  // A process that has the world open may write between our looks at HEAD and
-  // at the database. What is really wrong is still wrong at another look.
-  constexpr int kLooks = 3;
-  absl::StatusOr<std::unique_ptr<Archive>> archive = OpenOnce(path);
-  for (int look = 1;
-       look < kLooks && !archive.ok() && !absl::IsNotFound(archive.status());
-       ++look) {
-    archive = OpenOnce(path);
-  }
-  return archive;
+  return OpenPatiently(path, true);
+}
+
+absl::StatusOr<std::unique_ptr<Archive>> Archive::OpenWithoutConfig(
+    const std::string& path) {
+  return OpenPatiently(path, false);
 }
 
 }  // namespace reenact

@@ -32,6 +32,10 @@ class Archive {
   // NotFound: no world there. DataLoss, Unimplemented, FailedPrecondition:
   // what opening it would refuse, too.
   static absl::StatusOr<std::unique_ptr<Archive>> Open(const std::string& path);
+  // The same without config(), and so without reading the blocks that may have
+  // changed it, for who reads all blocks anyway; ReadConfig() can follow.
+  static absl::StatusOr<std::unique_ptr<Archive>> OpenWithoutConfig(
+      const std::string& path);
   virtual ~Archive() = default;
 
   virtual const Findings& findings() const = 0;
@@ -44,6 +48,8 @@ class Archive {
   // The digest of all cells at head(). Takes time in proportion to them.
   virtual absl::StatusOr<Digest> StateDigest() const = 0;
 
+  // What Open() does beyond OpenWithoutConfig(), with the same errors.
+  virtual absl::Status ReadConfig() = 0;
   // The configuration as of head(), with recorded changes applied.
   virtual const WorldConfig& config() const = 0;
   // The name of a reducer; "?7" if the table has no such number.

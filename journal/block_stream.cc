@@ -27,8 +27,9 @@ struct Batch {
 // Reads one batch after the other.
 class BatchReader {
  public:
-  BatchReader(BlockStream::Scan scan, const ChainEnd& before, std::uint64_t end)
-      : scan_(std::move(scan)), last_(before), end_(end) {}
+  BatchReader(BlockStream::Scan scan, const ChainEnd& before, std::uint64_t end,
+              bool inputs)
+      : scan_(std::move(scan)), last_(before), end_(end), inputs_(inputs) {}
 
   Batch Read() {
     Batch batch;
@@ -69,6 +70,7 @@ class BatchReader {
     if (!status.ok()) {
       return Annotate(status, "block " + std::to_string(index));
     }
+    if (inputs_) block->ReadInputs();
     last_ = {block->header(), block->hash(), false};
     batch->blocks.push_back(std::move(block));
     return absl::OkStatus();
@@ -77,6 +79,7 @@ class BatchReader {
   const BlockStream::Scan scan_;
   ChainEnd last_;
   const std::uint64_t end_;
+  const bool inputs_;
 };
 
 // Gives out what comes in batches.
@@ -189,8 +192,9 @@ ChainEnd ChainEndBefore(std::uint64_t index, Round round, EventId last,
 
 std::unique_ptr<BlockStream> BlockStream::Start(Scan scan,
                                                 const ChainEnd& before,
-                                                std::uint64_t end, bool ahead) {
-  BatchReader reader(std::move(scan), before, end);
+                                                std::uint64_t end, bool ahead,
+                                                bool inputs) {
+  BatchReader reader(std::move(scan), before, end, inputs);
   if (!ahead) return std::make_unique<SerialStream>(std::move(reader));
   auto stream = std::make_unique<AheadStream>(std::move(reader));
   if (stream->StartThread()) return stream;

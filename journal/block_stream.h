@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "reenact/journal/block.h"
+#include "reenact/journal/plain_entries.h"
 #include "reenact/kernel/bytes.h"
 #include "reenact/kernel/hash.h"
 #include "reenact/kernel/status.h"
@@ -24,15 +25,20 @@ class KeptBlock {
 
   // DataLoss: `bytes` is not a block, or its hash is not the hash of its bytes.
   absl::Status Set(BytesView bytes);
+  // Makes inputs() of the entries. REQUIRES: Set() was OK.
+  void ReadInputs() { inputs_ = ReadPlainInputs(view_.entries); }
 
   const Bytes& stored() const { return stored_; }
   const BlockHeader& header() const { return view_.header; }
   BytesView entries() const { return view_.entries; }
   const Digest& hash() const { return view_.hash; }
+  // None unless ReadInputs() was called.
+  const PlainInputs& inputs() const { return inputs_; }
 
  private:
   Bytes stored_;
   BlockView view_;
+  PlainInputs inputs_;
 };
 
 // The end of a chain, for what comes after it.
@@ -61,9 +67,11 @@ class BlockStream {
 
   // The blocks after `before`, up to the one before `end`. `ahead`: a thread of
   // the stream's own reads and checks what comes next, a bounded number of
-  // bytes ahead; `scan` is then called on it.
+  // bytes ahead; `scan` is then called on it. `inputs`: each block's inputs()
+  // are read there, too.
   static std::unique_ptr<BlockStream> Start(Scan scan, const ChainEnd& before,
-                                            std::uint64_t end, bool ahead);
+                                            std::uint64_t end, bool ahead,
+                                            bool inputs = false);
   // Stops reading ahead.
   virtual ~BlockStream() = default;
 

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "reenact/kernel/cbor.h"
-#include "reenact/kernel/cell_hash.h"
 
 namespace reenact {
 namespace {
@@ -29,25 +28,63 @@ absl::Status Update1(const Update& update, const CellChanges::Change& change,
 
 }  // namespace
 
-std::size_t CellChanges::Hash::operator()(const Name& name) const {
-  return static_cast<std::size_t>(CellHash(name.reducer, name.key));
+CellChanges::Change* CellChanges::Find(const entry::CellRefView& cell,
+                                       std::uint64_t hash) {
+  if (2 * changes_.size() >= slots_.size()) Grow();
+  Slot* slot = &First(hash);
+  for (; slot->change != nullptr;
+       slot = slot == &slots_.back() ? slots_.data() : slot + 1) {
+    Change* const change = slot->change;
+    if (slot->hash == hash && change->reducer == cell.reducer &&
+        SameBytes(change->key, cell.key)) {
+      return change;
+    }
+  }
+  Change& change = changes_.emplace_back();
+  change.reducer = cell.reducer;
+  change.key = cell.key;
+  byte_size_ += sizeof(Change) + 4 * sizeof(Slot) + cell.key.size();
+  *slot = {hash, &change};
+  return &change;
 }
 
-CellChanges::Change* CellChanges::Find(const entry::CellRefView& cell) {
-  const auto it = index_.lazy_emplace(
-      Name{cell.reducer, cell.key}, [&](const auto& construct) {
-        Change& change = changes_.emplace_back();
-        change.reducer = cell.reducer;
-        change.key = cell.key;
-        byte_size_ += sizeof(Change) + 2 * sizeof(Change*) + cell.key.size();
-        construct(&change);
-      });
-  return *it;
+void CellChanges::Grow() {
+  constexpr std::size_t kLeast = 16;
+  std::vector<Slot> old(std::max(kLeast, 2 * slots_.size()));
+  old.swap(slots_);
+  for (const Slot& from : old) {
+    if (from.change == nullptr) continue;
+    Slot* slot = &First(from.hash);
+    while (slot->change != nullptr) {
+      slot = slot == &slots_.back() ? slots_.data() : slot + 1;
+    }
+    *slot = from;
+  }
+}
+
+void CellChanges::PutAll(const std::vector<NewState>& puts) {
+  // Slots are asked for twice as far ahead as the changes that they lead to.
+  constexpr std::size_t kAhead = 12;
+  if (slots_.empty()) Grow();
+  for (std::size_t i = 0; i < puts.size(); ++i) {
+    if (i + 2 * kAhead < puts.size()) {
+      __builtin_prefetch(&First(puts[i + 2 * kAhead].hash));
+    }
+    if (i + kAhead < puts.size()) {
+      const char* const change =
+          reinterpret_cast<const char*>(First(puts[i + kAhead].hash).change);
+      __builtin_prefetch(change);
+      __builtin_prefetch(change + 64);
+    }
+    Change* const change = Find(puts[i].cell, puts[i].hash);
+    change->version = puts[i].by;
+    Set(true, puts[i].state, change);
+  }
 }
 
 absl::Status CellChanges::Add(const entry::CellRefView& cell, EventId by,
                               const entry::DiffView& diff) {
-  Change* const change = Find(cell);
+  Change* const change = Find(cell, CellHash(cell.reducer, cell.key));
   change->version = by;
   if (diff.op == Diff::Op::kUpdate) return AddUpdate(diff.update, change);
   Set(diff.op == Diff::Op::kPut, diff.state, change);
@@ -57,7 +94,7 @@ absl::Status CellChanges::Add(const entry::CellRefView& cell, EventId by,
 void CellChanges::Set(bool exists, BytesView state, Change* change) {
   change->known = true;
   change->exists = exists;
-  change->updates.clear();
+  if (!change->updates.empty()) change->updates.clear();
   byte_size_ += state.size();
   byte_size_ -= change->state.size();
   change->state.assign(state);
@@ -105,7 +142,7 @@ std::vector<const CellChanges::Change*> CellChanges::Sorted() const {
 }
 
 void CellChanges::Clear() {
-  index_.clear();
+  std::fill(slots_.begin(), slots_.end(), Slot());
   changes_.clear();
   byte_size_ = 0;
 }

@@ -13,9 +13,9 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "reenact/journal/entry.h"
 #include "reenact/kernel/bytes.h"
+#include "reenact/kernel/cell_hash.h"
 #include "reenact/kernel/ids.h"
 #include "reenact/kernel/outcome.h"
 #include "reenact/kernel/status.h"
@@ -51,12 +51,16 @@ class CellChanges {
   absl::Status Add(const entry::CellRefView& cell, EventId by,
                    const entry::DiffView& diff);
 
-  // The same, of a diff that puts `state`.
-  void Put(const entry::CellRefView& cell, EventId by, BytesView state) {
-    Change* const change = Find(cell);
-    change->version = by;
-    Set(true, state, change);
-  }
+  // A diff that puts `state`, for PutAll().
+  struct NewState {
+    entry::CellRefView cell;
+    EventId by;
+    BytesView state;
+    std::uint64_t hash;  // CellHash() of the cell
+  };
+  // The same as Add() of all of them, in order. What the later ones need is on
+  // its way from memory while the earlier ones are dealt with.
+  void PutAll(const std::vector<NewState>& puts);
 
   // What the cell is after `change`, if it was `before`. DataLoss as for Add().
   static absl::StatusOr<State> After(const Change& change, State before);
@@ -72,37 +76,23 @@ class CellChanges {
   void Clear();
 
  private:
-  struct Name {
-    ReducerId reducer;
-    std::string_view key;
-    friend bool operator==(const Name&, const Name&) = default;
-  };
-  static Name NameOf(const Name& name) { return name; }
-  static Name NameOf(const Change* change) {
-    return {change->reducer, change->key};
-  }
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(const Name& name) const;
-    std::size_t operator()(const Change* change) const {
-      return (*this)(NameOf(change));
-    }
-  };
-  struct Equal {
-    using is_transparent = void;
-    template <typename A, typename B>
-    bool operator()(const A& a, const B& b) const {
-      return NameOf(a) == NameOf(b);
-    }
+  // A place in the table of changes: the whole hash, so that a search looks at
+  // a change only if it is most likely the right one; null: free.
+  struct Slot {
+    std::uint64_t hash = 0;
+    Change* change = nullptr;
   };
 
-  Change* Find(const entry::CellRefView& cell);
+  Change* Find(const entry::CellRefView& cell, std::uint64_t hash);
+  // The slot where a search begins. REQUIRES: there are any.
+  Slot& First(std::uint64_t hash) { return slots_[hash & (slots_.size() - 1)]; }
+  void Grow();
   void Set(bool exists, BytesView state, Change* change);
   absl::Status AddUpdate(const entry::UpdateView& update, Change* change);
 
   const Read read_;
   std::deque<Change> changes_;  // elements never move
-  absl::flat_hash_set<Change*, Hash, Equal> index_;
+  std::vector<Slot> slots_;     // a power of two of them, at most half in use
   std::size_t byte_size_ = 0;
 };
 

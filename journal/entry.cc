@@ -564,6 +564,11 @@ void EntryWriter::InputAdmitted(const entry::InputAdmitted& input) {
   Admitted(input.input, input.reducer, input, input);
 }
 
+void EntryWriter::InputAdmitted(InputId id,
+                                const entry::InputAdmittedView& input) {
+  Admitted(id, input.reducer, input, input);
+}
+
 inline char* EntryWriter::Scheduled(char* at, LaneId lane_id, UnitKind kind,
                                     ReducerId reducer, std::string_view key,
                                     const Cause& cause) {

@@ -120,6 +120,8 @@ struct SnapshotRequested {
                          const SnapshotRequested&) = default;
 };
 
+struct InputAdmittedView;  // see below
+
 }  // namespace entry
 
 using Entry =
@@ -153,6 +155,8 @@ class EntryWriter {
   void RoundOpened(const entry::RoundOpened& round);
   void InputAdmitted(InputId id, ReducerId reducer, const Input& input);
   void InputAdmitted(const entry::InputAdmitted& input);
+  // As input `id`, whatever number it has.
+  void InputAdmitted(InputId id, const entry::InputAdmittedView& input);
   void StepScheduled(EventId event_id, LaneId lane_id, UnitKind kind,
                      ReducerId reducer, std::string_view key,
                      const Cause& cause);

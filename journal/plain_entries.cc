@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "reenact/kernel/config.h"
+#include "reenact/kernel/event.h"
 #include "reenact/kernel/outcome.h"
 
 namespace reenact {
@@ -26,6 +27,15 @@ class Cursor {
 
   std::size_t left() const { return static_cast<std::size_t>(end_ - at_); }
 
+  BytesView Rest() const { return BytesView(at_, left()); }
+
+  bool AreSame(BytesView bytes) {
+    if (left() < bytes.size() || !SameBytes(bytes, {at_, bytes.size()})) {
+      return false;
+    }
+    at_ += bytes.size();
+    return true;
+  }
   bool Is(char byte) {
     if (at_ == end_ || *at_ != byte) return false;
     ++at_;
@@ -171,11 +181,12 @@ bool TakePlainStep(cbor::Reader* reader, PlainStep* step) {
   Cursor in(reader->Rest());
   std::uint64_t size = 0;
   std::uint64_t lane = 0;
-  std::uint64_t again = 0;
   std::uint64_t kind = 0;
   if (!in.Entry(EntryKind::kStepScheduled, &size) || size != 6) return false;
-  if (!in.Ordinal(&step->event_id.value) || !in.Is(2) ||
-      !in.UnsignedUpTo(kLaneMax, &lane) || !in.Is(3) ||
+  const BytesView from = in.Rest();
+  if (!in.Ordinal(&step->event_id.value)) return false;
+  const BytesView id = from.substr(0, from.size() - in.left());
+  if (!in.Is(2) || !in.UnsignedUpTo(kLaneMax, &lane) || !in.Is(3) ||
       !in.UnsignedUpTo(static_cast<std::uint64_t>(UnitKind::kControl) - 1,
                        &kind) ||
       !in.Is(4) || !in.Cell(&step->cell) || !in.Is(5) ||
@@ -183,13 +194,39 @@ bool TakePlainStep(cbor::Reader* reader, PlainStep* step) {
     return false;
   }
   if (!in.Entry(EntryKind::kStepCommitted, &size) || size != 4) return false;
-  if (!in.Ordinal(&again) || again != step->event_id.value || !in.Is(2) ||
-      !in.UnsignedUpTo(kLaneMax, &lane) || !in.Are(kOnePut) ||
-      !in.Item(&step->state)) {
+  if (!in.AreSame(id) || !in.Is(2) || !in.UnsignedUpTo(kLaneMax, &lane) ||
+      !in.Are(kOnePut) || !in.Item(&step->state)) {
     return false;
   }
   reader->Pass(reader->Rest().size() - in.left());
   return true;
+}
+
+PlainInputs ReadPlainInputs(BytesView entries) {
+  PlainInputs inputs;
+  cbor::Reader reader(entries);
+  EntryReader in(&reader);
+  if (in.Next() != EntryKind::kRoundOpened) return inputs;
+  in.RoundOpened();
+  in.Finish();
+  if (!in.status().ok()) return inputs;
+  inputs.begin = reader.offset();
+  entry::InputAdmittedView input;
+  for (;;) {
+    const std::size_t end = reader.offset();
+    inputs.size = end - inputs.begin;
+    if (!TakePlainInput(&reader, &input)) return inputs;
+    if (inputs.count == 0) inputs.first = input.input;
+    if (input.input.value != inputs.first.value + inputs.count ||
+        input.submission_id.size() > kSubmissionIdBytesMax) {
+      return inputs;
+    }
+    ++inputs.count;
+    if (input.position != 0) inputs.position = input.position;
+    if (!input.submission_id.empty()) {
+      inputs.submissions.emplace_back(input.submission_id, input.input);
+    }
+  }
 }
 
 }  // namespace reenact

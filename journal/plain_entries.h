@@ -3,6 +3,12 @@
 #ifndef REENACT_JOURNAL_PLAIN_ENTRIES_H_
 #define REENACT_JOURNAL_PLAIN_ENTRIES_H_
 
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <utility>
+#include <vector>
+
 #include "reenact/journal/entry.h"
 #include "reenact/kernel/bytes.h"
 #include "reenact/kernel/cbor.h"
@@ -29,6 +35,21 @@ struct PlainStep {
 // Thread safety: none.
 bool TakePlainInput(cbor::Reader* reader, entry::InputAdmittedView* input);
 bool TakePlainStep(cbor::Reader* reader, PlainStep* step);  // two entries
+
+// What a run of plain inputs comes to for one who does not run their steps:
+// numbered without a gap, none twice. Views into the bytes it was read from.
+struct PlainInputs {
+  std::size_t begin = 0;  // where they stand in what was read
+  std::size_t size = 0;   // their bytes
+  std::uint64_t count = 0;
+  InputId first;
+  std::uint64_t position = 0;  // the last that one has; 0: none
+  std::vector<std::pair<std::string_view, InputId>> submissions;
+};
+
+// Those that a block's entries begin with, behind RoundOpened: as many as are
+// plain and follow each other.
+PlainInputs ReadPlainInputs(BytesView entries);
 
 }  // namespace reenact
 

@@ -14,6 +14,7 @@
 #include "reenact/journal/entry.h"
 #include "reenact/journal/plain_entries.h"
 #include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cell_hash.h"
 #include "reenact/sequencer/sequencer.h"
 
 namespace reenact {
@@ -52,8 +53,8 @@ class CellWriter {
     return absl::OkStatus();
   }
 
-  void Put(const PlainStep& step) {
-    changes_.Put(step.cell, step.event_id, step.state);
+  void PutAll(const std::vector<CellChanges::NewState>& puts) {
+    changes_.PutAll(puts);
   }
 
   // The blocks up to `block_count` are in the changes.
@@ -118,6 +119,7 @@ class Forwarder {
     bool passed = false;
     if (!options_.always_schedule && sequencer_.empty()) {
       REENACT_ASSIGN_OR_RETURN(passed, TryPassOver());
+      PutAll();
     }
     if (!passed) REENACT_RETURN_IF_ERROR(Schedule());
     place_->round = after_.round;
@@ -182,6 +184,7 @@ class Forwarder {
   absl::Status OnDiffs(EventId by, EntryReader* entries) {
     if (stored_ || by <= applied_) return absl::OkStatus();
     applied_ = by;
+    PutAll();
     const absl::Status status = cells_.Add(by, own_, entries);
     return status.ok() ? status : Wrong(status);
   }
@@ -198,8 +201,14 @@ class Forwarder {
 
   absl::StatusOr<bool> TryPassOver();
   absl::Status PassInput(const entry::InputAdmittedView& input);
+  bool PassInputs(const PlainInputs& inputs);
   bool PassStep(const PlainStep& step);
   bool TakeTicket(InputId cause);
+  // Applies the diffs of the steps passed lately.
+  void PutAll() {
+    cells_.PutAll(puts_);
+    puts_.clear();
+  }
 
   // --- all others ---
 
@@ -226,6 +235,7 @@ class Forwarder {
   // Passing over: its inputs, and which of them have had their tickets.
   std::vector<std::pair<std::string_view, InputId>> submissions_;
   std::vector<char> ticketed_;
+  std::vector<CellChanges::NewState> puts_;  // not in `cells_` yet
   std::uint64_t tickets_ = 0;
   // Scheduling.
   bool control_ = false;
@@ -251,6 +261,11 @@ absl::StatusOr<bool> Forwarder::TryPassOver() {
   PlainStep plain_step;
   for (;;) {
     entries.Finish();
+    if (block_->inputs().begin == reader.offset() &&
+        PassInputs(block_->inputs())) {
+      count += block_->inputs().count;
+      reader.Pass(block_->inputs().size);
+    }
     while (TakePlainInput(&reader, &plain_input)) {
       ++count;
       REENACT_RETURN_IF_ERROR(PassInput(plain_input));
@@ -300,13 +315,27 @@ absl::Status Forwarder::PassInput(const entry::InputAdmittedView& input) {
   return absl::OkStatus();
 }
 
+// All of them at once. False: they have to be looked at one by one.
+bool Forwarder::PassInputs(const PlainInputs& inputs) {
+  if (inputs.count == 0 || inputs.first.value != after_.last_input.value + 1) {
+    return false;
+  }
+  after_.last_input.value += inputs.count;
+  if (inputs.position != 0) after_.position = inputs.position;
+  ticketed_.resize(ticketed_.size() + inputs.count);
+  submissions_.insert(submissions_.end(), inputs.submissions.begin(),
+                      inputs.submissions.end());
+  return true;
+}
+
 // False as for TakeTicket().
 bool Forwarder::PassStep(const PlainStep& step) {
   own_ = step.cell;
   if (!TakeTicket(step.cause)) return false;
   if (stored_ || step.event_id <= applied_) return true;
   applied_ = step.event_id;
-  cells_.Put(step);
+  puts_.push_back({step.cell, step.event_id, step.state,
+                   CellHash(step.cell.reducer, step.cell.key)});
   return true;
 }
 
@@ -446,23 +475,36 @@ absl::Status Forwarder::ComposeOnce() {
 
 absl::Status FastForward(Store* store, std::uint64_t block_count,
                          StartingPlace* place, const ForwardOptions& options) {
+  return FastForward(
+      [store](std::uint64_t from, const auto& visit) {
+        return store->ScanBlocks(from, visit);
+      },
+      store, block_count, place, options);
+}
+
+absl::Status FastForward(const BlockStream::Scan& scan, Store* cells,
+                         std::uint64_t block_count, StartingPlace* place,
+                         const ForwardOptions& options) {
   Sequencer sequencer(place->config.scheduling);
   if (!place->sequencer.empty()) {
     REENACT_ASSIGN_OR_RETURN(
         sequencer,
         Sequencer::Decode(place->config.scheduling, place->sequencer));
   }
-  const bool ahead =
-      block_count > place->block_count + kBlocksAlone && HasCoreToSpare();
-  const std::unique_ptr<BlockStream> blocks = BlockStream::Start(
-      [store](std::uint64_t from, const auto& visit) {
-        return store->ScanBlocks(from, visit);
-      },
-      ChainEndBefore(place->block_count, place->round, place->event_id,
-                     place->block_hash),
-      block_count, ahead);
-  Forwarder forwarder(store, place, std::move(sequencer), options);
+  const bool ahead = options.read_ahead &&
+                     block_count > place->block_count + kBlocksAlone &&
+                     HasCoreToSpare();
+  const std::unique_ptr<BlockStream> blocks =
+      BlockStream::Start(scan,
+                         ChainEndBefore(place->block_count, place->round,
+                                        place->event_id, place->block_hash),
+                         block_count, ahead, /*inputs=*/true);
+  Forwarder forwarder(cells, place, std::move(sequencer), options);
   for (;;) {
+    if (options.stop) {
+      REENACT_ASSIGN_OR_RETURN(const bool here, options.stop(*place));
+      if (here) break;
+    }
     REENACT_ASSIGN_OR_RETURN(const std::unique_ptr<KeptBlock> block,
                              blocks->Next());
     if (block == nullptr) break;

@@ -6,7 +6,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 
+#include "reenact/journal/block_stream.h"
 #include "reenact/journal/store.h"
 #include "reenact/kernel/starting_place.h"
 #include "reenact/kernel/status.h"
@@ -21,6 +23,12 @@ struct ForwardOptions {
   // and ends with nothing waiting, and tickets just its own inputs, is passed
   // over: what is left of it in the sequencer is the same.
   bool always_schedule = false;
+  // Asked before each block with the place that has been reached, whose
+  // sequencer is not filled in: true ends there, an error ends it with that.
+  // May be empty.
+  std::function<absl::StatusOr<bool>(const StartingPlace& place)> stop;
+  // A thread of its own reads and checks blocks ahead, if there is a core.
+  bool read_ahead = true;
 };
 
 // Moves `place` from where it is to the end of block `block_count` - 1 of
@@ -39,6 +47,11 @@ struct ForwardOptions {
 // Thread safety: nobody else uses `store` or `place` meanwhile.
 absl::Status FastForward(Store* store, std::uint64_t block_count,
                          StartingPlace* place,
+                         const ForwardOptions& options = {});
+
+// The same with blocks from elsewhere; `cells` has none.
+absl::Status FastForward(const BlockStream::Scan& blocks, Store* cells,
+                         std::uint64_t block_count, StartingPlace* place,
                          const ForwardOptions& options = {});
 
 }  // namespace reenact

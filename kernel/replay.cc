@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <utility>
 #include <variant>
@@ -138,7 +139,7 @@ class Verifier {
 
   absl::StatusOr<VerifyReport> RunWorld() {
     absl::StatusOr<std::unique_ptr<Archive>> archive =
-        Archive::Open(options_.path);
+        Archive::OpenWithoutConfig(options_.path);
     if (!archive.ok()) {
       if (archive.status().code() != absl::StatusCode::kDataLoss) {
         return archive.status();
@@ -161,6 +162,9 @@ class Verifier {
     }
     // Whatever went wrong: is the journal itself whole?
     if (!status.ok() || !outcome_.clean()) {
+      const absl::Status config = archive_->ReadConfig();
+      if (absl::IsDataLoss(config)) return Damaged(config);
+      REENACT_RETURN_IF_ERROR(config);
       const absl::Status chain = CheckChain(blocks_->block_count());
       if (!chain.ok()) status = chain;
     }
@@ -274,7 +278,8 @@ class Verifier {
 
   bool Cancelled() const { return options_.cancelled && options_.cancelled(); }
 
-  // The reducer table with every name that it is ever given.
+  // The reducer table with every name that it is ever given. REQUIRES: all is
+  // not well.
   std::vector<std::string> FullTable() const {
     return archive_ != nullptr ? archive_->config().reducers
                                : start_.config().reducers;
@@ -301,7 +306,19 @@ class Verifier {
 
   void Replay() {
     report_.from = start_.event_id();
-    outcome_ = RunInSegments(RunOptions(), options_.threads);
+    ReplayRun::Options options = RunOptions();
+    if (archive_ != nullptr) {
+      options.meanwhile = [this] { DigestStoredCells(); };
+    }
+    outcome_ = RunInSegments(options, options_.threads);
+  }
+
+  bool CellsAreOfHead() const {
+    return archive_->store().cells_through() == archive_->block_count();
+  }
+
+  void DigestStoredCells() {
+    if (CellsAreOfHead()) stored_cells_ = archive_->StateDigest();
   }
 
   absl::Status TakeResults() {
@@ -613,15 +630,15 @@ class Verifier {
 
   // The cells in the database must be what the replay came to.
   void CompareStoredCells() {
-    if (archive_->store().cells_through() != archive_->block_count()) {
+    if (!CellsAreOfHead()) {
       report_.notes.push_back(
           "the stored cells are not as of the head; they were not compared");
       return;
     }
-    const absl::StatusOr<Digest> stored = archive_->StateDigest();
-    if (!stored.ok()) {
-      (void)Damaged(stored.status());
-    } else if (*stored != report_.state) {
+    if (!stored_cells_) DigestStoredCells();
+    if (!stored_cells_->ok()) {
+      (void)Damaged(stored_cells_->status());
+    } else if (**stored_cells_ != report_.state) {
       (void)Damaged(absl::DataLossError(
           "db: the stored cells are not the state that the journal leads to"));
     }
@@ -668,6 +685,7 @@ class Verifier {
   KnownSnapshots snapshots_;
   ReplayRun::Start start_;
   ReplayOutcome outcome_;
+  std::optional<absl::StatusOr<Digest>> stored_cells_;
 };
 
 }  // namespace

@@ -28,10 +28,11 @@ struct VerifyOptions {
   // Starts at the newest valid snapshot instead of genesis.
   bool from_snapshot = false;
   std::size_t workers = 0;
-  // History is cut at snapshots and its parts run beside each other, on up to
-  // so many threads; 0: as many as there are cores, one alone if there are
-  // workers. The report is the same for any number. Each part holds its cells
-  // in memory.
+  // History is cut into parts that run beside each other, on up to so many
+  // threads; 0: as many as there are cores, one alone if there are workers or
+  // little to do. Where there is no snapshot to start a part from, what is
+  // recorded leads to it; the part before it checks that. The report is the
+  // same for any number. Each part holds its cells in memory.
   std::size_t threads = 0;
   // Runs every step twice and compares, to tell an impure reducer from a
   // changed one.

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 
-#include "absl/hash/hash.h"
 #include "reenact/journal/snapshot_file.h"
+#include "reenact/kernel/cell_hash.h"
 
 namespace reenact {
 
 std::size_t ReplayCells::Lookup::operator()(const KeyView& key) const {
-  return absl::HashOf(key.first, ToAbsl(key.second));
+  return static_cast<std::size_t>(CellHash(key.first, key.second));
 }
 
 // Copies what it is asked for before it shows it, so that the visitor may take
@@ -60,7 +60,7 @@ class ReplayCells::CellsView final : public CellView {
 // The same without copies, for a digest of all: holds everybody else up.
 class ReplayCells::InOrder final : public CellView {
  public:
-  explicit InOrder(const ReplayCells* cells) : cells_(cells) {}
+  InOrder(const ReplayCells* cells, bool keep) : cells_(cells), keep_(keep) {}
 
   absl::Status Scan(ReducerId reducer, std::string_view from,
                     std::string_view to, const Visit& visit) const override {
@@ -68,16 +68,23 @@ class ReplayCells::InOrder final : public CellView {
   }
   absl::Status ScanAll(const Visit& visit) const override {
     MutexLock lock(&cells_->mutex_);
-    cells_->KeepOrder();
-    for (const Cell cell : cells_->order_) {
+    if (keep_) cells_->KeepOrder();
+    if (cells_->ordered_) return ShowAll(cells_->order_, visit);
+    return ShowAll(cells_->Sorted(), visit);
+  }
+
+ private:
+  template <typename Cells>
+  static absl::Status ShowAll(const Cells& cells, const Visit& visit) {
+    for (const Cell cell : cells) {
       REENACT_RETURN_IF_ERROR(visit(cell->first.first, cell->first.second,
                                     cell->second.version, cell->second.state));
     }
     return absl::OkStatus();
   }
 
- private:
   const ReplayCells* const cells_;
+  const bool keep_;
 };
 
 void ReplayCells::Apply(const CellBatch& batch) {
@@ -110,20 +117,64 @@ void ReplayCells::PutLocked(const KeyView& key, EventId version,
   if (is_new && ordered_) order_.insert(&*it);
 }
 
+struct ReplayCells::Sortable {
+  explicit Sortable(Cell of) : cell(of), reducer(of->first.first) {
+    const std::string& key = of->first.second;
+    for (std::size_t i = 0; i < sizeof begin; ++i) {
+      begin = begin << 8 |
+              (i < key.size() ? static_cast<unsigned char>(key[i]) : 0U);
+    }
+  }
+
+  // Where the beginnings are equal, one of two keys may be the shorter one.
+  friend bool operator<(const Sortable& a, const Sortable& b) {
+    if (a.reducer != b.reducer) return a.reducer < b.reducer;
+    if (a.begin != b.begin) return a.begin < b.begin;
+    return a.cell->first.second < b.cell->first.second;
+  }
+
+  Cell cell;
+  std::uint64_t begin = 0;
+  ReducerId reducer;
+};
+
+std::vector<ReplayCells::Cell> ReplayCells::Sorted() const {
+  std::vector<Sortable> sortable;
+  sortable.reserve(cells_.size());
+  for (const auto& cell : cells_) sortable.emplace_back(&cell);
+  std::sort(sortable.begin(), sortable.end());
+  std::vector<Cell> cells;
+  cells.reserve(sortable.size());
+  for (const Sortable& each : sortable) cells.push_back(each.cell);
+  return cells;
+}
+
 void ReplayCells::KeepOrder() const {
   if (ordered_) return;
   ordered_ = true;
-  std::vector<Cell> cells;
-  cells.reserve(cells_.size());
-  for (const auto& cell : cells_) cells.push_back(&cell);
-  std::sort(cells.begin(), cells.end(), Before());
-  for (const Cell cell : cells) order_.insert(order_.end(), cell);
+  for (const Cell cell : Sorted()) order_.insert(order_.end(), cell);
 }
 
 absl::StatusOr<Digest> ReplayCells::StateDigest() const {
   REENACT_ASSIGN_OR_RETURN(const SnapshotDigests digests,
-                           StateDigestOf(InOrder(this)));
+                           StateDigestOf(InOrder(this, /*keep=*/true)));
   return digests.state;
+}
+
+absl::StatusOr<Digest> ReplayCells::LastStateDigest() const {
+  REENACT_ASSIGN_OR_RETURN(const SnapshotDigests digests,
+                           StateDigestOf(InOrder(this, /*keep=*/false)));
+  return digests.state;
+}
+
+// A sum, since cells are in no order.
+std::uint64_t ReplayCells::Fingerprint() const {
+  MutexLock lock(&mutex_);
+  std::uint64_t sum = cells_.size();
+  for (const auto& [key, cell] : cells_) {
+    sum += HashBytes(CellHash(key.first, key.second), cell.state);
+  }
+  return sum;
 }
 
 absl::StatusOr<std::optional<StoredCell>> ReplayCells::ReadCell(

@@ -5,6 +5,7 @@
 
 #include "reenact/journal/block_stream.h"
 #include "reenact/journal/snapshot_file.h"
+#include "reenact/kernel/forward.h"
 #include "reenact/workers/pool.h"
 #include "reenact/workers/step_run.h"
 
@@ -17,21 +18,21 @@ absl::StatusOr<std::unique_ptr<ReplayRun>> ReplayRun::Open(Options options) {
 }
 
 absl::Status ReplayRun::Init() {
-  REENACT_ASSIGN_OR_RETURN(std::unique_ptr<BlockStream> stream, OpenStream());
-  const Start& start = options_.start;
-  script_ = std::make_unique<BlockScript>(std::move(stream), start.block(),
-                                          start.config());
   auto cells = std::make_unique<ReplayCells>();
   cells_ = cells.get();
-  if (start.place) {
-    REENACT_RETURN_IF_ERROR(LoadBase());
-  } else {
+  if (start_.place) REENACT_RETURN_IF_ERROR(LoadBase());
+  if (options_.begins_at) REENACT_RETURN_IF_ERROR(GoForward());
+  if (!start_.place) {
     genesis_ = std::make_unique<KeptBlock>();
     REENACT_ASSIGN_OR_RETURN(const Bytes stored, options_.blocks->ReadBlock(0));
     REENACT_RETURN_IF_ERROR(genesis_->Set(stored));
   }
+  REENACT_ASSIGN_OR_RETURN(std::unique_ptr<BlockStream> stream, OpenStream());
+  script_ = std::make_unique<BlockScript>(std::move(stream), start_.block(),
+                                          start_.config());
+  script_->EndUnless(options_.may_run);
   WorldOptions world;
-  world.config = start.config();
+  world.config = start_.config();
   world.modules = options_.modules;
   WorldInternals internals;
   internals.pool =
@@ -39,7 +40,7 @@ absl::Status ReplayRun::Init() {
   internals.store = std::move(cells);
   internals.make_writer = [this](Store*) { return MakeWriter(); };
   internals.script = script_.get();
-  internals.start = start.place;
+  internals.start = start_.place;
   internals.config_as_is = true;
   internals.want_open_work = options_.snapshots != nullptr;
   internals.observer = options_.observer;
@@ -50,28 +51,53 @@ absl::Status ReplayRun::Init() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<BlockStream>> ReplayRun::OpenStream() const {
-  const RecordedBlocks* blocks = options_.blocks;
-  const auto scan = [blocks](std::uint64_t from,
-                             const RecordedBlocks::Visit& visit) {
+BlockStream::Scan ReplayRun::Scan() const {
+  return [blocks = options_.blocks](std::uint64_t from,
+                                    const RecordedBlocks::Visit& visit) {
     return blocks->Scan(from, visit);
   };
+}
+
+absl::StatusOr<std::unique_ptr<BlockStream>> ReplayRun::OpenStream() const {
   ChainEnd before;
-  if (options_.start.place) {
-    const StartingPlace& place = *options_.start.place;
+  if (start_.place) {
+    const StartingPlace& place = *start_.place;
     before = ChainEndBefore(place.block_count, place.round, place.event_id,
                             place.block_hash);
   } else {
-    REENACT_ASSIGN_OR_RETURN(const Bytes stored, blocks->ReadBlock(0));
-    REENACT_ASSIGN_OR_RETURN(const BlockView genesis, DecodeBlock(stored));
-    before = {genesis.header, genesis.hash};
+    before = {genesis_->header(), genesis_->hash()};
   }
-  return BlockStream::Start(scan, before, options_.end, options_.read_ahead);
+  return BlockStream::Start(Scan(), before, options_.end, options_.read_ahead);
+}
+
+// Applies what is recorded, without running reducers, up to the place that the
+// caller chooses.
+absl::Status ReplayRun::GoForward() {
+  if (!start_.place) {
+    REENACT_ASSIGN_OR_RETURN(start_.place, AfterGenesis());
+  }
+  ForwardOptions forward;
+  forward.stop = options_.begins_at;
+  forward.read_ahead = options_.read_ahead;
+  REENACT_RETURN_IF_ERROR(
+      FastForward(Scan(), cells_, options_.end, &*start_.place, forward));
+  began_ = Boundary{*start_.place, cells_->Fingerprint()};
+  return absl::OkStatus();
+}
+
+absl::StatusOr<StartingPlace> ReplayRun::AfterGenesis() const {
+  REENACT_ASSIGN_OR_RETURN(const Bytes stored, options_.blocks->ReadBlock(0));
+  REENACT_ASSIGN_OR_RETURN(const BlockView genesis, DecodeBlock(stored));
+  StartingPlace place;
+  place.config = start_.genesis;
+  place.block_count = 1;
+  place.block_hash = genesis.hash;
+  return place;
 }
 
 absl::Status ReplayRun::LoadBase() {
   return ReadSnapshotFile(
-             options_.start.path,
+             start_.path,
              [this](ReducerId reducer, std::string_view key, BytesView state) {
                cells_->Put(reducer, key, EventId{0}, state);
                return absl::OkStatus();
@@ -85,10 +111,10 @@ std::unique_ptr<JournalWriter> ReplayRun::MakeWriter() {
   writer.snapshots = options_.snapshots;
   writer.progress = options_.progress;
   writer.cancelled = options_.cancelled;
-  if (options_.start.place) {
-    writer.block_count = options_.start.place->block_count;
-    writer.last_event = options_.start.place->event_id;
-    writer.hash = options_.start.place->block_hash;
+  if (start_.place) {
+    writer.block_count = start_.place->block_count;
+    writer.last_event = start_.place->event_id;
+    writer.hash = start_.place->block_hash;
   }
   return std::make_unique<ComparingWriter>(std::move(writer), cells_,
                                            &findings_);
@@ -107,6 +133,11 @@ absl::Status ReplayRun::RunBefore(std::uint64_t end) {
 
 absl::StatusOr<StartingPlace> ReplayRun::Place() const {
   return dynamic_cast<WorldPlace&>(*world_).Place();
+}
+
+absl::StatusOr<ReplayRun::Boundary> ReplayRun::Here() const {
+  REENACT_ASSIGN_OR_RETURN(StartingPlace place, Place());
+  return Boundary{std::move(place), cells_->Fingerprint()};
 }
 
 absl::StatusOr<std::map<CellRef, Bytes>> ReplayRun::Cells() const {

@@ -49,14 +49,32 @@ class ReplayRun {
     Start start;
     std::uint64_t end = 0;  // ends before this block
     std::size_t workers = 0;
+    // Asked with each place that recorded changes lead to, from `start` on
+    // (its sequencer is not filled in), whether the run begins there; an error
+    // ends it. Empty: it begins at `start`.
+    std::function<absl::StatusOr<bool>(const StartingPlace&)> begins_at;
+    // Asked before each block; no: the run ends there. May be empty.
+    std::function<bool(std::uint64_t block)> may_run;
     bool run_twice = false;
     bool read_ahead = false;
     StepObserver* observer = nullptr;  // may be null
     std::function<void(EventId)> progress;
     std::function<bool()> cancelled;
+    // Work beside the replay that a thread does which has no more of it, if all
+    // has gone well there; called once at most. May be empty.
+    std::function<void()> meanwhile;
   };
 
-  // Opens the world. Errors: as OpenWorld(), and of reading the snapshot.
+  // A place, and what the cells are there.
+  struct Boundary {
+    StartingPlace place;
+    std::uint64_t cells = 0;  // ReplayCells::Fingerprint()
+
+    friend bool operator==(const Boundary&, const Boundary&) = default;
+  };
+
+  // Opens the world. Errors: as OpenWorld(), of reading the snapshot, and of
+  // going forward from it.
   static absl::StatusOr<std::unique_ptr<ReplayRun>> Open(Options options);
 
   // Runs to the end of block `end` - 1. Once it has failed it stays so.
@@ -72,20 +90,32 @@ class ReplayRun {
   }
   const BlockScript& script() const { return *script_; }
   WorldStats stats() const { return world_->stats(); }
-  absl::StatusOr<Digest> StateDigest() const { return cells_->StateDigest(); }
+  // When it has ended.
+  absl::StatusOr<Digest> StateDigest() const {
+    return cells_->LastStateDigest();
+  }
+  // Where it began, if recorded changes led there; and where it is now.
+  const std::optional<Boundary>& began() const { return began_; }
+  absl::StatusOr<Boundary> Here() const;
   absl::StatusOr<StartingPlace> Place() const;
   absl::StatusOr<std::map<CellRef, Bytes>> Cells() const;
 
  private:
-  explicit ReplayRun(Options options) : options_(std::move(options)) {}
+  explicit ReplayRun(Options options)
+      : options_(std::move(options)), start_(options_.start) {}
 
   absl::Status Init();
   absl::Status LoadBase();
+  absl::Status GoForward();
+  absl::StatusOr<StartingPlace> AfterGenesis() const;
+  BlockStream::Scan Scan() const;
   absl::StatusOr<std::unique_ptr<BlockStream>> OpenStream() const;
   std::unique_ptr<JournalWriter> MakeWriter();
   std::unique_ptr<KeptBlock> Recorded();
 
   const Options options_;
+  Start start_;  // where it begins in the end
+  std::optional<Boundary> began_;
   std::unique_ptr<BlockScript> script_;
   ComparingWriter::Findings findings_;
   std::optional<WorldInternals::Impure> impure_;

@@ -6,6 +6,7 @@
 #include <utility>
 #include <variant>
 
+#include "reenact/journal/plain_entries.h"
 #include "reenact/kernel/cbor.h"
 
 namespace reenact {
@@ -28,7 +29,7 @@ BlockScript::BlockScript(std::unique_ptr<BlockStream> stream,
       reducers_(config.reducers) {}
 
 absl::StatusOr<bool> BlockScript::Next(ScriptedRound* round) {
-  if (next_ >= end_) return false;
+  if (next_ >= end_ || (may_play_ && !may_play_(next_))) return false;
   REENACT_ASSIGN_OR_RETURN(std::unique_ptr<KeptBlock> block, stream_->Next());
   if (block == nullptr) return false;
   ++next_;
@@ -45,7 +46,15 @@ absl::Status BlockScript::Read(const KeptBlock& block, ScriptedRound* round) {
                                                 block.entries().size() / 8));
   cbor::Reader reader(block.entries());
   EntryReader entries(&reader);
-  for (std::uint64_t i = 0; i < block.header().entry_count; ++i) {
+  entry::InputAdmittedView plain;
+  const std::uint64_t count = block.header().entry_count;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    entries.Finish();
+    for (; i < count && TakePlainInput(&reader, &plain); ++i) {
+      const absl::Status status = TakeInput(plain, round);
+      if (!status.ok()) return Unreadable(i, status);
+    }
+    if (i == count) break;
     const std::optional<EntryKind> kind = entries.Next();
     if (kind && IsConsequence(*kind)) break;
     absl::Status status =
@@ -80,20 +89,12 @@ absl::Status BlockScript::Take(EntryKind kind, EntryReader* entries,
 }
 
 absl::Status BlockScript::TakeInput(const entry::InputAdmittedView& input,
-                                    ScriptedRound* round) {
+                                    ScriptedRound* round) const {
   if (input.reducer >= reducers_.size()) {
     return absl::DataLossError("input " + std::to_string(input.input.value) +
                                " names a reducer that is not there");
   }
-  Input& in = round->inputs.emplace_back();
-  in.event.reducer = reducers_[input.reducer];
-  in.event.key = input.key;
-  in.event.schema = input.schema;
-  in.event.payload = input.payload;
-  in.submission_id = input.submission_id;
-  in.priority = input.priority;
-  in.time = input.time;
-  in.position = input.position;
+  round->inputs.push_back(input);
   return absl::OkStatus();
 }
 

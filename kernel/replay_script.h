@@ -5,8 +5,10 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "reenact/journal/block_stream.h"
@@ -26,6 +28,10 @@ class BlockScript final : public RoundScript {
 
   // Ends before block `end`, until told otherwise.
   void EndBefore(std::uint64_t end) { end_ = end; }
+  // Ends before the first block for which this says no.
+  void EndUnless(std::function<bool(std::uint64_t block)> may_play) {
+    may_play_ = std::move(may_play);
+  }
 
   // The inputs of the next block. DataLoss: they cannot be read; see problem().
   // Others: as the stream says.
@@ -49,13 +55,14 @@ class BlockScript final : public RoundScript {
   absl::Status Read(const KeptBlock& block, ScriptedRound* round);
   absl::Status Take(EntryKind kind, EntryReader* entries, ScriptedRound* round);
   absl::Status TakeInput(const entry::InputAdmittedView& input,
-                         ScriptedRound* round);
+                         ScriptedRound* round) const;
   absl::Status TakeControl(EntryReader* entries, ScriptedRound* round);
   absl::Status Unreadable(std::uint64_t index, const absl::Status& status);
 
   const std::unique_ptr<BlockStream> stream_;
   std::uint64_t next_;
   std::uint64_t end_;
+  std::function<bool(std::uint64_t)> may_play_;  // may be empty
   std::deque<std::unique_ptr<KeptBlock>> played_;
   std::vector<std::string> reducers_;
   std::vector<ModuleRecord> modules_;

@@ -9,6 +9,7 @@
 
 #include "reenact/journal/block_stream.h"
 #include "reenact/kernel/mutex.h"
+#include "reenact/kernel/replay_cuts.h"
 
 namespace reenact {
 namespace {
@@ -26,50 +27,31 @@ bool WasTaken(const RecordedBlocks& blocks, std::uint64_t block_count) {
   return last.ok() && std::holds_alternative<entry::SnapshotTaken>(*last);
 }
 
-// The first and, cut at some of its snapshots, the other parts of a history.
-class Cutter {
+// Finds what parts can go forward from.
+class Bases {
  public:
-  explicit Cutter(const ReplayRun::Options& whole) : whole_(whole) {}
+  explicit Bases(const ReplayRun::Options& whole) : whole_(whole) {}
 
-  std::vector<ReplayRun::Options> Cut(std::size_t parts) const {
-    std::vector<ReplayRun::Options> segments = {whole_};
-    if (whole_.snapshots == nullptr || parts < 2) return segments;
+  // The latest place no later than part `part` of `parts` can begin.
+  ReplayRun::Start Of(std::size_t part, std::size_t parts) const {
     const std::uint64_t first = whole_.start.block();
-    // Blocks are near enough to work: rounds are full where there is much.
-    for (std::size_t i = 1; i < parts; ++i) {
-      const std::uint64_t goal = first + (whole_.end - first) * i / parts;
-      const std::optional<std::uint64_t> place =
-          Nearest(goal, segments.back().start.block());
-      if (!place) continue;
-      segments.back().end = *place;
-      segments.push_back(From(whole_.snapshots->at(*place)));
+    const std::uint64_t least = first + (whole_.end - first) * part / parts;
+    if (whole_.snapshots == nullptr) return whole_.start;
+    auto it = whole_.snapshots->upper_bound(least);
+    while (it != whole_.snapshots->begin()) {
+      const auto& [place, snapshot] = *--it;
+      if (place <= first) break;
+      if (WasTaken(*whole_.blocks, place)) {
+        ReplayRun::Start start = whole_.start;
+        start.place = PlaceOf(snapshot.contents);
+        start.path = snapshot.path;
+        return start;
+      }
     }
-    return segments;
+    return whole_.start;
   }
 
  private:
-  // The place nearest to `goal`, and after `after`, where a part can start.
-  std::optional<std::uint64_t> Nearest(std::uint64_t goal,
-                                       std::uint64_t after) const {
-    const auto distance = [goal](std::uint64_t place) {
-      return std::max(goal, place) - std::min(goal, place);
-    };
-    std::optional<std::uint64_t> nearest;
-    for (const auto& [place, known] : *whole_.snapshots) {
-      if (place <= after || place >= whole_.end) continue;
-      if (nearest && distance(*nearest) <= distance(place)) continue;
-      if (WasTaken(*whole_.blocks, place)) nearest = place;
-    }
-    return nearest;
-  }
-
-  ReplayRun::Options From(const KnownSnapshot& snapshot) const {
-    ReplayRun::Options options = whole_;
-    options.start.place = PlaceOf(snapshot.contents);
-    options.start.path = snapshot.path;
-    return options;
-  }
-
   const ReplayRun::Options& whole_;
 };
 
@@ -98,13 +80,16 @@ class Progress {
 // matter no more and are told to stop.
 class Segments {
  public:
-  Segments(const ReplayRun::Options& whole,
-           std::vector<ReplayRun::Options> segments)
-      : segments_(std::move(segments)),
-        outcomes_(segments_.size()),
-        progress_(whole, segments_.size()),
-        wrong_(segments_.size()) {
-    for (std::size_t i = 0; i < segments_.size(); ++i) Prepare(i);
+  Segments(const ReplayRun::Options& whole, std::size_t parts)
+      : meanwhile_(whole.meanwhile),
+        segments_(parts, whole),
+        outcomes_(parts),
+        firsts_(parts, whole.start.event_id()),
+        cuts_(whole.start.block(), whole.end, parts),
+        progress_(whole, parts),
+        wrong_(parts) {
+    const Bases bases(whole);
+    for (std::size_t i = 0; i < parts; ++i) Prepare(i, bases);
   }
 
   void Run() {
@@ -113,42 +98,58 @@ class Segments {
       try {
         threads.emplace_back([this, i] { RunPart(i); });
       } catch (const std::system_error&) {
-        break;  // the rest on this thread
+        break;  // the parts that there are run what is left
       }
     }
     RunPart(0);
-    for (std::size_t i = threads.size() + 1; i < segments_.size(); ++i) {
-      RunPart(i);
-    }
+    if (meanwhile_ && outcomes_[0].clean()) meanwhile_();
     for (std::thread& thread : threads) thread.join();
+    segments_.resize(threads.size() + 1);
   }
 
-  // The parts' outcomes as one. Nullopt: a part could not start, so that it has
-  // to be known what would have become of the ones before it.
+  // The parts' outcomes as one. Nullopt: a part could not start, or not where
+  // the one before it ended, so that one run has to say what is wrong.
   std::optional<ReplayOutcome> Merge() {
     ReplayOutcome merged = std::move(outcomes_[0]);
-    for (std::size_t i = 1; i < outcomes_.size() && merged.clean(); ++i) {
-      if (!outcomes_[i].opened.ok()) return std::nullopt;
-      merged = Join(std::move(merged), std::move(outcomes_[i]));
+    for (std::size_t i = 1; i < segments_.size() && merged.clean(); ++i) {
+      ReplayOutcome& outcome = outcomes_[i];
+      if (absl::IsAborted(outcome.opened)) continue;  // it had nothing to run
+      if (!outcome.opened.ok() || merged.ended != outcome.began) {
+        return std::nullopt;
+      }
+      merged = Join(std::move(merged), std::move(outcome));
     }
     return merged;
   }
 
  private:
-  void Prepare(std::size_t i) {
+  void Prepare(std::size_t i, const Bases& bases) {
     ReplayRun::Options& segment = segments_[i];
-    const std::uint64_t first = segment.start.event_id().value;
-    segment.progress = [this, i, first](EventId at) {
-      progress_.Tell(i, at.value - first);
+    segment.progress = [this, i](EventId at) {
+      progress_.Tell(i, at.value - firsts_[i].value);
     };
     segment.cancelled = [this, i, asked = segment.cancelled] {
       return wrong_.load(std::memory_order_relaxed) < i || (asked && asked());
     };
+    segment.may_run = [this, i](std::uint64_t block) {
+      return cuts_.MayRun(i, block);
+    };
+    if (i == 0) return;
+    segment.start = bases.Of(i, segments_.size());
+    segment.begins_at = [this, i](const StartingPlace& place) {
+      return BeginsAt(i, place);
+    };
+  }
+
+  absl::StatusOr<bool> BeginsAt(std::size_t i, const StartingPlace& place) {
+    if (segments_[i].cancelled()) return absl::CancelledError("interrupted");
+    firsts_[i] = place.event_id;
+    return cuts_.BeginsAt(i, place.block_count);
   }
 
   void RunPart(std::size_t i) {
     outcomes_[i] = RunOnce(segments_[i]);
-    if (outcomes_[i].clean()) return;
+    if (outcomes_[i].clean() || absl::IsAborted(outcomes_[i].opened)) return;
     std::size_t first = wrong_.load();
     while (i < first && !wrong_.compare_exchange_weak(first, i)) {
     }
@@ -166,12 +167,26 @@ class Segments {
     return outcome;
   }
 
+  const std::function<void()> meanwhile_;
   std::vector<ReplayRun::Options> segments_;
   std::vector<ReplayOutcome> outcomes_;
+  std::vector<EventId> firsts_;  // by part, its own thread's
+  Cuts cuts_;
   Progress progress_;
   std::atomic<std::size_t>
       wrong_;  // the first part that is; their number: none
 };
+
+// So many blocks make a part that is worth its start.
+constexpr std::uint64_t kBlocksPerPart = 16;
+
+std::size_t PartsFor(const ReplayRun::Options& options, std::size_t threads) {
+  const std::uint64_t blocks =
+      options.end - std::min(options.end, options.start.block());
+  if (threads > 0) return std::min<std::uint64_t>(threads, blocks);
+  if (options.workers > 0) return 1;
+  return std::min<std::uint64_t>(CoreCount(), blocks / kBlocksPerPart);
+}
 
 }  // namespace
 
@@ -192,7 +207,11 @@ ReplayOutcome RunOnce(const ReplayRun::Options& options) {
   outcome.controls = script.controls();
   outcome.problem = script.problem();
   outcome.modules = script.modules();
-  if (!outcome.status.ok() || options.end != options.blocks->block_count()) {
+  if (!outcome.status.ok()) return outcome;
+  if (options.begins_at) outcome.began = (*run)->began();
+  if (outcome.block + 1 < options.blocks->block_count()) {
+    absl::StatusOr<ReplayRun::Boundary> here = (*run)->Here();
+    if (here.ok()) outcome.ended = *std::move(here);
     return outcome;
   }
   const absl::StatusOr<Digest> state = (*run)->StateDigest();
@@ -202,17 +221,15 @@ ReplayOutcome RunOnce(const ReplayRun::Options& options) {
 
 ReplayOutcome RunInSegments(const ReplayRun::Options& options,
                             std::size_t threads) {
-  const bool spare = HasCoreToSpare();
-  if (threads == 0) threads = options.workers == 0 ? CoreCount() : 1;
-  std::vector<ReplayRun::Options> parts = Cutter(options).Cut(threads);
-  if (parts.size() > 1) {
-    Segments segments(options, std::move(parts));
+  const std::size_t parts = PartsFor(options, threads);
+  if (parts > 1) {
+    Segments segments(options, parts);
     segments.Run();
     std::optional<ReplayOutcome> outcome = segments.Merge();
     if (outcome) return *std::move(outcome);
   }
   ReplayRun::Options whole = options;
-  whole.read_ahead = spare;
+  whole.read_ahead = HasCoreToSpare();
   return RunOnce(whole);
 }
 

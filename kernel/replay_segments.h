@@ -1,10 +1,12 @@
-// History cut at snapshots, so that its parts can be run again beside each
-// other.
+// History cut into parts that are run again beside each other.
 //
-// Each part starts from a snapshot as it is on disk, and the part before it
-// ends by comparing that very snapshot, cells and queues, with what it came to.
-// So if all parts are clean, one run over all of history would be; and the
-// first that is not goes wrong where that one run would.
+// Each part but the first begins where recorded changes lead to, applied
+// without running reducers from the beginning or from a snapshot as it is on
+// disk. The part before it ends there, having compared each of those changes,
+// byte for byte, and that snapshot; and where it ends, cells and queues, must
+// be where the next one began. So if all parts are clean, one run over all of
+// history would be; and the first that is not goes wrong where that one run
+// would.
 
 #ifndef REENACT_KERNEL_REPLAY_SEGMENTS_H_
 #define REENACT_KERNEL_REPLAY_SEGMENTS_H_
@@ -41,7 +43,10 @@ struct ReplayOutcome {
   bool controls = false;
   std::string problem;
   std::vector<ModuleRecord> modules;  // that history went on with
-  Digest state;                       // at the end, if all is well
+  // Where it began, if recorded changes led there, and where it ended, if that
+  // is not the end of history: if all is well.
+  std::optional<ReplayRun::Boundary> began, ended;
+  Digest state;  // at the end of history, if all is well
 
   bool clean() const { return opened.ok() && status.ok(); }
 };
@@ -50,8 +55,9 @@ struct ReplayOutcome {
 ReplayOutcome RunOnce(const ReplayRun::Options& options);
 
 // The same on up to `threads` threads, 0: as many as there are cores (but one
-// alone if there are workers), cut at the snapshots in `options`. The outcome
-// is that of RunOnce(), counts included. Callbacks in `options` are called on
+// alone if there are workers, or little to do). How fast each of them is says
+// where the parts begin, and does not show in the outcome: that is RunOnce()'s,
+// counts included. Callbacks in `options` are called on
 // any of the threads: `progress` by one at a time, with the number of tickets
 // done wherever they are; `cancelled` by several.
 //

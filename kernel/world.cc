@@ -250,9 +250,15 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   bool EndFeed(absl::Status status);
   absl::StatusOr<bool> PullScript();
   absl::Status CheckRow(const std::vector<Input>& row);
+  absl::Status CheckScripted() const;
+  std::string NameOf(ReducerId reducer) const;
   void AdmitRow(std::vector<Input>& row);
   // `state`: whose submission it is; null: nobody's.
   void Admit(Input&& input, ReducerId reducer, SubmissionState* state);
+  void Admit(const entry::InputAdmittedView& input);
+  bool IsDuplicate(std::string_view submission_id);
+  Unit* NextInput(ReducerId reducer, std::uint8_t priority, LogicalTime time,
+                  std::uint64_t position);
   void AdmitControl(Bytes entry, SubmissionState state);
   std::optional<Round> ChooseRound(LogicalTime* time);
   LogicalTime TimeFor(Round round) const;
@@ -285,6 +291,7 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   bool IsReducer(std::string_view name) const;
   absl::Status CheckInput(const Input& input) const;
   absl::Status CheckEvent(const Input& input) const;
+  absl::Status CheckSizes(std::string_view key, BytesView payload) const;
   absl::StatusOr<Submission> Offer(Incoming incoming);
   absl::Status Drive();
   absl::Status FlushAfter(absl::Status status);
@@ -701,21 +708,30 @@ absl::Status WorldImpl::CheckInput(const Input& input) const {
   return CheckEvent(input);
 }
 
+absl::Status WorldImpl::CheckSizes(std::string_view key,
+                                   BytesView payload) const {
+  const auto too_long = [](std::string_view what, std::size_t size,
+                           std::uint64_t most) {
+    return absl::InvalidArgumentError(
+        "the " + std::string(what) + " has " + std::to_string(size) +
+        " bytes, more than " + std::to_string(most));
+  };
+  const Limits& limits = rules_.limits;
+  if (key.size() > limits.key_bytes_max) {
+    return too_long("key", key.size(), limits.key_bytes_max);
+  }
+  if (payload.size() > limits.payload_bytes_max) {
+    return too_long("payload", payload.size(), limits.payload_bytes_max);
+  }
+  return absl::OkStatus();
+}
+
 // All but the reducer.
 absl::Status WorldImpl::CheckEvent(const Input& input) const {
   const Event& event = input.event;
-  if (event.key.size() > rules_.limits.key_bytes_max) {
-    return absl::InvalidArgumentError(
-        "the key has " + std::to_string(event.key.size()) +
-        " bytes, more than " + std::to_string(rules_.limits.key_bytes_max));
-  }
+  REENACT_RETURN_IF_ERROR(CheckSizes(event.key, event.payload));
   if (!cbor::IsUtf8(event.key) || !cbor::IsUtf8(event.schema)) {
     return absl::InvalidArgumentError("the key or the schema is not UTF-8");
-  }
-  if (event.payload.size() > rules_.limits.payload_bytes_max) {
-    return absl::InvalidArgumentError(
-        "the payload has " + std::to_string(event.payload.size()) +
-        " bytes, more than " + std::to_string(rules_.limits.payload_bytes_max));
   }
   if (input.submission_id.size() > kSubmissionIdBytesMax) {
     return absl::InvalidArgumentError(
@@ -768,6 +784,12 @@ absl::StatusOr<Submission> WorldImpl::ChangeConfig(
   return Offer(Incoming{EncodeToBytes(change), nullptr});
 }
 
+absl::Status ForEvent(const absl::Status& status, std::string_view reducer,
+                      std::string_view key) {
+  return Annotate(status, "event for " + std::string(reducer) + "/" +
+                              std::string(key.substr(0, 64)));
+}
+
 // All of a row or nothing. Notes the reducers of its inputs.
 absl::Status WorldImpl::CheckRow(const std::vector<Input>& row) {
   row_reducers_.clear();
@@ -776,10 +798,29 @@ absl::Status WorldImpl::CheckRow(const std::vector<Input>& row) {
     const absl::Status status =
         reducer ? CheckEvent(input) : NoSuchReducer(input.event.reducer);
     if (!status.ok()) {
-      return Annotate(status, "event for " + input.event.reducer + "/" +
-                                  input.event.key.substr(0, 64));
+      return ForEvent(status, input.event.reducer, input.event.key);
     }
     row_reducers_.push_back(*reducer);
+  }
+  return absl::OkStatus();
+}
+
+// Of a reducer that may be in no module, or not even in the table.
+std::string WorldImpl::NameOf(ReducerId reducer) const {
+  if (reducer < config_.reducers.size()) return config_.reducers[reducer];
+  return "?" + std::to_string(reducer);
+}
+
+// The same of a script's round, whose inputs have been read as entries: what an
+// entry cannot hold is not in them.
+absl::Status WorldImpl::CheckScripted() const {
+  for (const entry::InputAdmittedView& input : scripted_.inputs) {
+    const absl::Status status = rules_.Has(input.reducer)
+                                    ? CheckSizes(input.key, input.payload)
+                                    : NoSuchReducer(NameOf(input.reducer));
+    if (!status.ok()) {
+      return ForEvent(status, NameOf(input.reducer), input.key);
+    }
   }
   return absl::OkStatus();
 }
@@ -793,9 +834,7 @@ void WorldImpl::AdmitRow(std::vector<Input>& row) {
 
 void WorldImpl::Admit(Input&& input, ReducerId reducer,
                       SubmissionState* state) {
-  if (!input.submission_id.empty() &&
-      sequencer_.FindSubmission(input.submission_id)) {
-    ++counts_.duplicates;
+  if (IsDuplicate(input.submission_id)) {
     if (state != nullptr) {
       (*state)->End(absl::AlreadyExistsError(
           "the submission id was admitted before, with input " +
@@ -804,21 +843,9 @@ void WorldImpl::Admit(Input&& input, ReducerId reducer,
     }
     return;
   }
-  ++last_input_.value;
-  ++counts_.inputs;
-  if (input.position != 0) {
-    position_.store(input.position, std::memory_order_release);
-  }
-  input_time_ = std::max(input_time_, input.time);
-
+  Unit* const unit =
+      NextInput(reducer, input.priority, input.time, input.position);
   admitted_writer_.InputAdmitted(last_input_, reducer, input);
-  ++admitted_count_;
-
-  Unit* unit = sequencer_.NewUnit();
-  unit->kind = UnitKind::kEvent;
-  unit->priority = input.priority;
-  unit->reducer = reducer;
-  unit->cause = Cause{last_input_, EventId{0}, 0};
   unit->key = std::move(input.event.key);
   if (!input.event.schema.empty()) {
     unit->schema = std::move(input.event.schema);
@@ -826,6 +853,43 @@ void WorldImpl::Admit(Input&& input, ReducerId reducer,
   unit->payload = std::move(input.event.payload);
   sequencer_.Admit(unit, input.submission_id, next_ticket_);
   if (state != nullptr) live_.emplace(last_input_.value, std::move(*state));
+}
+
+// After CheckScripted().
+void WorldImpl::Admit(const entry::InputAdmittedView& input) {
+  if (IsDuplicate(input.submission_id)) return;
+  Unit* const unit =
+      NextInput(input.reducer, input.priority, input.time, input.position);
+  admitted_writer_.InputAdmitted(last_input_, input);
+  unit->key.assign(input.key);
+  if (!input.schema.empty()) unit->schema.assign(input.schema);
+  unit->payload.assign(input.payload);
+  sequencer_.Admit(unit, input.submission_id, next_ticket_);
+}
+
+bool WorldImpl::IsDuplicate(std::string_view submission_id) {
+  if (submission_id.empty() || !sequencer_.FindSubmission(submission_id)) {
+    return false;
+  }
+  ++counts_.duplicates;
+  return true;
+}
+
+// Numbers an input, whose entry is the next to be written, and makes a unit of
+// it that lacks key, schema and payload.
+Unit* WorldImpl::NextInput(ReducerId reducer, std::uint8_t priority,
+                           LogicalTime time, std::uint64_t position) {
+  ++last_input_.value;
+  ++counts_.inputs;
+  ++admitted_count_;
+  if (position != 0) position_.store(position, std::memory_order_release);
+  input_time_ = std::max(input_time_, time);
+  Unit* const unit = sequencer_.NewUnit();
+  unit->kind = UnitKind::kEvent;
+  unit->priority = priority;
+  unit->reducer = reducer;
+  unit->cause = Cause{last_input_, EventId{0}, 0};
+  return unit;
 }
 
 void WorldImpl::AdmitControl(Bytes bytes, SubmissionState state) {
@@ -877,11 +941,11 @@ bool WorldImpl::EndFeed(absl::Status status) {
 
 absl::StatusOr<bool> WorldImpl::PullScript() {
   if (scripted_pending_) return true;
-  scripted_ = ScriptedRound{};
+  scripted_.Clear();
   REENACT_ASSIGN_OR_RETURN(bool more, internals_.script->Next(&scripted_));
   if (!more) return false;
-  REENACT_RETURN_IF_ERROR(CheckRow(scripted_.inputs));
-  AdmitRow(scripted_.inputs);
+  REENACT_RETURN_IF_ERROR(CheckScripted());
+  for (const entry::InputAdmittedView& input : scripted_.inputs) Admit(input);
   for (Bytes& control : scripted_.controls) {
     AdmitControl(std::move(control), nullptr);
   }

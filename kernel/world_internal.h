@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "reenact/journal/entry.h"
 #include "reenact/kernel/outcome.h"
 #include "reenact/kernel/starting_place.h"
 #include "reenact/kernel/world.h"
@@ -27,22 +28,31 @@ class StepObserver;
 struct ScriptedRound {
   Round round;
   LogicalTime time;
-  std::vector<Input> inputs;
+  // As read from entries, whose bytes the script keeps until its next round.
+  std::vector<entry::InputAdmittedView> inputs;
   std::vector<Bytes> controls;  // entries of control inputs
+
+  // As new, with the memory that it has.
+  void Clear() {
+    round = Round();
+    time = LogicalTime();
+    inputs.clear();
+    controls.clear();
+  }
 };
 
 // Rounds of a recorded history, in order.
 class RoundScript {
  public:
   virtual ~RoundScript() = default;
-  // False at the end.
+  // Fills in a round that is clear. False at the end.
   virtual absl::StatusOr<bool> Next(ScriptedRound* round) = 0;
 };
 
 struct WorldInternals {
-  std::unique_ptr<Pool> pool;     // null: what WorldOptions::workers says
-  std::unique_ptr<Store> store;   // not null: the world lives there, not at
-                                  // `path`, and has no head record
+  std::unique_ptr<Pool> pool;    // null: what WorldOptions::workers says
+  std::unique_ptr<Store> store;  // not null: the world lives there, not at
+                                 // `path`, and has no head record
   // With a store: what takes finished rounds instead of a writer of the world's
   // own, asked for once. Empty: a writer that makes blocks of them.
   std::function<std::unique_ptr<JournalWriter>(Store*)> make_writer;

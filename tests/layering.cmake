@@ -17,7 +17,8 @@ set(arrows_sequencer kernel sequencer)
 set(arrows_workers kernel workers)
 set(arrows_committer kernel journal committer)
 set(core kernel journal sequencer workers committer)
-set(roots kernel/world.cc kernel/replay.cc kernel/forward.h kernel/forward.cc
+set(roots kernel/world.cc kernel/world_internal.h kernel/replay.cc
+    kernel/forward.h kernel/forward.cc
     kernel/recovery.h kernel/recovery.cc kernel/step_entries.h
     kernel/step_entries.cc)
 foreach(part blocks cells report run script segments slice writer)
@@ -43,6 +44,7 @@ allow(threads kernel/futex.h "what waiters sleep on")
 allow(threads kernel/submission.h "callers wait for what the world's thread does")
 allow(threads kernel/world.cc "flags and counts that other threads read")
 allow(threads kernel/replay_cells.h "any thread reads beside the writing one")
+allow(threads kernel/replay_cuts.h "parts of a history beside each other")
 allow(threads kernel/replay_segments.cc "parts of a history beside each other")
 allow(threads kernel/replay_writer.h "any thread asks how far it has got")
 allow(threads journal/block_stream.cc "reads and hashes ahead; leaves no trace")
@@ -62,7 +64,6 @@ allow(unordered kernel/world.cc "submissions by input; order is not recorded")
 allow(unordered journal/cell_layer.h "cells by key; scans go by their order")
 allow(unordered journal/memory_store.cc "cells by key; scans go by their order")
 allow(unordered kernel/replay_cells.h "cells by key; sorted when order counts")
-allow(unordered journal/cell_changes.h "cells by name; sorted when order counts")
 allow(unordered workers/cells.h "cells by key; scans sort what they find")
 allow(unordered workers/step_run.h "indexes into vectors that have the order")
 

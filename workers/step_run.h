@@ -37,6 +37,9 @@ struct StepRules {
     }
     return std::nullopt;
   }
+  bool Has(ReducerId id) const {
+    return id < names_.size() && !names_[id].empty();
+  }
   const Reducer* reducer(ReducerId id) const { return reducers_[id].get(); }
   std::string_view name(ReducerId id) const { return names_[id]; }
   // By ReducerId. Null: a name of the table that no module brings any more.

@@ -113,6 +113,36 @@ void CheckAllWays(const Played& played) {
   CHECK(StatesOf(*whole) == played.states);
 }
 
+TEST_CASE("going forward stops where it is told to, and goes on from there",
+          "[replay]") {
+  const Played played = RunInStore(BankPlay("events", 40));
+  const std::unique_ptr<Store> all = StoreWith(played.blocks);
+  const std::unique_ptr<Store> cells = NewMemoryStore();
+  const auto scan = [&all](std::uint64_t from, const auto& visit) {
+    return all->ScanBlocks(from, visit);
+  };
+  const std::uint64_t half = played.blocks.size() / 2;
+  ForwardOptions options;
+  options.stop = [half](const StartingPlace& place) -> absl::StatusOr<bool> {
+    return place.block_count == half;
+  };
+  StartingPlace place = Genesis(played.blocks);
+  REQUIRE_OK(
+      FastForward(scan, all.get(), played.blocks.size(), &place, options));
+  CHECK(place.block_count == half);
+  CHECK(all->cells_through() == half);
+  REQUIRE_OK(FastForward(all.get(), played.blocks.size(), &place));
+  CheckSamePlace(place, played.place);
+  CHECK(StatesOf(*all) == played.states);
+
+  options.stop = [](const StartingPlace&) -> absl::StatusOr<bool> {
+    return absl::AbortedError("enough");
+  };
+  StartingPlace again = Genesis(played.blocks);
+  CHECK(absl::IsAborted(
+      FastForward(scan, cells.get(), played.blocks.size(), &again, options)));
+}
+
 TEST_CASE("every example is fast-forwarded to where it ended", "[replay]") {
   for (const Play& play : AllPlays(60)) {
     INFO(play.name);

@@ -2,8 +2,12 @@
 // gets in one piece, whatever is wrong with it.
 
 #include <catch2/catch.hpp>
+#include <chrono>
+#include <condition_variable>
 #include <filesystem>
+#include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "reenact/journal/snapshot_file.h"
@@ -90,15 +94,51 @@ TEST_CASE("clean histories are clean in parts, with all snapshots checked",
   }
 }
 
-TEST_CASE("without snapshots there is one part", "[replay]") {
-  Play play = BankPlay("events", 40);
+TEST_CASE("without snapshots there are parts, too", "[replay]") {
+  for (Play play : AllPlays(40)) {
+    INFO(play.name);
+    play.config.snapshot_every = 0;
+    const TemporaryDirectory directory;
+    RunPlay(play, directory / "world");
+    for (int i = 0; i < 4; ++i) {  // cut wherever it happens to be
+      const VerifyReport report =
+          VerifyBothWays(directory / "world", ModuleOf(play));
+      CHECK(report.verdict == Verdict::kIdentical);
+      CHECK(report.snapshots_checked.empty());
+    }
+  }
+}
+
+// What the first step waits for can only come from another part.
+TEST_CASE("while the first part stands still another one runs", "[replay]") {
+  Play play = CounterPlay(120);
   play.config.snapshot_every = 0;
   const TemporaryDirectory directory;
   RunPlay(play, directory / "world");
-  const VerifyReport report =
-      VerifyBothWays(directory / "world", ModuleOf(play));
-  CHECK(report.verdict == Verdict::kIdentical);
-  CHECK(report.snapshots_checked.empty());
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool other = false;
+  bool seen = false;
+  VerifyOptions options;
+  options.path = directory / "world";
+  options.modules.push_back(ModuleOf(play));
+  options.threads = 2;
+  options.observe = [&](bool begins, int run, std::string_view, EventId id) {
+    if (!begins || run != 0) return;
+    std::unique_lock lock(mutex);
+    if (id.value > 1) {
+      other = true;
+      changed.notify_all();
+    } else {
+      seen = changed.wait_for(lock, std::chrono::minutes(1),
+                              [&other] { return other; });
+    }
+  };
+  const auto report = Verify(options);
+  REQUIRE_OK(report);
+  CHECK(report->verdict == Verdict::kIdentical);
+  CHECK(report->tickets == 120);
+  CHECK(seen);
 }
 
 TEST_CASE("a snapshot that is gone makes a longer part", "[replay]") {

@@ -182,9 +182,9 @@ void AddVerifyCommand(CLI::App& app, Action* action) {
       ->capture_default_str();
   verify
       ->add_option("--threads", options->verify.threads,
-                   "Parts of history, between snapshots, that run at the same "
-                   "time; 0: one per core, one alone with --workers. Each "
-                   "holds its cells in memory")
+                   "Parts of history that run at the same time; 0: one per "
+                   "core, one alone with --workers. Each holds its cells in "
+                   "memory")
       ->capture_default_str();
   verify->add_flag("--once", options->once,
                    "Run each step once only: faster, and cannot tell an "
