@@ -11,7 +11,6 @@
 #include "reenact/kernel/bytes.h"
 #include "reenact/kernel/check.h"
 #include "reenact/kernel/event.h"
-#include "reenact/kernel/gate.h"
 #include "reenact/kernel/ids.h"
 #include "reenact/kernel/outcome.h"
 
@@ -34,7 +33,11 @@ class PendingStep {
   // Works the step's commutative updates out against the present state: a code
   // if one cannot be applied.
   virtual std::optional<FailureCode> Settle() = 0;
-  // Makes its changes the committed ones. REQUIRES: Settle() found no failure.
+  // Asks whether it may commit: capabilities, policies, budgets and invariants
+  // against the state right before its ticket. A code: it fails with it, and
+  // nothing was reserved. Called once, after Settle(), if nothing else fails it.
+  virtual std::optional<FailureCode> Gate() = 0;
+  // Makes its changes the committed ones. REQUIRES: Gate() let it pass.
   virtual void Publish() = 0;
   // Drops its changes.
   virtual void Discard() = 0;
@@ -88,7 +91,6 @@ class Committer {
   std::optional<FailureCode> Judge(Step& step) const;
   void CountFailure(FailureCode code);
 
-  Gate gate_;
   EventId next_;
   Counts counts_;
 };
@@ -120,8 +122,8 @@ std::optional<FailureCode> Committer::Commit(Step& step, Bytes* entries) {
 template <typename Step>
 std::optional<FailureCode> Committer::Judge(Step& step) const {
   if (step.outcome().failure) return step.outcome().failure;
-  if (const auto refused = gate_.Check(step.outcome())) return refused;
-  return step.Settle();
+  if (const auto unsettled = step.Settle()) return unsettled;
+  return step.Gate();
 }
 
 }  // namespace reenact

@@ -18,10 +18,19 @@ void CheckOutcome(EventId event_id, std::optional<FailureCode> failure,
                   BytesView appended) {
   cbor::Reader reader(appended);
 
-  // A ticket leaves two entries: that it was scheduled, and what came of it.
+  // A ticket leaves two entries: that it was scheduled, and what came of it;
+  // behind them what became of its effects, and of those that it ended.
   const absl::StatusOr<Entry> scheduled = DecodeEntry(reader);
   const absl::StatusOr<Entry> outcome = DecodeEntry(reader);
-  REENACT_CHECK(scheduled.ok() && outcome.ok() && reader.AtEnd());
+  REENACT_CHECK(scheduled.ok() && outcome.ok());
+  while (!reader.AtEnd()) {
+    const absl::StatusOr<Entry> effect = DecodeEntry(reader);
+    REENACT_CHECK(effect.ok() && !failure);
+    const auto* queued = std::get_if<entry::EffectQueued>(&*effect);
+    REENACT_CHECK(queued != nullptr
+                      ? queued->event_id == event_id
+                      : std::holds_alternative<entry::EffectClosed>(*effect));
+  }
 
   // Both are the ticket's own.
   const auto* ticket = std::get_if<entry::StepScheduled>(&*scheduled);

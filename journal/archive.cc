@@ -246,9 +246,8 @@ absl::Status ArchiveImpl::ChangeConfig(const KeptBlock& block) {
   EntryReader entries(&reader);
   while (const std::optional<EntryKind> kind = entries.Next()) {
     if (*kind == EntryKind::kRoundOpened) continue;
-    if (*kind != EntryKind::kGenesis && *kind != EntryKind::kModuleChanged &&
-        *kind != EntryKind::kConfigChanged &&
-        *kind != EntryKind::kSnapshotRequested) {
+    if (*kind == EntryKind::kInputAdmitted ||
+        *kind == EntryKind::kStepScheduled) {
       return absl::OkStatus();
     }
     const absl::StatusOr<Entry> any = entries.Any();

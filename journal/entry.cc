@@ -1,6 +1,8 @@
 #include "reenact/journal/entry.h"
 
+#include <algorithm>
 #include <cstring>
+#include <initializer_list>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -11,8 +13,19 @@
 namespace reenact {
 namespace {
 
+// The kinds stand in the variant in order, with one gap in their numbers.
+constexpr std::uint64_t kGapFirst =
+    static_cast<std::uint64_t>(EntryKind::kSnapshotRequested) + 1;
+constexpr std::uint64_t kGapLast =
+    static_cast<std::uint64_t>(EntryKind::kEffectQueued) - 1;
 constexpr std::uint64_t kKindLast =
-    static_cast<std::uint64_t>(EntryKind::kSnapshotRequested);
+    static_cast<std::uint64_t>(EntryKind::kEffectsCancelled);
+constexpr std::uint64_t kGap = kGapLast - kGapFirst + 1;
+static_assert(std::variant_size_v<Entry> == kKindLast + 1 - kGap);
+
+bool IsKind(std::uint64_t number) {
+  return number < kGapFirst || (number > kGapLast && number <= kKindLast);
+}
 
 // --- writing ---
 
@@ -136,7 +149,7 @@ void Append(const entry::StepCommitted& step, Bytes* out) {
 }
 
 void Append(const entry::StepFailed& step, Bytes* out) {
-  EncodeStepFailed(step.event_id, step.lane_id, step.code, out);
+  EncodeStepFailed(step.event_id, step.lane_id, step.code, step.detail, out);
 }
 
 void Append(const entry::SnapshotTaken& snapshot, Bytes* out) {
@@ -170,6 +183,115 @@ void Append(const entry::ConfigChanged& change, Bytes* out) {
 void Append(const entry::SnapshotRequested& request, Bytes* out) {
   cbor::Encoder encoder = RareHead(EntryKind::kSnapshotRequested, 2, out);
   encoder.Unsigned(request.input.value);
+}
+
+// The members of a rare entry that are there only if they say something.
+class OptionalFields {
+ public:
+  // `needed`: members that are always there, the kind among them.
+  OptionalFields(EntryKind kind, std::uint64_t needed,
+                 std::initializer_list<bool> there, Bytes* out)
+      : encoder_(RareHead(kind, needed + Count(there), out)) {}
+
+  cbor::Encoder& first() { return encoder_; }
+  cbor::Encoder& At(std::uint64_t key) {
+    encoder_.Unsigned(key);
+    return encoder_;
+  }
+  void Text(std::uint64_t key, std::string_view text) {
+    if (!text.empty()) At(key).Text(text);
+  }
+  void Digest(std::uint64_t key, const reenact::Digest& digest) {
+    At(key).ByteString(digest.view());
+  }
+
+ private:
+  static std::uint64_t Count(std::initializer_list<bool> there) {
+    return static_cast<std::uint64_t>(std::count(there.begin(), there.end(), true));
+  }
+
+  cbor::Encoder encoder_;
+};
+
+void Append(const entry::EffectQueued& effect, Bytes* out) {
+  const bool open = effect.verdict == EffectVerdict::kOpen;
+  OptionalFields fields(EntryKind::kEffectQueued, 6,
+                        {!open, !effect.reserved.empty(),
+                         !effect.reason.empty(), effect.answered_by.value != 0},
+                        out);
+  fields.first().Unsigned(effect.event_id.value);
+  fields.At(2).Unsigned(effect.lane_id.value);
+  fields.At(3).Unsigned(effect.index);
+  fields.Digest(4, effect.intent_hash);
+  fields.Digest(5, effect.idempotency_key);
+  if (!open) fields.At(6).Unsigned(static_cast<std::uint64_t>(effect.verdict));
+  if (!effect.reserved.empty()) effect.reserved.Encode(fields.At(7));
+  fields.Text(8, effect.reason);
+  if (effect.answered_by.value != 0) {
+    fields.At(9).Unsigned(effect.answered_by.value);
+  }
+}
+
+void Append(const entry::ReceiptAppended& receipt, Bytes* out) {
+  OptionalFields fields(EntryKind::kReceiptAppended, 3, {}, out);
+  fields.first().Unsigned(receipt.input.value);
+  EncodeReceipt(receipt.receipt, fields.At(2));
+}
+
+void Append(const entry::GrantChanged& change, Bytes* out) {
+  OptionalFields fields(EntryKind::kGrantChanged, 3, {}, out);
+  fields.first().Unsigned(change.input.value);
+  EncodeGrantChange(change.change, fields.At(2));
+}
+
+void Append(const entry::PolicyChanged& change, Bytes* out) {
+  OptionalFields fields(EntryKind::kPolicyChanged, 3, {}, out);
+  fields.first().Unsigned(change.input.value);
+  fields.At(2).Raw(change.document);
+}
+
+void Append(const entry::ReceiptRefused& refused, Bytes* out) {
+  const bool intent = refused.intent_hash != Digest();
+  OptionalFields fields(EntryKind::kReceiptRefused, 4,
+                        {intent, !refused.executor.empty()}, out);
+  fields.first().Unsigned(refused.input.value);
+  if (intent) fields.Digest(2, refused.intent_hash);
+  fields.Text(3, refused.executor);
+  fields.At(4).Text(refused.reason);
+  fields.Digest(5, refused.digest);
+}
+
+void Append(const entry::EffectClosed& closed, Bytes* out) {
+  OptionalFields fields(EntryKind::kEffectClosed, 3,
+                        {!closed.reason.empty()}, out);
+  fields.first().ByteString(closed.intent_hash.view());
+  fields.At(2).Unsigned(static_cast<std::uint64_t>(closed.status));
+  fields.Text(3, closed.reason);
+}
+
+void Append(const entry::EffectJudged& word, Bytes* out) {
+  OptionalFields fields(EntryKind::kEffectJudged, 4,
+                        {!word.by.empty(), !word.note.empty()}, out);
+  fields.first().Unsigned(word.input.value);
+  fields.Digest(2, word.intent_hash);
+  fields.At(3).Bool(word.approved);
+  fields.Text(4, word.by);
+  fields.Text(5, word.note);
+}
+
+void Append(const entry::EffectsCancelled& cancel, Bytes* out) {
+  OptionalFields fields(EntryKind::kEffectsCancelled, 3,
+                        {!cancel.by.empty()}, out);
+  fields.first().Unsigned(cancel.input.value);
+  if (cancel.intent_hash) {
+    fields.Digest(2, *cancel.intent_hash);
+  } else {
+    cbor::Encoder& cell = fields.At(3);
+    cell.Array(2);
+    cell.Unsigned(cancel.cell->reducer);
+    cell.Text(cancel.cell->key);
+  }
+  fields.Text(4, cancel.by);
 }
 
 // --- reading ---
@@ -282,12 +404,38 @@ void ReadRaised(cbor::Reader& reader, entry::RaisedEventView* event) {
   if (size == 5) event->due = LogicalTime{reader.Integer()};
 }
 
+// {0: reserve, 1: must_pass, 2: deadline, 3: cache scope}, what says nothing
+// left out.
+void ReadEffectOptions(cbor::Reader& reader, entry::EffectIntentView* effect) {
+  EntryFields fields;
+  const std::uint64_t size = reader.Map();
+  FailIf(reader, size == 0, "an effect without options leaves them out");
+  fields.Begin(&reader, size);
+  if (fields.Has(0)) {
+    effect->reserve = Amounts::Decode(reader);
+    FailIf(reader, effect->reserve.empty(), "nothing to reserve is left out");
+  }
+  if (fields.Has(1)) {
+    effect->must_pass = reader.Bool();
+    FailIf(reader, !effect->must_pass, "must_pass is true or left out");
+  }
+  if (fields.Has(2)) effect->deadline = LogicalTime{reader.Integer()};
+  if (fields.Has(3)) {
+    effect->cache_scope = reader.Text();
+    FailIf(reader, effect->cache_scope.empty(), "no cache scope is left out");
+  }
+  fields.End();
+}
+
 void ReadEffect(cbor::Reader& reader, entry::EffectIntentView* effect) {
-  reader.ExpectArray(4);
+  *effect = {};
+  const std::uint64_t size = reader.Array();
+  FailIf(reader, size != 4 && size != 5, "effect has a wrong number of items");
   effect->kind = reader.Text();
   effect->capability = reader.Text();
   effect->params = reader.Item();
   effect->idempotency = reader.ByteString();
+  if (size == 5) ReadEffectOptions(reader, effect);
 }
 
 entry::RoundOpened ReadRoundOpened(cbor::Reader& reader, EntryFields& fields) {
@@ -356,7 +504,7 @@ entry::StepScheduledView ReadStepScheduled(cbor::Reader& reader,
   step.lane_id = ReadLane(reader);
   fields.Need(3);
   step.kind = static_cast<UnitKind>(
-      UnsignedUpTo(reader, static_cast<std::uint64_t>(UnitKind::kControl),
+      UnsignedUpTo(reader, static_cast<std::uint64_t>(UnitKind::kReceipt),
                    "kind of unit is not known"));
   fields.Need(4);
   step.subject = ReadCell(reader);
@@ -388,6 +536,10 @@ entry::StepFailed ReadStepFailed(cbor::Reader& reader, EntryFields& fields) {
   step.code = static_cast<FailureCode>(
       UnsignedUpTo(reader, std::numeric_limits<std::uint32_t>::max(),
                    "failure code is above 2^32 - 1"));
+  if (fields.Has(4)) {
+    step.detail = reader.Text();
+    FailIf(reader, step.detail.empty(), "an empty detail is left out");
+  }
   return step;
 }
 
@@ -444,6 +596,144 @@ entry::SnapshotRequested ReadSnapshotRequested(cbor::Reader& reader,
   return request;
 }
 
+Digest ReadDigest(cbor::Reader& reader) {
+  const BytesView bytes = reader.ByteString();
+  FailIf(reader, bytes.size() != kDigestSize, "a digest has 32 bytes");
+  return reader.ok() ? *Digest::FromBytes(bytes) : Digest();
+}
+
+std::string TextIfThere(cbor::Reader& reader, EntryFields& fields,
+                        std::uint64_t key) {
+  if (!fields.Has(key)) return std::string();
+  std::string text(reader.Text());
+  FailIf(reader, text.empty(), "an empty text is left out");
+  return text;
+}
+
+entry::EffectQueued ReadEffectQueued(cbor::Reader& reader,
+                                     EntryFields& fields) {
+  entry::EffectQueued effect;
+  fields.Need(1);
+  effect.event_id = ReadEventId(reader);
+  fields.Need(2);
+  effect.lane_id = ReadLane(reader);
+  fields.Need(3);
+  effect.index = static_cast<std::uint32_t>(
+      UnsignedUpTo(reader, std::numeric_limits<std::uint32_t>::max(),
+                   "index of an effect is above 2^32 - 1"));
+  fields.Need(4);
+  effect.intent_hash = ReadDigest(reader);
+  fields.Need(5);
+  effect.idempotency_key = ReadDigest(reader);
+  if (fields.Has(6)) {
+    effect.verdict = static_cast<EffectVerdict>(UnsignedUpTo(
+        reader, static_cast<std::uint64_t>(EffectVerdict::kAnswered),
+        "verdict is not known"));
+    FailIf(reader, effect.verdict == EffectVerdict::kOpen,
+           "the verdict open is left out");
+  }
+  if (fields.Has(7)) {
+    effect.reserved = Amounts::Decode(reader);
+    FailIf(reader, effect.reserved.empty(), "nothing reserved is left out");
+  }
+  effect.reason = TextIfThere(reader, fields, 8);
+  if (fields.Has(9)) effect.answered_by = ReadInputId(reader);
+  return effect;
+}
+
+absl::StatusOr<entry::ReceiptAppended> ReadReceiptAppended(
+    cbor::Reader& reader, EntryFields& fields) {
+  entry::ReceiptAppended appended;
+  fields.Need(1);
+  appended.input = ReadInputId(reader);
+  fields.Need(2);
+  const BytesView item = reader.Item();
+  REENACT_RETURN_IF_ERROR(reader.status());
+  REENACT_ASSIGN_OR_RETURN(appended.receipt, DecodeReceipt(item));
+  return appended;
+}
+
+entry::GrantChanged ReadGrantChanged(cbor::Reader& reader,
+                                     EntryFields& fields) {
+  entry::GrantChanged change;
+  fields.Need(1);
+  change.input = ReadInputId(reader);
+  fields.Need(2);
+  change.change = DecodeGrantChange(reader);
+  return change;
+}
+
+entry::PolicyChanged ReadPolicyChanged(cbor::Reader& reader,
+                                       EntryFields& fields) {
+  entry::PolicyChanged change;
+  fields.Need(1);
+  change.input = ReadInputId(reader);
+  fields.Need(2);
+  change.document = Bytes(reader.Item());
+  return change;
+}
+
+entry::ReceiptRefused ReadReceiptRefused(cbor::Reader& reader,
+                                         EntryFields& fields) {
+  entry::ReceiptRefused refused;
+  fields.Need(1);
+  refused.input = ReadInputId(reader);
+  if (fields.Has(2)) {
+    refused.intent_hash = ReadDigest(reader);
+    FailIf(reader, refused.intent_hash == Digest(), "no intent is left out");
+  }
+  refused.executor = TextIfThere(reader, fields, 3);
+  fields.Need(4);
+  refused.reason = reader.Text();
+  fields.Need(5);
+  refused.digest = ReadDigest(reader);
+  return refused;
+}
+
+entry::EffectClosed ReadEffectClosed(cbor::Reader& reader,
+                                     EntryFields& fields) {
+  entry::EffectClosed closed;
+  fields.Need(1);
+  closed.intent_hash = ReadDigest(reader);
+  fields.Need(2);
+  closed.status = static_cast<ReceiptStatus>(UnsignedUpTo(
+      reader, static_cast<std::uint64_t>(ReceiptStatus::kCancelled),
+      "status is not known"));
+  closed.reason = TextIfThere(reader, fields, 3);
+  return closed;
+}
+
+entry::EffectJudged ReadEffectJudged(cbor::Reader& reader,
+                                     EntryFields& fields) {
+  entry::EffectJudged word;
+  fields.Need(1);
+  word.input = ReadInputId(reader);
+  fields.Need(2);
+  word.intent_hash = ReadDigest(reader);
+  fields.Need(3);
+  word.approved = reader.Bool();
+  word.by = TextIfThere(reader, fields, 4);
+  word.note = TextIfThere(reader, fields, 5);
+  return word;
+}
+
+entry::EffectsCancelled ReadEffectsCancelled(cbor::Reader& reader,
+                                             EntryFields& fields) {
+  entry::EffectsCancelled cancel;
+  fields.Need(1);
+  cancel.input = ReadInputId(reader);
+  if (fields.Has(2)) {
+    cancel.intent_hash = ReadDigest(reader);
+  } else {
+    fields.Need(3);
+    const std::optional<entry::CellRefView> cell = ReadCell(reader);
+    FailIf(reader, !cell, "what to cancel is missing");
+    if (cell) cancel.cell = cell->Own();
+  }
+  cancel.by = TextIfThere(reader, fields, 4);
+  return cancel;
+}
+
 absl::StatusOr<entry::Genesis> ReadGenesis(cbor::Reader& reader,
                                            EntryFields& fields) {
   fields.Need(1);
@@ -472,13 +762,31 @@ std::string_view EntryKindName(EntryKind kind) {
   static constexpr std::string_view kNames[] = {
       "Genesis",       "RoundOpened",      "InputAdmitted", "StepScheduled",
       "StepCommitted", "StepFailed",       "SnapshotTaken", "ModuleChanged",
-      "ConfigChanged", "SnapshotRequested"};
-  const auto index = static_cast<std::size_t>(kind);
-  return index < std::size(kNames) ? kNames[index] : "unknown";
+      "ConfigChanged", "SnapshotRequested", "EffectQueued",
+      "ReceiptAppended", "GrantChanged", "PolicyChanged", "ReceiptRefused",
+      "EffectClosed", "EffectJudged", "EffectsCancelled"};
+  const auto number = static_cast<std::uint64_t>(kind);
+  if (!IsKind(number)) return "unknown";
+  return kNames[number < kGapFirst ? number : number - kGap];
+}
+
+std::string_view EffectVerdictName(EffectVerdict verdict) {
+  switch (verdict) {
+    case EffectVerdict::kOpen:
+      return "open";
+    case EffectVerdict::kHeld:
+      return "held";
+    case EffectVerdict::kDenied:
+      return "denied";
+    case EffectVerdict::kAnswered:
+      return "answered";
+  }
+  return "unknown";
 }
 
 EntryKind KindOf(const Entry& entry) {
-  return static_cast<EntryKind>(entry.index());
+  const std::size_t index = entry.index();
+  return static_cast<EntryKind>(index < kGapFirst ? index : index + kGap);
 }
 
 // --- EntryWriter -----------------------------------------------------------
@@ -610,11 +918,13 @@ void EntryWriter::StepWithOnePut(EventId event_id, LaneId lane_id,
 }
 
 void EntryWriter::StepFailed(EventId event_id, LaneId lane_id,
-                             FailureCode code) {
-  char* at = EntryHead(Room(), EntryKind::kStepFailed, 4);
+                             FailureCode code, std::string_view detail) {
+  char* at =
+      EntryHead(Room(), EntryKind::kStepFailed, detail.empty() ? 4 : 5);
   at = Unsigned(at, event_id.value);
   at = Unsigned(Small(at, 2), lane_id.value);
-  next_ = Unsigned(Small(at, 3), static_cast<std::uint64_t>(code));
+  at = Unsigned(Small(at, 3), static_cast<std::uint64_t>(code));
+  next_ = detail.empty() ? at : Text(Small(at, 4), detail);
 }
 
 void EntryWriter::StepCommittedHead(EventId event_id, LaneId lane_id,
@@ -675,11 +985,37 @@ void EntryWriter::Raised(const RaisedEvent& event) {
 }
 
 void EntryWriter::Effect(const EffectIntent& effect) {
-  char* at = Text(Array(Room(), 4), effect.kind);
+  const bool reserve = !effect.reserve.empty();
+  const bool scope = !effect.cache_scope.empty();
+  const std::uint64_t options = (reserve ? 1U : 0U) +
+                                (effect.must_pass ? 1U : 0U) +
+                                (effect.deadline ? 1U : 0U) + (scope ? 1U : 0U);
+  char* at = Text(Array(Room(), options == 0 ? 4 : 5), effect.kind);
   at = Text(at, effect.capability);
   at = Copy(at, effect.params);
   at = cbor::StoreHead(at, cbor::kMajorBytes, effect.idempotency.size());
   next_ = Copy(at, effect.idempotency);
+  if (options == 0) return;
+  Bytes rest;
+  cbor::Encoder encoder(&rest);
+  encoder.Map(options);
+  if (reserve) {
+    encoder.Unsigned(0);
+    effect.reserve.Encode(encoder);
+  }
+  if (effect.must_pass) {
+    encoder.Unsigned(1);
+    encoder.Bool(true);
+  }
+  if (effect.deadline) {
+    encoder.Unsigned(2);
+    encoder.Integer(effect.deadline->value);
+  }
+  if (scope) {
+    encoder.Unsigned(3);
+    encoder.Text(effect.cache_scope);
+  }
+  next_ = Copy(Room(), rest);
 }
 
 // --- one at a time ---------------------------------------------------------
@@ -705,8 +1041,8 @@ void EncodeStepScheduled(EventId event_id, LaneId lane_id, UnitKind kind,
 }
 
 void EncodeStepFailed(EventId event_id, LaneId lane_id, FailureCode code,
-                      Bytes* out) {
-  EntryWriter(out).StepFailed(event_id, lane_id, code);
+                      std::string_view detail, Bytes* out) {
+  EntryWriter(out).StepFailed(event_id, lane_id, code, detail);
 }
 
 void EncodeStepCommittedHead(EventId event_id, LaneId lane_id,
@@ -766,7 +1102,7 @@ std::optional<EntryKind> EntryReader::Next() {
   std::uint64_t size = 0;
   const std::uint64_t kind = ReadKind(*reader_, &size);
   if (!reader_->ok()) return std::nullopt;
-  if (kind > kKindLast) {
+  if (!IsKind(kind)) {
     failure_ = UnknownKind(kind);
     reader_->Fail(ToStd(failure_.message()));
     return std::nullopt;
@@ -914,6 +1250,22 @@ absl::StatusOr<Entry> EntryReader::ReadAny() {
       return ReadConfigChanged(*reader_, fields_);
     case EntryKind::kSnapshotRequested:
       return ReadSnapshotRequested(*reader_, fields_);
+    case EntryKind::kEffectQueued:
+      return ReadEffectQueued(*reader_, fields_);
+    case EntryKind::kReceiptAppended:
+      return ReadReceiptAppended(*reader_, fields_);
+    case EntryKind::kGrantChanged:
+      return ReadGrantChanged(*reader_, fields_);
+    case EntryKind::kPolicyChanged:
+      return ReadPolicyChanged(*reader_, fields_);
+    case EntryKind::kReceiptRefused:
+      return ReadReceiptRefused(*reader_, fields_);
+    case EntryKind::kEffectClosed:
+      return ReadEffectClosed(*reader_, fields_);
+    case EntryKind::kEffectJudged:
+      return ReadEffectJudged(*reader_, fields_);
+    case EntryKind::kEffectsCancelled:
+      return ReadEffectsCancelled(*reader_, fields_);
   }
   return absl::InternalError("not a kind of entry");
 }
@@ -990,7 +1342,7 @@ absl::StatusOr<EntryKind> PeekEntryKind(BytesView bytes) {
   std::uint64_t size = 0;
   const std::uint64_t kind = ReadKind(reader, &size);
   REENACT_RETURN_IF_ERROR(reader.status());
-  if (kind > kKindLast) return UnknownKind(kind);
+  if (!IsKind(kind)) return UnknownKind(kind);
   return static_cast<EntryKind>(kind);
 }
 
@@ -1034,8 +1386,10 @@ RaisedEvent RaisedEventView::Own() const {
 }
 
 EffectIntent EffectIntentView::Own() const {
-  return {std::string(kind), std::string(capability), Bytes(params),
-          Bytes(idempotency)};
+  return {std::string(kind), std::string(capability),
+          Bytes(params),     Bytes(idempotency),
+          reserve,           must_pass,
+          deadline,          std::string(cache_scope)};
 }
 
 }  // namespace entry

@@ -17,12 +17,16 @@
 #include <variant>
 #include <vector>
 
+#include "reenact/kernel/amounts.h"
 #include "reenact/kernel/bytes.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/config.h"
 #include "reenact/kernel/event.h"
+#include "reenact/kernel/grants.h"
+#include "reenact/kernel/hash.h"
 #include "reenact/kernel/ids.h"
 #include "reenact/kernel/outcome.h"
+#include "reenact/kernel/receipt.h"
 #include "reenact/kernel/reducer.h"
 #include "reenact/kernel/status.h"
 
@@ -40,9 +44,25 @@ enum class EntryKind : std::uint8_t {
   kModuleChanged = 7,      // an input
   kConfigChanged = 8,      // an input
   kSnapshotRequested = 9,  // an input
-  // Reserved: 16 EffectQueued, 17 ReceiptAppended, 18 GrantChanged,
-  // 19 PolicyChanged. Refused by this version.
+  // 10 to 15 are not used.
+  kEffectQueued = 16,
+  kReceiptAppended = 17,   // an input
+  kGrantChanged = 18,      // an input
+  kPolicyChanged = 19,     // an input
+  kReceiptRefused = 20,    // an input
+  kEffectClosed = 21,
+  kEffectJudged = 22,      // an input
+  kEffectsCancelled = 23,  // an input
 };
+
+// What the gate made of an intent. Numbers are part of the format.
+enum class EffectVerdict : std::uint8_t {
+  kOpen = 0,      // executors are asked to see to it
+  kHeld = 1,      // somebody has to approve it first
+  kDenied = 2,    // comes back as a receipt of status denied
+  kAnswered = 3,  // by a receipt that was there already
+};
+std::string_view EffectVerdictName(EffectVerdict verdict);  // "open"
 
 // "StepCommitted"
 std::string_view EntryKindName(EntryKind kind);
@@ -92,6 +112,7 @@ struct StepFailed {
   EventId event_id;
   LaneId lane_id;
   FailureCode code = FailureCode::kException;
+  std::string detail{};  // what refused it, if the gate did
   friend bool operator==(const StepFailed&, const StepFailed&) = default;
 };
 // The snapshot that the rules, or a request, place at the end of this round.
@@ -119,6 +140,74 @@ struct SnapshotRequested {
   friend bool operator==(const SnapshotRequested&,
                          const SnapshotRequested&) = default;
 };
+// What the gate made of intent `index` of the StepCommitted before it.
+struct EffectQueued {
+  EventId event_id;
+  LaneId lane_id;
+  std::uint32_t index = 0;
+  Digest intent_hash;
+  Digest idempotency_key;
+  EffectVerdict verdict = EffectVerdict::kOpen;
+  Amounts reserved;
+  std::string reason;   // the rule that had it held, or why it was denied
+  InputId answered_by;  // kAnswered: the input that brought the receipt
+  friend bool operator==(const EffectQueued&, const EffectQueued&) = default;
+};
+// A receipt that was accepted. Its ticket goes to the cell that has the intent.
+struct ReceiptAppended {
+  InputId input;
+  Receipt receipt;
+  friend bool operator==(const ReceiptAppended&,
+                         const ReceiptAppended&) = default;
+};
+// Something that came in a receipt's place and changed nothing.
+struct ReceiptRefused {
+  InputId input;
+  Digest intent_hash;    // zeros: none that could be read
+  std::string executor;  // who says to have sent it
+  std::string reason;
+  Digest digest;         // BLAKE2b-256 of what came
+  friend bool operator==(const ReceiptRefused&,
+                         const ReceiptRefused&) = default;
+};
+// The end of an effect without an executor's receipt: its timer is due, its
+// deadline has passed, it was cancelled or not approved.
+struct EffectClosed {
+  Digest intent_hash;
+  ReceiptStatus status = ReceiptStatus::kTimeout;
+  std::string reason;
+  friend bool operator==(const EffectClosed&, const EffectClosed&) = default;
+};
+struct GrantChanged {
+  InputId input;
+  GrantChange change;
+  friend bool operator==(const GrantChanged&, const GrantChanged&) = default;
+};
+// The policy from this ticket on; `document` is its canonical content, or null
+// for none.
+struct PolicyChanged {
+  InputId input;
+  Bytes document;
+  friend bool operator==(const PolicyChanged&, const PolicyChanged&) = default;
+};
+// Somebody's word on a held effect.
+struct EffectJudged {
+  InputId input;
+  Digest intent_hash;
+  bool approved = false;
+  std::string by;
+  std::string note;
+  friend bool operator==(const EffectJudged&, const EffectJudged&) = default;
+};
+// One effect, or all that a cell has open, its timers included.
+struct EffectsCancelled {
+  InputId input;
+  std::optional<Digest> intent_hash;
+  std::optional<CellRef> cell;  // one of the two is set
+  std::string by;
+  friend bool operator==(const EffectsCancelled&,
+                         const EffectsCancelled&) = default;
+};
 
 struct InputAdmittedView;  // see below
 
@@ -128,7 +217,11 @@ using Entry =
     std::variant<entry::Genesis, entry::RoundOpened, entry::InputAdmitted,
                  entry::StepScheduled, entry::StepCommitted, entry::StepFailed,
                  entry::SnapshotTaken, entry::ModuleChanged,
-                 entry::ConfigChanged, entry::SnapshotRequested>;
+                 entry::ConfigChanged, entry::SnapshotRequested,
+                 entry::EffectQueued, entry::ReceiptAppended,
+                 entry::GrantChanged, entry::PolicyChanged,
+                 entry::ReceiptRefused, entry::EffectClosed,
+                 entry::EffectJudged, entry::EffectsCancelled>;
 
 EntryKind KindOf(const Entry& entry);
 
@@ -165,7 +258,8 @@ class EntryWriter {
   void StepWithOnePut(EventId event_id, LaneId lane_id, UnitKind kind,
                       ReducerId reducer, std::string_view key,
                       const Cause& cause, BytesView state);
-  void StepFailed(EventId event_id, LaneId lane_id, FailureCode code);
+  void StepFailed(EventId event_id, LaneId lane_id, FailureCode code,
+                  std::string_view detail = {});
   void StepCommittedHead(EventId event_id, LaneId lane_id,
                          std::size_t diff_count, std::size_t event_count,
                          std::size_t effect_count);
@@ -222,7 +316,7 @@ void EncodeStepScheduled(EventId event_id, LaneId lane_id, UnitKind kind,
                          ReducerId reducer, std::string_view key,
                          const Cause& cause, Bytes* out);
 void EncodeStepFailed(EventId event_id, LaneId lane_id, FailureCode code,
-                      Bytes* out);
+                      std::string_view detail, Bytes* out);
 void EncodeStepCommittedHead(EventId event_id, LaneId lane_id,
                              std::size_t diff_count, std::size_t event_count,
                              std::size_t effect_count, Bytes* out);
@@ -312,6 +406,10 @@ struct EffectIntentView {
   std::string_view capability;
   BytesView params;
   BytesView idempotency;
+  Amounts reserve;
+  bool must_pass = false;
+  std::optional<LogicalTime> deadline;
+  std::string_view cache_scope;
 
   EffectIntent Own() const;
 };

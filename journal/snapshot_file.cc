@@ -29,7 +29,7 @@ using Visitor = std::function<absl::Status(ReducerId, std::string_view key,
 
 void EncodeHeader(const SnapshotHeader& header, Bytes* out) {
   cbor::Encoder encoder(out);
-  encoder.Map(10);
+  encoder.Map(header.ledger.empty() ? 10 : 11);
   encoder.Unsigned(0);
   encoder.Text(kMagic);
   encoder.Unsigned(1);
@@ -50,6 +50,9 @@ void EncodeHeader(const SnapshotHeader& header, Bytes* out) {
   encoder.Unsigned(header.last_input.value);
   encoder.Unsigned(9);
   encoder.Unsigned(header.position);
+  if (header.ledger.empty()) return;
+  encoder.Unsigned(10);
+  encoder.Raw(header.ledger);
 }
 
 void EncodeCell(ReducerId reducer, std::string_view key, BytesView state,
@@ -82,7 +85,9 @@ absl::StatusOr<SnapshotHeader> DecodeHeader(BytesView item) {
         ToAbsl("snapshot format " + std::to_string(version) +
                " is newer than this version reads (1)"));
   }
-  if (size != 10 || version != kVersion) reader.Fail("not a snapshot's header");
+  if ((size != 10 && size != 11) || version != kVersion) {
+    reader.Fail("not a snapshot's header");
+  }
   reader.ExpectKey(2);
   REENACT_RETURN_IF_ERROR(reader.status());
   REENACT_ASSIGN_OR_RETURN(header.config, DecodeConfig(reader));
@@ -100,6 +105,10 @@ absl::StatusOr<SnapshotHeader> DecodeHeader(BytesView item) {
   header.last_input = InputId{reader.Unsigned()};
   reader.ExpectKey(9);
   header.position = reader.Unsigned();
+  if (size == 11) {
+    reader.ExpectKey(10);
+    header.ledger = Bytes(reader.Item());
+  }
   reader.ExpectEnd();
   REENACT_RETURN_IF_ERROR(reader.status());
   return header;
@@ -482,6 +491,7 @@ StartingPlace PlaceOf(SnapshotContents contents) {
   place.block_hash = contents.header.block_hash;
   place.last_input = contents.header.last_input;
   place.position = contents.header.position;
+  place.ledger = std::move(contents.header.ledger);
   place.sequencer = std::move(contents.sequencer);
   return place;
 }
@@ -496,6 +506,7 @@ SnapshotHeader HeaderOf(const StartingPlace& place) {
   header.block_hash = place.block_hash;
   header.last_input = place.last_input;
   header.position = place.position;
+  header.ledger = place.ledger;
   return header;
 }
 

@@ -16,8 +16,10 @@
 
 namespace reenact {
 
-// The newest format this code writes, and the oldest it reads.
-inline constexpr std::uint64_t kFormatVersion = 1;
+// The newest format this code writes, and the oldest it reads. Worlds of format
+// 1 record intents and do nothing about them.
+inline constexpr std::uint64_t kFormatVersion = 2;
+inline constexpr std::uint64_t kFormatVersionEffects = 2;
 inline constexpr std::uint64_t kFormatVersionOldest = 1;
 
 // What a round's logical time is; see spec/scheduling.md.

@@ -1,23 +1,83 @@
-// What a step wants done outside.
+// What a step wants done outside, and what identifies it.
 
 #ifndef REENACT_KERNEL_EFFECT_H_
 #define REENACT_KERNEL_EFFECT_H_
 
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
+#include "reenact/kernel/amounts.h"
 #include "reenact/kernel/bytes.h"
+#include "reenact/kernel/event.h"
+#include "reenact/kernel/hash.h"
+#include "reenact/kernel/ids.h"
 
 namespace reenact {
 
-// A wish to act on the outside, recorded with the step that has it. Nothing
-// carries intents out yet; they stand in the journal, in order.
+// A wish to act on the outside, recorded with the step that has it. At commit
+// the gate decides whether it is queued, held for approval, answered from an
+// earlier receipt, or refused; spec/effects.md has the rules.
+//
+//   step.Intend({.kind = "http.request",
+//                .capability = "crawler",
+//                .params = params.Encode(),
+//                .idempotency = order_number,
+//                .reserve = {{"calls", 1}}});
 struct EffectIntent {
-  std::string kind;        // "http.request"
+  std::string kind;        // "http.request"; names the executor
   std::string capability;  // the grant it is made under; may be empty
   Bytes params;            // one canonical CBOR item
-  Bytes idempotency;       // business data that identifies it; may be empty
+  Bytes idempotency{};     // business data that identifies it; may be empty
+
+  // What it may cost at most; taken from the grant until its receipt says what
+  // it did cost. REQUIRES (else the effect is refused): a capability, if not
+  // empty.
+  Amounts reserve{};
+  // A refusal fails the step instead of coming back as a receipt.
+  bool must_pass = false;
+  // From this logical time on it is answered with a receipt of status timeout.
+  std::optional<LogicalTime> deadline{};
+  // May be answered by a recorded receipt of the same kind and params under the
+  // same scope, if the policy says how long such receipts live. Empty: never.
+  std::string cache_scope{};
 
   friend bool operator==(const EffectIntent&, const EffectIntent&) = default;
+};
+
+// The key that an executor hands on, so that what it starts twice happens once.
+//
+//   BLAKE2b-256( domain "reenact.idempotency.v1", world id, business data with
+//                its size, event_id, index )
+//
+// The same in every run and replay of a step, and different between any two
+// intents of a world, and between worlds.
+Digest IdempotencyKey(BytesView world_id, BytesView business, EventId event_id,
+                      std::uint32_t index);
+
+// What receipts name an intent by.
+//
+//   BLAKE2b-256( domain "reenact.intent.v1", kind, params, capability, each with
+//                its size, key )
+Digest IntentHash(std::string_view kind, BytesView params,
+                  std::string_view capability, const Digest& idempotency_key);
+
+// An intent that was queued and has no receipt yet: what executors see of it.
+struct OpenEffect {
+  Digest intent_hash;
+  Digest idempotency_key;
+  EventId event_id;  // of the step that has it
+  std::uint32_t index = 0;  // among that step's intents
+  CellId origin;
+  std::string kind;
+  std::string capability;
+  Bytes params;
+  Amounts reserved;
+  LogicalTime queued;
+  std::optional<LogicalTime> deadline{};
+
+  friend bool operator==(const OpenEffect&, const OpenEffect&) = default;
 };
 
 }  // namespace reenact

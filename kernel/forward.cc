@@ -1,6 +1,7 @@
 #include "reenact/kernel/forward.h"
 
 #include <algorithm>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -8,11 +9,13 @@
 #include <variant>
 #include <vector>
 
+#include "reenact/committer/ledger.h"
 #include "reenact/journal/block.h"
 #include "reenact/journal/block_stream.h"
 #include "reenact/journal/cell_changes.h"
 #include "reenact/journal/entry.h"
 #include "reenact/journal/plain_entries.h"
+#include "reenact/kernel/answer.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/cell_hash.h"
 #include "reenact/sequencer/sequencer.h"
@@ -106,10 +109,12 @@ struct After {
 class Forwarder {
  public:
   Forwarder(Store* store, StartingPlace* place, Sequencer sequencer,
-            const ForwardOptions& options)
+            Ledger ledger, const ForwardOptions& options)
       : options_(options),
         place_(place),
+        effects_(place->config.format_version >= kFormatVersionEffects),
         sequencer_(std::move(sequencer)),
+        ledger_(std::move(ledger)),
         cells_(store, options.unwritten_bytes_max) {}
 
   absl::Status Apply(const KeptBlock& block) {
@@ -122,6 +127,8 @@ class Forwarder {
       PutAll();
     }
     if (!passed) REENACT_RETURN_IF_ERROR(Schedule());
+    // Nobody is told of what is history.
+    ledger_.TakeNotices();
     place_->round = after_.round;
     place_->time = after_.time;
     place_->last_input = after_.last_input;
@@ -136,6 +143,8 @@ class Forwarder {
     REENACT_RETURN_IF_ERROR(cells_.Write(place_->block_count));
     place_->sequencer.clear();
     sequencer_.Encode(&place_->sequencer);
+    place_->ledger.clear();
+    ledger_.Encode(&place_->ledger);
     return absl::OkStatus();
   }
 
@@ -217,17 +226,28 @@ class Forwarder {
   absl::Status OnStep(EntryReader* entries);
   absl::Status OnScheduled(const entry::StepScheduledView& step);
   absl::Status OnControl(EntryReader* entries);
+  absl::Status ChangeLedger();
+  absl::Status OnReceipt(EntryReader* entries);
+  absl::Status OnEffects(EventId by, EntryReader* entries);
+  absl::Status OnRecorded(EntryReader* entries);
+  absl::Status FollowRaised();
+  void AdmitAnswers();
+  absl::Status ExpectRecorded();
+  Unit* UnitFor(Ledger::Answer&& answer);
   void Admit(const entry::InputAdmittedView& input);
   absl::Status ComposeOnce();
 
   const ForwardOptions options_;
   StartingPlace* const place_;
+  const bool effects_;  // the world's format has them
   Sequencer sequencer_;
+  Ledger ledger_;
   CellWriter cells_;
 
   // Of the block that is being applied.
   const KeptBlock* block_ = nullptr;
   bool stored_ = false;
+  EventId at_;       // the ticket that is read
   EventId applied_;  // diffs of steps up to here are in `cells_`
   After after_;
   bool opened_ = false;
@@ -239,6 +259,11 @@ class Forwarder {
   std::uint64_t tickets_ = 0;
   // Scheduling.
   bool control_ = false;
+  std::vector<Entry> controls_;  // in order of their tickets
+  std::size_t next_control_ = 0;
+  Ledger::Consequences consequences_;
+  std::deque<Entry> expected_;  // what the ledger says, until it is read
+  std::vector<CellRef> timers_dropped_;
   bool composed_once_ = false;
   std::vector<Unit*> composed_;
   std::size_t next_unit_ = 0;
@@ -286,6 +311,8 @@ absl::StatusOr<bool> Forwarder::TryPassOver() {
       REENACT_RETURN_IF_ERROR(OnDiffs(by, &entries));
       entry::RaisedEventView raised;
       if (entries.NextEvent(&raised)) return false;
+      entry::EffectIntentView effect;
+      if (effects_ && entries.NextEffect(&effect)) return false;
     } else if (*kind == EntryKind::kInputAdmitted) {
       const entry::InputAdmittedView input = entries.InputAdmitted();
       if (!entries.status().ok()) break;
@@ -356,6 +383,9 @@ absl::Status Forwarder::Schedule() {
   composed_once_ = false;
   next_unit_ = 0;
   control_ = false;
+  controls_.clear();
+  next_control_ = 0;
+  expected_.clear();
   cbor::Reader reader(block_->entries());
   EntryReader entries(&reader);
   std::uint64_t count = 0;
@@ -370,8 +400,19 @@ absl::Status Forwarder::Schedule() {
       return Wrong("it has fewer tickets than the scheduling rules give");
     }
   }
+  if (next_control_ != controls_.size() || !expected_.empty()) {
+    return Wrong("it ends before what its control commands and effects lead to");
+  }
   for (Unit* unit : composed_) sequencer_.Recycle(unit);
   composed_.clear();
+  for (CellRef& cell : timers_dropped_) {
+    if (control_) {
+      sequencer_.DropTimersNow(cell);
+    } else {
+      sequencer_.DropTimers(after_.round, std::move(cell));
+    }
+  }
+  timers_dropped_.clear();
   sequencer_.HandOver(after_.round, &raised_);
   return absl::OkStatus();
 }
@@ -402,7 +443,17 @@ absl::Status Forwarder::OnEntry(EntryKind kind, EntryReader* entries) {
     case EntryKind::kModuleChanged:
     case EntryKind::kConfigChanged:
     case EntryKind::kSnapshotRequested:
+    case EntryKind::kGrantChanged:
+    case EntryKind::kPolicyChanged:
+    case EntryKind::kEffectJudged:
+    case EntryKind::kEffectsCancelled:
       return OnControl(entries);
+    case EntryKind::kReceiptAppended:
+    case EntryKind::kReceiptRefused:
+      return OnReceipt(entries);
+    case EntryKind::kEffectQueued:
+    case EntryKind::kEffectClosed:
+      return OnRecorded(entries);
   }
   return Wrong("an entry of an unknown kind");
 }
@@ -421,7 +472,9 @@ void Forwarder::Admit(const entry::InputAdmittedView& input) {
 
 absl::Status Forwarder::OnScheduled(const entry::StepScheduledView& step) {
   own_ = step.subject;
-  if (control_) return absl::OkStatus();
+  at_ = step.event_id;
+  REENACT_RETURN_IF_ERROR(ExpectRecorded());
+  if (control_) return ChangeLedger();
   REENACT_RETURN_IF_ERROR(ComposeOnce());
   if (next_unit_ >= composed_.size() ||
       composed_[next_unit_]->cause != step.cause) {
@@ -440,13 +493,142 @@ absl::Status Forwarder::OnStep(EntryReader* entries) {
     raised_.push_back(sequencer_.NewUnit());
     FillRaised(event.Own(), by, i, raised_.back());
   }
+  return effects_ ? OnEffects(by, entries) : absl::OkStatus();
+}
+
+// --- effects ---
+//
+// The ledger is told what it was told then, and has to come to the entries that
+// follow.
+
+// What a control command does, it does at its ticket.
+absl::Status Forwarder::ChangeLedger() {
+  if (next_control_ == controls_.size()) {
+    return Wrong("a control command has a ticket and is not there");
+  }
+  const Entry& control = controls_[next_control_++];
+  absl::Status changed;
+  if (const auto* grant = std::get_if<entry::GrantChanged>(&control)) {
+    changed = ledger_.Change(*grant);
+  } else if (const auto* policy = std::get_if<entry::PolicyChanged>(&control)) {
+    changed = ledger_.Change(*policy);
+  } else if (const auto* word = std::get_if<entry::EffectJudged>(&control)) {
+    changed = ledger_.Change(at_, *word, &consequences_);
+  } else if (const auto* cancel =
+                 std::get_if<entry::EffectsCancelled>(&control)) {
+    changed = ledger_.Change(at_, *cancel, &consequences_);
+  }
+  // One that failed is on record as a failed step.
+  (void)changed;
+  return FollowRaised();
+}
+
+absl::Status Forwarder::OnEffects(EventId by, EntryReader* entries) {
+  std::vector<EffectIntent> intents;
+  entry::EffectIntentView view;
+  while (entries->NextEffect(&view)) intents.push_back(view.Own());
+  if (!entries->status().ok()) return Wrong(entries->status());
+  if (intents.empty()) return absl::OkStatus();
+  if (!own_ || own_->reducer >= place_->config.reducers.size()) {
+    return Wrong("ticket " + std::to_string(by.value) +
+                 " has effects and no cell");
+  }
+  Ledger::Step step;
+  step.event_id = by;
+  step.round = after_.round;
+  step.time = after_.time;
+  step.reducer = own_->reducer;
+  step.reducer_name = place_->config.reducers[own_->reducer];
+  step.key = own_->key;
+  if (ledger_.Judge(step, intents, &consequences_)) {
+    return Wrong("ticket " + std::to_string(by.value) +
+                 " has effects that were not permitted");
+  }
+  return FollowRaised();
+}
+
+absl::Status Forwarder::FollowRaised() {
+  for (Entry& entry : consequences_.entries) {
+    expected_.push_back(std::move(entry));
+  }
+  for (Ledger::Answer& answer : consequences_.answers) {
+    raised_.push_back(UnitFor(std::move(answer)));
+  }
+  for (CellRef& cell : consequences_.timers_dropped) {
+    timers_dropped_.push_back(std::move(cell));
+  }
+  consequences_.Clear();
   return absl::OkStatus();
+}
+
+absl::Status Forwarder::OnReceipt(EntryReader* entries) {
+  absl::StatusOr<Entry> entry = entries->Any();
+  if (!entry.ok()) return Wrong(entry.status());
+  const InputId input{after_.last_input.value + 1};
+  if (auto* refused = std::get_if<entry::ReceiptRefused>(&*entry)) {
+    if (refused->input != input) return Wrong("a receipt is out of order");
+    ledger_.AdmitRefusal(*refused, &consequences_);
+  } else {
+    const auto& appended = std::get<entry::ReceiptAppended>(*entry);
+    if (appended.input != input) return Wrong("a receipt is out of order");
+    (void)ledger_.AdmitReceipt(input, appended.receipt, place_->time,
+                               &consequences_);
+  }
+  after_.last_input = input;
+  if (consequences_.entries.size() != 1 || consequences_.entries[0] != *entry) {
+    return Wrong("input " + std::to_string(input.value) +
+                 " is a receipt that the effects before it do not lead to");
+  }
+  consequences_.entries.clear();
+  AdmitAnswers();
+  return absl::OkStatus();
+}
+
+// An EffectQueued or EffectClosed.
+absl::Status Forwarder::OnRecorded(EntryReader* entries) {
+  const absl::StatusOr<Entry> entry = entries->Any();
+  if (!entry.ok()) return Wrong(entry.status());
+  // The first of those that time closed; the rest follow.
+  if (expected_.empty() && !composed_once_ && !control_) {
+    REENACT_RETURN_IF_ERROR(ComposeOnce());
+  }
+  if (expected_.empty() || expected_.front() != *entry) {
+    return Wrong("an effect is not what the steps before it lead to");
+  }
+  expected_.pop_front();
+  return absl::OkStatus();
+}
+
+absl::Status Forwarder::ExpectRecorded() {
+  // Composing may come to some more, which are on record before it.
+  if (!control_) REENACT_RETURN_IF_ERROR(ComposeOnce());
+  if (expected_.empty()) return absl::OkStatus();
+  return Wrong("an effect is missing that the steps before it lead to");
+}
+
+void Forwarder::AdmitAnswers() {
+  for (Ledger::Answer& answer : consequences_.answers) {
+    sequencer_.Admit(UnitFor(std::move(answer)), {}, place_->event_id.Next());
+  }
+  consequences_.answers.clear();
+}
+
+Unit* Forwarder::UnitFor(Ledger::Answer&& answer) {
+  Unit* const unit = sequencer_.NewUnit();
+  unit->kind = UnitKind::kReceipt;
+  unit->reducer = answer.cell.reducer;
+  unit->key = std::move(answer.cell.key);
+  unit->schema = kAnswerSchema;
+  unit->payload = std::move(answer.payload);
+  unit->cause = answer.cause;
+  return unit;
 }
 
 absl::Status Forwarder::OnControl(EntryReader* entries) {
   const absl::StatusOr<Entry> entry = entries->Any();
   if (!entry.ok()) return Wrong(entry.status());
   control_ = true;
+  controls_.push_back(*entry);
   if (const auto* modules = std::get_if<entry::ModuleChanged>(&*entry)) {
     place_->config.modules = modules->modules;
     place_->config.reducers = modules->reducers;
@@ -467,6 +649,15 @@ absl::Status Forwarder::ComposeOnce() {
   if (!opened_) return Wrong("a step before RoundOpened");
   if (composed_once_) return absl::OkStatus();
   composed_once_ = true;
+  const std::uint64_t depth = place_->config.scheduling.pipeline_depth;
+  if (ledger_.HasDue(after_.round, depth, after_.time)) {
+    ledger_.CloseDue(after_.round, depth, after_.time, &consequences_);
+    for (Entry& entry : consequences_.entries) {
+      expected_.push_back(std::move(entry));
+    }
+    consequences_.entries.clear();
+    AdmitAnswers();
+  }
   sequencer_.Compose(after_.round, after_.time, after_.first, &composed_);
   return absl::OkStatus();
 }
@@ -499,7 +690,10 @@ absl::Status FastForward(const BlockStream::Scan& scan, Store* cells,
                          ChainEndBefore(place->block_count, place->round,
                                         place->event_id, place->block_hash),
                          block_count, ahead, /*inputs=*/true);
-  Forwarder forwarder(cells, place, std::move(sequencer), options);
+  REENACT_ASSIGN_OR_RETURN(
+      Ledger ledger, Ledger::Decode(place->config.world_id, place->ledger));
+  Forwarder forwarder(cells, place, std::move(sequencer), std::move(ledger),
+                      options);
   for (;;) {
     if (options.stop) {
       REENACT_ASSIGN_OR_RETURN(const bool here, options.stop(*place));

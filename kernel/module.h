@@ -32,7 +32,7 @@
 namespace reenact {
 
 // Raised whenever a class of this header or of reducer.h changes its layout.
-inline constexpr std::uint32_t kModuleAbiVersion = 1;
+inline constexpr std::uint32_t kModuleAbiVersion = 2;
 
 // Turns one row of an input file (a JSON object, a CSV row as a map of texts, or
 // a CBOR item) into the events that it stands for, in order. Submission id,

@@ -175,6 +175,8 @@ std::string_view UnitKindName(UnitKind kind) {
       return "timer";
     case UnitKind::kControl:
       return "control";
+    case UnitKind::kReceipt:
+      return "receipt";
   }
   return "unknown";
 }

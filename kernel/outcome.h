@@ -23,7 +23,7 @@ enum class UnitKind : std::uint8_t {
   kDerived = 1,  // an event that a step raised
   kTimer = 2,    // an event that a step raised for later, now due
   kControl = 3,  // a change of modules or configuration, or a snapshot request
-  // Reserved: 4 a receipt.
+  kReceipt = 4,  // the answer to an effect
 };
 
 std::string_view UnitKindName(UnitKind kind);  // "event"

@@ -70,6 +70,8 @@ std::string_view OwnFailureName(FailureCode code) {
       return "type_mismatch";
     case FailureCode::kRefusedByGate:
       return "refused_by_gate";
+    case FailureCode::kInvariant:
+      return "invariant";
   }
   return {};
 }

@@ -137,8 +137,14 @@ class StepContext {
   // reached `due`.
   virtual void RaiseAt(LogicalTime due, Event event) = 0;
 
-  // States an effect intent.
+  // States an effect intent. Its answer comes as an event with the schema
+  // kAnswerSchema; see answer.h.
   virtual void Intend(EffectIntent intent) = 0;
+
+  // Whether `amounts` could be reserved under `capability` right before this
+  // step, what it intends itself left out. The step then depends on the answer,
+  // and not on the exact amounts that are left.
+  virtual bool Affords(std::string_view capability, const Amounts& amounts) = 0;
 
   // The step's own generator, seeded from its ticket.
   virtual Rng& rng() = 0;
@@ -151,6 +157,38 @@ class StepContext {
 
  protected:
   ~StepContext() = default;
+};
+
+// What happens when a step would break a rule.
+enum class OnBreak : std::uint8_t {
+  kFail,  // the step fails, with FailureCode::kInvariant and the rule's name
+  kHalt,  // the world stops with FailedPrecondition before the step commits, and
+          // again each time it is opened, until its modules change
+};
+
+// A predicate on each cell of a reducer that no commit may break.
+struct Invariant {
+  std::string name;  // recorded
+  // Whether it holds for a cell as it would be; nullopt: it does not exist.
+  // Deterministic, and pure. To throw is to say no.
+  std::function<bool(std::string_view key, std::optional<BytesView> state)>
+      holds;
+  OnBreak on_break = OnBreak::kFail;
+};
+
+// A sum over all cells of a reducer that no commit may take out of bounds. A
+// total that is out of bounds when the rule is new may stay as it is, or get
+// back.
+//
+//   {.name = "money", .measure = BalanceOf, .low = 1000, .high = 1000}
+struct Aggregate {
+  std::string name;  // recorded
+  // What a cell adds to the sum; one that does not exist adds nothing.
+  // Deterministic, and pure. To throw breaks the rule.
+  std::function<std::int64_t(std::string_view key, BytesView state)> measure;
+  std::int64_t low = std::numeric_limits<std::int64_t>::min();
+  std::int64_t high = std::numeric_limits<std::int64_t>::max();
+  OnBreak on_break = OnBreak::kFail;
 };
 
 // A deterministic state machine that many cells share.
@@ -182,6 +220,13 @@ class Reducer {
   // declared one is never computed in vain. Declaring too much costs
   // parallelism only. Deterministic, as Step() is.
   virtual void Touch(const EventView& event, TouchSet& touches) const;
+
+  // What must hold of its cells after every commit, whichever reducer's step
+  // changes them. Asked for once, when a world is opened. They are part of the
+  // code, so a change of them is a change of the module. Aggregates are worked
+  // out anew when a world is opened, which reads all cells of the reducer.
+  virtual std::vector<Invariant> invariants() const { return {}; }
+  virtual std::vector<Aggregate> aggregates() const { return {}; }
 };
 
 // A reducer from a function, for programs and tests.
@@ -207,7 +252,8 @@ enum class FailureCode : std::uint32_t {
   kUnknownReducer = 38, // it named a reducer that the world does not have
   kOutOfBounds = 39,    // an update left its bounds or overflowed
   kTypeMismatch = 40,   // an update met a state of another type
-  kRefusedByGate = 41,  // reserved for the gate
+  kRefusedByGate = 41,  // an intent that must pass did not
+  kInvariant = 42,      // it would have broken one
 };
 
 // "invalid_argument", "exception", ... or "code 77" for one it does not know.

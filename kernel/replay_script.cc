@@ -16,7 +16,8 @@ namespace {
 bool IsConsequence(EntryKind kind) {
   return kind == EntryKind::kStepScheduled ||
          kind == EntryKind::kStepCommitted || kind == EntryKind::kStepFailed ||
-         kind == EntryKind::kSnapshotTaken;
+         kind == EntryKind::kSnapshotTaken ||
+         kind == EntryKind::kEffectQueued || kind == EntryKind::kEffectClosed;
 }
 
 }  // namespace
@@ -81,6 +82,12 @@ absl::Status BlockScript::Take(EntryKind kind, EntryReader* entries,
     case EntryKind::kRoundOpened:
       round->time = entries->RoundOpened().time;
       return absl::OkStatus();
+    case EntryKind::kReceiptAppended:
+    case EntryKind::kReceiptRefused: {
+      REENACT_ASSIGN_OR_RETURN(Entry entry, entries->Any());
+      round->receipts.push_back(std::move(entry));
+      return absl::OkStatus();
+    }
     case EntryKind::kGenesis:
       return absl::DataLossError("a second genesis");
     default:

@@ -22,6 +22,7 @@ struct StartingPlace {
   InputId last_input;
   std::uint64_t position = 0;
   Bytes sequencer;  // Sequencer::Encode(); empty: an empty one
+  Bytes ledger;     // Ledger::Encode(); empty: an unused one
 
   friend bool operator==(const StartingPlace&, const StartingPlace&) = default;
 };

@@ -99,6 +99,19 @@ struct Submission::State {
     if (reached_.load() & kCommitted) line_->Await(outcome_.event_id, self);
     return Wait(kDurable);
   }
+  // The same without waiting: nothing, while it would have to.
+  std::optional<absl::StatusOr<Outcome>> LookDurable(
+      const std::shared_ptr<State>& self) {
+    if (IsDurable()) return OutcomeAt(kDurable);
+    const bool asked = (awaited_.fetch_or(kDurable) & kDurable) != 0;
+    if (!asked && (reached_.load() & kCommitted) != 0) {
+      line_->Await(outcome_.event_id, self);
+    }
+    const std::uint32_t reached = reached_.load();
+    if (reached & kDurable) return OutcomeAt(kDurable);
+    if (reached & kEnded) return error_;
+    return std::nullopt;
+  }
 
  private:
   // The line need not have told this one.

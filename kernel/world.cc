@@ -11,22 +11,27 @@
 #include <atomic>
 #include <chrono>
 #include <deque>
+#include <limits>
 #include <map>
 #include <thread>
 #include <utility>
 #include <variant>
 
 #include "absl/container/flat_hash_map.h"
+#include "reenact/committer/cell_rules.h"
 #include "reenact/committer/committer.h"
+#include "reenact/committer/ledger.h"
 #include "reenact/journal/directory.h"
 #include "reenact/journal/entry.h"
 #include "reenact/journal/memory_store.h"
 #include "reenact/journal/rocksdb_store.h"
 #include "reenact/journal/snapshot_file.h"
 #include "reenact/journal/writer.h"
+#include "reenact/kernel/answer.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/check.h"
 #include "reenact/kernel/mutex.h"
+#include "reenact/kernel/policy.h"
 #include "reenact/kernel/recovery.h"
 #include "reenact/kernel/reducer_table.h"
 #include "reenact/kernel/step_entries.h"
@@ -122,15 +127,29 @@ class StoreCells final : public CellSource {
 
 using SubmissionState = std::shared_ptr<Submission::State>;
 
+// A receipt, or what came in its place, with who is to hear what became of it.
+struct IncomingReceipt {
+  std::variant<Receipt, entry::ReceiptRefused> what;
+  ReceiptDoor::Done done;  // may be empty
+};
+
 // Something that waits in the ingress.
 struct Incoming {
-  std::variant<Input, Bytes> what;  // Bytes: a control input's entry
-  SubmissionState state;
+  // Bytes: a control input's entry
+  std::variant<Input, Bytes, IncomingReceipt> what;
+  SubmissionState state;  // null: a receipt's
+};
+
+// What is said once the blocks before it are durable.
+struct Telling {
+  std::uint64_t block_count = 0;
+  std::vector<Ledger::Notice> notices;
+  std::vector<std::pair<ReceiptDoor::Done, absl::Status>> verdicts;
 };
 
 struct PendingControl {
-  InputId input;
-  Bytes entry;
+  Entry entry;  // its input's number is given when its round is composed
+  SubmissionState state;
 };
 
 // A round that was composed and is not all committed.
@@ -146,6 +165,8 @@ struct RoundInFlight {
   bool snapshot = false;   // a snapshot is taken at its end
   bool open_work = false;  // the open work is recorded at its end
   std::vector<Unit*> raised;
+  std::vector<CellRef> timers_dropped;
+  std::uint64_t block = 0;
   std::unique_ptr<FinishedRound> record;
 
   // Nothing is composed beyond it until it is committed.
@@ -156,6 +177,7 @@ struct RoundInFlight {
     units.clear();
     cells.clear();
     raised.clear();
+    timers_dropped.clear();
     issued = committed = 0;
     control = snapshot = open_work = false;
   }
@@ -178,11 +200,19 @@ absl::StatusOr<Submission::Outcome> Submission::WaitDurable() const {
   return state_->WaitDurable(state_);
 }
 
+std::optional<absl::StatusOr<Submission::Outcome>> Submission::LookDurable()
+    const {
+  return state_->LookDurable(state_);
+}
+
 // --- the world ---------------------------------------------------------------
 
 namespace {
 
-class WorldImpl final : public World, public WorldPlace, private Crew {
+class WorldImpl final : public World,
+                        public WorldPlace,
+                        private Crew,
+                        private BudgetReader {
  public:
   WorldImpl(WorldOptions options, WorldInternals internals)
       : options_(std::move(options)),
@@ -205,6 +235,29 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   absl::StatusOr<Submission> RequestSnapshot() override;
   absl::StatusOr<Submission> ChangeConfig(
       const Scheduling& scheduling, std::uint64_t snapshot_every) override;
+  absl::StatusOr<Submission> ChangeGrant(const GrantChange& change) override;
+  absl::StatusOr<Submission> SetPolicy(BytesView document) override;
+  absl::StatusOr<Submission> Approve(const Digest& intent_hash,
+                                     std::string_view by,
+                                     std::string_view note) override {
+    return Judge(intent_hash, true, by, note);
+  }
+  absl::StatusOr<Submission> Reject(const Digest& intent_hash,
+                                    std::string_view by,
+                                    std::string_view note) override {
+    return Judge(intent_hash, false, by, note);
+  }
+  absl::StatusOr<Submission> CancelEffect(const Digest& intent_hash,
+                                          std::string_view by) override;
+  absl::StatusOr<Submission> CancelEffectsOf(std::string_view reducer,
+                                             std::string_view key,
+                                             std::string_view by) override;
+  absl::Status SubmitReceipt(Receipt receipt, Done done) override;
+  void RefuseReceipt(std::string_view executor, std::string_view reason,
+                     const Digest& digest) override;
+  std::vector<EffectState> Effects() const override;
+  AuthorityState Authority() const override;
+  std::uint64_t epoch() const override { return epoch_; }
   absl::StatusOr<std::optional<Bytes>> Read(
       std::string_view reducer, std::string_view key) const override;
   absl::StatusOr<std::vector<std::pair<std::string, Bytes>>> Scan(
@@ -234,6 +287,8 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   absl::Status StartMachine(const StartingPlace& place,
                             std::unique_ptr<HeadFile> head);
   absl::Status ApplyOptionChanges();
+  absl::Status SetCellRules(
+      const std::vector<std::shared_ptr<const Reducer>>& reducers);
 
   // Crew.
   bool Work(std::size_t worker) override;
@@ -260,6 +315,11 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   Unit* NextInput(ReducerId reducer, std::uint8_t priority, LogicalTime time,
                   std::uint64_t position);
   void AdmitControl(Bytes entry, SubmissionState state);
+  void AdmitReceipts();
+  void AdmitReceipt(IncomingReceipt incoming);
+  void CloseDue(Round round, LogicalTime time);
+  void RecordAdmitted();
+  std::optional<Round> NextDue(LogicalTime* time, std::optional<Round> round);
   std::optional<Round> ChooseRound(LogicalTime* time);
   LogicalTime TimeFor(Round round) const;
   RoundInFlight NewRound();
@@ -271,6 +331,17 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   bool RunInOrder();
   void CommitSlot(Slot* slot);
   void CommitControl(Slot* slot, RoundInFlight& round);
+  std::optional<Ledger::Refusal> Gate(const Slot& slot);
+  absl::Status ChangeLedger(const Slot& slot);
+  void RaiseAnswers(RoundInFlight& round);
+  Unit* UnitFor(Ledger::Answer&& answer);
+  void TellLater(const RoundInFlight& round);
+  void NameOrigins(Telling* telling) const;
+  void Tell(Telling& telling);
+  bool Affords(std::string_view capability, const Amounts& amounts,
+               LogicalTime now) const override {
+    return ledger_->Affords(capability, amounts, now);
+  }
   bool FrontIsCommitted() const;
   bool IsLone(const FinishedRound& record) const;
   void FinishRounds();
@@ -293,6 +364,10 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   absl::Status CheckEvent(const Input& input) const;
   absl::Status CheckSizes(std::string_view key, BytesView payload) const;
   absl::StatusOr<Submission> Offer(Incoming incoming);
+  absl::Status CheckEffects() const;
+  absl::StatusOr<Submission> OfferControl(const Entry& entry);
+  absl::StatusOr<Submission> Judge(const Digest& intent_hash, bool approved,
+                                   std::string_view by, std::string_view note);
   absl::Status Drive();
   absl::Status FlushAfter(absl::Status status);
   void BackgroundLoop();
@@ -334,12 +409,22 @@ class WorldImpl final : public World, public WorldPlace, private Crew {
   std::atomic<std::uint64_t> position_{0};
   mutable Mutex error_mutex_;
   absl::Status error_ ABSL_GUARDED_BY(error_mutex_);
+  Mutex waiting_mutex_;
+  std::deque<Telling> tellings_ ABSL_GUARDED_BY(waiting_mutex_);
 
   // The ordered role's own.
   Mutex role_;
   WorldConfig config_;
   Sequencer sequencer_;
   std::optional<Committer> committer_;
+  std::optional<Ledger> ledger_;
+  CellRules cell_rules_;
+  std::vector<CellRules::Change> rule_changes_;  // here for their memory
+  bool effects_ = false;  // the world's format has them
+  std::deque<IncomingReceipt> receipts_;  // for the next round
+  // Of what is judged at this moment; here for its memory.
+  Ledger::Consequences consequences_;
+  Telling telling_;  // of the round to come or at work
   std::deque<RoundInFlight> rounds_;
   std::vector<RoundInFlight> spare_rounds_;  // for their memory
   std::deque<PendingControl> controls_;
@@ -387,8 +472,10 @@ class WorldImpl::SlotStep final : public PendingStep {
 
   EventId event_id() const override { return slot_->ticket.event_id; }
   bool IsStale() const override {
-    return !slot_->in_turn &&
-           !world_->window_->IsCurrent(*slot_, slot_->result());
+    if (slot_->in_turn) return false;
+    const StepResult& result = slot_->result();
+    return !world_->window_->IsCurrent(*slot_, result) ||
+           (!result.asked.empty() && !WasToldRight(result));
   }
   void RunAgain() override {
     world_->window_->DiscardWrites(*slot_, &slot_->results[0]);
@@ -396,6 +483,21 @@ class WorldImpl::SlotStep final : public PendingStep {
   }
   const StepOutcome& outcome() const override {
     return slot_->result().outcome;
+  }
+
+  std::optional<FailureCode> Gate() override {
+    const bool rules = !world_->cell_rules_.none();
+    if (rules && BreaksRule()) return FailureCode::kInvariant;
+    const StepOutcome& outcome = slot_->result().outcome;
+    if (!outcome.effects.empty() || slot_->ticket.kind == UnitKind::kControl) {
+      std::optional<Ledger::Refusal> refusal = world_->Gate(*slot_);
+      if (refusal) {
+        detail_ = std::move(refusal->detail);
+        return refusal->code;
+      }
+    }
+    if (rules) world_->cell_rules_.Commit();
+    return std::nullopt;
   }
 
   std::optional<FailureCode> Settle() override {
@@ -441,13 +543,57 @@ class WorldImpl::SlotStep final : public PendingStep {
       } else {
         EncodeResult(*slot_, result, entries);
       }
+      for (const Entry& entry : world_->consequences_.entries) {
+        EncodeEntry(entry, entries);
+      }
       return;
     }
     EncodeScheduled(slot_->ticket, entries);
-    EncodeStepFailed(event_id(), LaneId{0}, *failure, entries);
+    EncodeStepFailed(event_id(), LaneId{0}, *failure, detail_, entries);
   }
 
  private:
+  bool BreaksRule() {
+    std::vector<CellRules::Change>& changes = world_->rule_changes_;
+    changes.clear();
+    const auto add = [&](Cell* cell, const Version* version) {
+      changes.push_back({cell->reducer, cell->key,
+                         world_->cells_->Load(cell)->state(),
+                         version->state()});
+    };
+    for (const StepResult::Write& write : slot_->result().writes) {
+      add(write.cell, write.version);
+    }
+    for (const auto& [cell, version] : settled_) add(cell, version);
+    std::optional<CellRules::Broken> broken =
+        world_->cell_rules_.Check(changes);
+    if (!broken) return false;
+    detail_ = std::move(broken->name);
+    if (broken->on_break == OnBreak::kHalt) {
+      world_->Fail(absl::FailedPreconditionError(
+          "invariant \"" + detail_ + "\" would break at ticket " +
+          std::to_string(event_id().value) + ", of " +
+          CellNameOf(slot_->ticket) + "; the world halts, as declared"));
+    }
+    return true;
+  }
+
+  static std::string CellNameOf(const Ticket& ticket) {
+    return std::string(ticket.event.reducer) + "/" +
+           std::string(ticket.event.key.substr(0, 64));
+  }
+
+  // Whether what it was told of budgets is so right before its ticket.
+  bool WasToldRight(const StepResult& result) const {
+    return std::all_of(
+        result.asked.begin(), result.asked.end(),
+        [this](const StepResult::Asked& asked) {
+          return asked.affords == world_->Affords(asked.capability,
+                                                  asked.amounts,
+                                                  slot_->ticket.time);
+        });
+  }
+
   StepResult* Result() {
     return &slot_->results[slot_->state.load() == Slot::State::kRedone];
   }
@@ -474,6 +620,7 @@ class WorldImpl::SlotStep final : public PendingStep {
   WorldImpl* const world_;
   Slot* const slot_;
   std::vector<std::pair<Cell*, const Version*>>& settled_;
+  std::string detail_;  // why the gate refused it
 };
 
 // --- opening -----------------------------------------------------------------
@@ -504,14 +651,19 @@ absl::Status WorldImpl::Init() {
                   module.record.reducers.end());
   }
   if (!internals_.config_as_is) {
-    options_.config.format_version = kFormatVersion;
     options_.config.modules = RecordsOf(options_.modules);
     options_.config.reducers = ExtendTable({}, options_.config.modules);
     if (options_.config.world_id.empty()) SetIdentity(0, options_.config);
   }
   REENACT_RETURN_IF_ERROR(CheckConfig(options_.config));
   if (internals_.store != nullptr) return InitInStore();
-  return options_.path.empty() ? InitInMemory() : InitDirectory();
+  REENACT_RETURN_IF_ERROR(options_.path.empty() ? InitInMemory()
+                                                : InitDirectory());
+  Telling open;
+  open.notices = ledger_->AllOpen();
+  NameOrigins(&open);
+  Tell(open);
+  return absl::OkStatus();
 }
 
 absl::Status WorldImpl::InitInMemory() {
@@ -556,6 +708,7 @@ absl::Status WorldImpl::StartMachine(const StartingPlace& place,
   REENACT_ASSIGN_OR_RETURN(
       auto reducers,
       ResolveReducers(config_.reducers, config_.modules, options_.modules));
+  REENACT_RETURN_IF_ERROR(SetCellRules(reducers));
   rules_.SetReducers(std::move(reducers));
   rules_.world_seed = config_.seed;
   rules_.limits = config_.limits;
@@ -566,6 +719,11 @@ absl::Status WorldImpl::StartMachine(const StartingPlace& place,
     REENACT_ASSIGN_OR_RETURN(
         sequencer_, Sequencer::Decode(config_.scheduling, place.sequencer));
   }
+  REENACT_ASSIGN_OR_RETURN(Ledger ledger,
+                           Ledger::Decode(config_.world_id, place.ledger));
+  ledger_.emplace(std::move(ledger));
+  effects_ = config_.format_version >= kFormatVersionEffects;
+  rules_.budgets = this;
   last_round_ = place.round;
   time_ = place.time;
   input_time_ = place.time;
@@ -602,6 +760,28 @@ absl::Status WorldImpl::StartMachine(const StartingPlace& place,
   writer_ = JournalWriter::Start(store_.get(), std::move(head), writer,
                                  [this] { Progress(); });
   return absl::OkStatus();
+}
+
+// Totals are those of the cells as they are now, in memory if they are there.
+absl::Status WorldImpl::SetCellRules(
+    const std::vector<std::shared_ptr<const Reducer>>& reducers) {
+  return cell_rules_.Set(reducers, [this](ReducerId reducer,
+                                          const auto& visit) -> absl::Status {
+    if (cells_ == nullptr) {
+      return store_->View()->Scan(
+          reducer, {}, {},
+          [&visit](ReducerId, std::string_view key, EventId, BytesView state) {
+            return visit(key, state);
+          });
+    }
+    std::vector<std::pair<std::string, Bytes>> found;
+    REENACT_RETURN_IF_ERROR(cells_->Scan(
+        reducer, {}, {}, std::numeric_limits<std::size_t>::max(), &found));
+    for (const auto& [key, state] : found) {
+      REENACT_RETURN_IF_ERROR(visit(key, state));
+    }
+    return absl::OkStatus();
+  });
 }
 
 absl::Status WorldImpl::InitDirectory() {
@@ -741,6 +921,11 @@ absl::Status WorldImpl::CheckEvent(const Input& input) const {
     return absl::InvalidArgumentError("the priority is above " +
                                       std::to_string(kPriorities - 1));
   }
+  if (event.schema == kAnswerSchema) {
+    return absl::InvalidArgumentError(
+        "the schema \"" + std::string(kAnswerSchema) +
+        "\" is for answers to effects; send a receipt instead");
+  }
   absl::Status payload = cbor::Validate(event.payload);
   if (!payload.ok()) payload = Annotate(payload, "payload");
   return payload;
@@ -782,6 +967,117 @@ absl::StatusOr<Submission> WorldImpl::ChangeConfig(
   change.scheduling = scheduling;
   change.snapshot_every = snapshot_every;
   return Offer(Incoming{EncodeToBytes(change), nullptr});
+}
+
+// --- effects, from outside ----------------------------------------------------
+
+absl::Status WorldImpl::CheckEffects() const {
+  if (failed_) return error();
+  if (effects_) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "this world has format 1, which has no effects; make a new world");
+}
+
+absl::StatusOr<Submission> WorldImpl::OfferControl(const Entry& entry) {
+  REENACT_RETURN_IF_ERROR(CheckEffects());
+  return Offer(Incoming{EncodeToBytes(entry), nullptr});
+}
+
+absl::StatusOr<Submission> WorldImpl::ChangeGrant(const GrantChange& change) {
+  // What cannot be written or read again must not get as far as the journal.
+  Bytes item;
+  cbor::Encoder encoder(&item);
+  EncodeGrantChange(change, encoder);
+  cbor::Reader reader(item);
+  const GrantChange again = DecodeGrantChange(reader);
+  reader.ExpectEnd();
+  REENACT_RETURN_IF_ERROR(Annotate(reader.status(), "grant"));
+  return OfferControl(entry::GrantChanged{kAnyInput, again});
+}
+
+absl::StatusOr<Submission> WorldImpl::SetPolicy(BytesView document) {
+  REENACT_ASSIGN_OR_RETURN(const cbor::Value value,
+                           cbor::Value::Parse(document));
+  if (!value.IsNull()) REENACT_RETURN_IF_ERROR(Policy::Parse(value).status());
+  return OfferControl(entry::PolicyChanged{kAnyInput, Bytes(document)});
+}
+
+namespace {
+
+absl::Status CheckWords(std::string_view what, std::string_view words) {
+  if (words.size() <= 1024 && cbor::IsUtf8(words)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      std::string(what) + " is not UTF-8, or has more than 1024 bytes");
+}
+
+}  // namespace
+
+absl::StatusOr<Submission> WorldImpl::Judge(const Digest& intent_hash,
+                                            bool approved, std::string_view by,
+                                            std::string_view note) {
+  REENACT_RETURN_IF_ERROR(CheckWords("the name", by));
+  REENACT_RETURN_IF_ERROR(CheckWords("the note", note));
+  return OfferControl(entry::EffectJudged{kAnyInput, intent_hash, approved,
+                                          std::string(by), std::string(note)});
+}
+
+absl::StatusOr<Submission> WorldImpl::CancelEffect(const Digest& intent_hash,
+                                                   std::string_view by) {
+  REENACT_RETURN_IF_ERROR(CheckWords("the name", by));
+  return OfferControl(entry::EffectsCancelled{kAnyInput, intent_hash,
+                                              std::nullopt, std::string(by)});
+}
+
+absl::StatusOr<Submission> WorldImpl::CancelEffectsOf(std::string_view reducer,
+                                                      std::string_view key,
+                                                      std::string_view by) {
+  REENACT_RETURN_IF_ERROR(CheckWords("the name", by));
+  REENACT_RETURN_IF_ERROR(CheckWords("the key", key));
+  std::optional<ReducerId> id;
+  {
+    ReaderLock lock(*cells_);
+    id = rules_.Find(reducer);
+  }
+  if (!id) return NoSuchReducer(reducer);
+  return OfferControl(entry::EffectsCancelled{kAnyInput, std::nullopt,
+                                              CellRef{*id, std::string(key)},
+                                              std::string(by)});
+}
+
+absl::Status WorldImpl::SubmitReceipt(Receipt receipt, Done done) {
+  REENACT_RETURN_IF_ERROR(CheckEffects());
+  if (receipt.payload.size() > rules_.limits.payload_bytes_max / 2) {
+    return absl::InvalidArgumentError(
+        "the receipt's payload has " + std::to_string(receipt.payload.size()) +
+        " bytes, more than " +
+        std::to_string(rules_.limits.payload_bytes_max / 2) +
+        "; put it into a blob");
+  }
+  // As strict with what comes by a call as with what comes by a socket.
+  Bytes item;
+  cbor::Encoder encoder(&item);
+  EncodeReceipt(receipt, encoder);
+  REENACT_ASSIGN_OR_RETURN(Receipt checked, DecodeReceipt(item));
+  REENACT_RETURN_IF_ERROR(ingress_.Offer(
+      Incoming{IncomingReceipt{std::move(checked), std::move(done)}, nullptr}));
+  doorbell_.Ring();
+  return absl::OkStatus();
+}
+
+void WorldImpl::RefuseReceipt(std::string_view executor,
+                              std::string_view reason, const Digest& digest) {
+  if (!CheckEffects().ok()) return;
+  entry::ReceiptRefused refused;
+  refused.executor = cbor::IsUtf8(executor)
+                         ? executor.substr(0, Receipt::kExecutorBytesMax)
+                         : "?";
+  if (!cbor::IsUtf8(refused.executor)) refused.executor = "?";
+  refused.reason = CheckWords("", reason).ok() ? reason : "?";
+  refused.digest = digest;
+  // What there is no room for was not recorded; the sender is told so anyway.
+  (void)ingress_.Offer(
+      Incoming{IncomingReceipt{std::move(refused), nullptr}, nullptr});
+  doorbell_.Ring();
 }
 
 absl::Status ForEvent(const absl::Status& status, std::string_view reducer,
@@ -893,17 +1189,9 @@ Unit* WorldImpl::NextInput(ReducerId reducer, std::uint8_t priority,
 }
 
 void WorldImpl::AdmitControl(Bytes bytes, SubmissionState state) {
-  ++last_input_.value;
-  ++counts_.inputs;
   absl::StatusOr<Entry> entry = DecodeEntry(bytes);
   REENACT_CHECK(entry.ok());
-  std::visit(
-      [this](auto& e) {
-        if constexpr (requires { e.input; }) e.input = last_input_;
-      },
-      *entry);
-  controls_.push_back({last_input_, EncodeToBytes(*entry)});
-  if (state != nullptr) live_.emplace(last_input_.value, std::move(state));
+  controls_.push_back({*std::move(entry), std::move(state)});
 }
 
 // Pulls one row; false if there is none now. An error of the source, or of what
@@ -914,6 +1202,8 @@ bool WorldImpl::PullRow() {
       // Submit() found that there is such a reducer.
       const ReducerId reducer = *rules_.Find(input->event.reducer);
       Admit(std::move(*input), reducer, &incoming->state);
+    } else if (auto* receipt = std::get_if<IncomingReceipt>(&incoming->what)) {
+      receipts_.push_back(std::move(*receipt));
     } else {
       AdmitControl(std::move(std::get<Bytes>(incoming->what)),
                    std::move(incoming->state));
@@ -949,6 +1239,14 @@ absl::StatusOr<bool> WorldImpl::PullScript() {
   for (Bytes& control : scripted_.controls) {
     AdmitControl(std::move(control), nullptr);
   }
+  for (Entry& entry : scripted_.receipts) {
+    if (auto* appended = std::get_if<entry::ReceiptAppended>(&entry)) {
+      receipts_.push_back({std::move(appended->receipt), nullptr});
+    } else {
+      receipts_.push_back(
+          {std::get<entry::ReceiptRefused>(std::move(entry)), nullptr});
+    }
+  }
   scripted_pending_ = true;
   return true;
 }
@@ -962,7 +1260,8 @@ absl::StatusOr<bool> WorldImpl::PullInputs() {
     // A round that has begun to admit is filled, interrupted or not: where it
     // is cut would decide what later rounds hold.
     const bool interrupted = interrupted_ && admitted_count_ == 0;
-    if (!controls_.empty() || !sequencer_.WantsInput() || interrupted) {
+    if (!controls_.empty() || !sequencer_.WantsInput() || interrupted ||
+        receipts_.size() >= config_.scheduling.round_limit) {
       pulling_ = false;
       break;
     }
@@ -995,8 +1294,13 @@ LogicalTime WorldImpl::TimeFor(Round round) const {
 std::optional<Round> WorldImpl::ChooseRound(LogicalTime* time) {
   const Round next{last_round_.value + 1};
   *time = TimeFor(next);
-  if (sequencer_.external_count() > 0) return next;
+  if (sequencer_.external_count() > 0 || admitted_count_ > 0) return next;
   std::optional<Round> round = sequencer_.NextRound(*time);
+  if (const auto due =
+          ledger_->NextDue(config_.scheduling.pipeline_depth, *time);
+      due && (!round || *due < *round)) {
+    round = due;
+  }
   if (round && *round <= next) return next;
   if (!rounds_.empty()) return std::nullopt;
   if (config_.clock == ClockKind::kRounds) {
@@ -1004,6 +1308,15 @@ std::optional<Round> WorldImpl::ChooseRound(LogicalTime* time) {
     if (const auto timer = sequencer_.NextTimer();
         timer && timer->value > time->value) {
       const std::optional<Round> due = sequencer_.NextRound(*timer);
+      REENACT_CHECK(due.has_value());
+      const Round at{
+          std::max(due->value, static_cast<std::uint64_t>(timer->value))};
+      if (!round || at < *round) round = at;
+    }
+    if (const auto timer = ledger_->NextTimer();
+        timer && timer->value > time->value) {
+      const std::optional<Round> due =
+          ledger_->NextDue(config_.scheduling.pipeline_depth, *timer);
       REENACT_CHECK(due.has_value());
       const Round at{
           std::max(due->value, static_cast<std::uint64_t>(timer->value))};
@@ -1043,6 +1356,11 @@ bool WorldImpl::Compose() {
            last_round_.value + 1)) {
     return false;
   }
+  if (!receipts_.empty()) {
+    // They are judged by what all rounds before this one came to.
+    if (!rounds_.empty()) return false;
+    AdmitReceipts();
+  }
   if (!controls_.empty() && admitted_count_ == 0) return ComposeControls();
 
   LogicalTime time;
@@ -1058,12 +1376,87 @@ bool WorldImpl::Compose() {
     }
     return false;
   }
+  if (ledger_->HasDue(*number, config_.scheduling.pipeline_depth, time)) {
+    if (!rounds_.empty()) return false;
+    CloseDue(*number, time);
+  }
   RoundInFlight round = NewRound();
   round.round = *number;
   round.time = time;
   sequencer_.Compose(*number, time, next_ticket_, &round.units);
   OpenRound(std::move(round));
   return true;
+}
+
+// --- receipts and deadlines ----------------------------------------------------
+
+void WorldImpl::AdmitReceipts() {
+  // Others look at the ledger meanwhile.
+  MutexLock lock(cells_->exclusive());
+  for (IncomingReceipt& incoming : receipts_) {
+    AdmitReceipt(std::move(incoming));
+  }
+  receipts_.clear();
+  PublishCounts();
+}
+
+void WorldImpl::AdmitReceipt(IncomingReceipt incoming) {
+  const InputId input{last_input_.value + 1};
+  absl::Status verdict;
+  if (const auto* receipt = std::get_if<Receipt>(&incoming.what)) {
+    verdict = ledger_->AdmitReceipt(input, *receipt, time_, &consequences_);
+  } else {
+    auto& refused = std::get<entry::ReceiptRefused>(incoming.what);
+    refused.input = input;
+    verdict = absl::InvalidArgumentError(refused.reason);
+    ledger_->AdmitRefusal(std::move(refused), &consequences_);
+  }
+  ++(verdict.ok()                       ? counts_.receipts
+     : absl::IsAlreadyExists(verdict) ? counts_.receipts_duplicate
+                                        : counts_.receipts_refused);
+  if (consequences_.entries.empty()) {
+    // Nothing is recorded, so there is nothing to wait for.
+    if (incoming.done) incoming.done(verdict);
+    return;
+  }
+  last_input_ = input;
+  ++counts_.inputs;
+  if (incoming.done) {
+    telling_.verdicts.emplace_back(std::move(incoming.done), verdict);
+  }
+  RecordAdmitted();
+}
+
+// What time ends goes on record before the round's tickets, and is answered in
+// it.
+void WorldImpl::CloseDue(Round round, LogicalTime time) {
+  MutexLock lock(cells_->exclusive());
+  ledger_->CloseDue(round, config_.scheduling.pipeline_depth, time,
+                    &consequences_);
+  RecordAdmitted();
+}
+
+void WorldImpl::RecordAdmitted() {
+  admitted_writer_.Flush();
+  for (const Entry& entry : consequences_.entries) {
+    EncodeEntry(entry, &admitted_);
+    ++admitted_count_;
+  }
+  for (Ledger::Answer& answer : consequences_.answers) {
+    sequencer_.Admit(UnitFor(std::move(answer)), {}, next_ticket_);
+  }
+  consequences_.Clear();
+}
+
+Unit* WorldImpl::UnitFor(Ledger::Answer&& answer) {
+  Unit* const unit = sequencer_.NewUnit();
+  unit->kind = UnitKind::kReceipt;
+  unit->reducer = answer.cell.reducer;
+  unit->key = std::move(answer.cell.key);
+  unit->schema = kAnswerSchema;
+  unit->payload = std::move(answer.payload);
+  unit->cause = answer.cause;
+  return unit;
 }
 
 // A round that has control commands has nothing else, so that every other
@@ -1076,13 +1469,23 @@ bool WorldImpl::ComposeControls() {
   round.control = true;
   admitted_writer_.Flush();
   for (PendingControl& control : controls_) {
+    ++last_input_.value;
+    ++counts_.inputs;
+    std::visit(
+        [this](auto& entry) {
+          if constexpr (requires { entry.input; }) entry.input = last_input_;
+        },
+        control.entry);
     Unit* unit = sequencer_.NewUnit();
     unit->kind = UnitKind::kControl;
-    unit->cause = Cause{control.input, EventId{0}, 0};
-    unit->payload = control.entry;
-    round.units.push_back(unit);
-    admitted_ += control.entry;
+    unit->cause = Cause{last_input_, EventId{0}, 0};
+    EncodeEntry(control.entry, &unit->payload);
+    admitted_ += unit->payload;
     ++admitted_count_;
+    round.units.push_back(unit);
+    if (control.state != nullptr) {
+      live_.emplace(last_input_.value, std::move(control.state));
+    }
   }
   controls_.clear();
   OpenRound(std::move(round));
@@ -1124,6 +1527,7 @@ void WorldImpl::OpenRound(RoundInFlight round) {
   if (!round.control) FindCells(round);
   next_ticket_.value += round.units.size();
   const std::uint64_t block = next_block_++;
+  round.block = block;
   round.snapshot =
       config_.snapshot_every != 0 && block % config_.snapshot_every == 0;
   round.open_work = block % kOpenWorkEvery == 0 && !options_.path.empty();
@@ -1202,6 +1606,7 @@ void WorldImpl::PublishCounts() {
   counts_.external_waiting = sequencer_.external_count();
   counts_.derived_waiting = sequencer_.derived_count();
   counts_.timers_waiting = sequencer_.timer_count();
+  counts_.effects_open = ledger_->open().size();
   counts_.inline_steps = window_->inline_count();
   published_ = counts_;
 }
@@ -1246,7 +1651,7 @@ void WorldImpl::CommitSlot(Slot* slot) {
     Fail(cells_->status());
     return;
   }
-  round.record->entry_count += 2;
+  round.record->entry_count += 2 + consequences_.entries.size();
   StepResult& result =
       slot->results[slot->state.load() == Slot::State::kRedone];
   if (result.impure) {
@@ -1274,12 +1679,65 @@ void WorldImpl::CommitSlot(Slot* slot) {
     }
     counts_.raised += raised.size();
   }
-  if (slot->ticket.kind == UnitKind::kControl) CommitControl(slot, round);
+  if (!consequences_.empty()) RaiseAnswers(round);
+  if (slot->ticket.kind == UnitKind::kControl && !failure) {
+    CommitControl(slot, round);
+  }
   if (!live_.empty() && slot->ticket.cause.is_input()) {
     ResolveCommitted(slot->ticket.cause.input, failure);
   }
   ++round.committed;
   window_->Committed(slot);
+}
+
+// Judged right before the ticket, after everything that came before it.
+std::optional<Ledger::Refusal> WorldImpl::Gate(const Slot& slot) {
+  const Ticket& ticket = slot.ticket;
+  if (ticket.kind == UnitKind::kControl) {
+    const absl::Status changed = ChangeLedger(slot);
+    if (changed.ok()) return std::nullopt;
+    return Ledger::Refusal{static_cast<FailureCode>(changed.raw_code()),
+                           std::string(ToStd(changed.message()))};
+  }
+  if (!effects_) return std::nullopt;
+  Ledger::Step step;
+  step.event_id = ticket.event_id;
+  step.round = ticket.round;
+  step.time = ticket.time;
+  step.reducer = ticket.reducer;
+  step.reducer_name = ticket.event.reducer;
+  step.key = ticket.event.key;
+  return ledger_->Judge(step, slot.result().outcome.effects, &consequences_);
+}
+
+absl::Status WorldImpl::ChangeLedger(const Slot& slot) {
+  const EventId event_id = slot.ticket.event_id;
+  const absl::StatusOr<Entry> entry = DecodeEntry(slot.ticket.event.payload);
+  REENACT_CHECK(entry.ok());
+  if (const auto* grant = std::get_if<entry::GrantChanged>(&*entry)) {
+    return ledger_->Change(*grant);
+  }
+  if (const auto* policy = std::get_if<entry::PolicyChanged>(&*entry)) {
+    return ledger_->Change(*policy);
+  }
+  if (const auto* word = std::get_if<entry::EffectJudged>(&*entry)) {
+    return ledger_->Change(event_id, *word, &consequences_);
+  }
+  if (const auto* cancel = std::get_if<entry::EffectsCancelled>(&*entry)) {
+    return ledger_->Change(event_id, *cancel, &consequences_);
+  }
+  return absl::OkStatus();
+}
+
+// Behind the events that the step raised.
+void WorldImpl::RaiseAnswers(RoundInFlight& round) {
+  for (Ledger::Answer& answer : consequences_.answers) {
+    round.raised.push_back(UnitFor(std::move(answer)));
+  }
+  for (CellRef& cell : consequences_.timers_dropped) {
+    round.timers_dropped.push_back(std::move(cell));
+  }
+  consequences_.Clear();
 }
 
 void WorldImpl::CommitControl(Slot* slot, RoundInFlight& round) {
@@ -1292,6 +1750,7 @@ void WorldImpl::CommitControl(Slot* slot, RoundInFlight& round) {
       Fail(reducers.status());
       return;
     }
+    Fail(SetCellRules(*reducers));
     rules_.SetReducers(*std::move(reducers));
     config_.modules = std::move(change->modules);
     config_.reducers = std::move(change->reducers);
@@ -1299,7 +1758,7 @@ void WorldImpl::CommitControl(Slot* slot, RoundInFlight& round) {
     config_.scheduling = rules->scheduling;
     config_.snapshot_every = rules->snapshot_every;
     sequencer_.SetScheduling(rules->scheduling);
-  } else {
+  } else if (std::holds_alternative<entry::SnapshotRequested>(*entry)) {
     round.snapshot = true;
   }
 }
@@ -1328,11 +1787,51 @@ StartingPlace WorldImpl::PlaceAfter(const RoundInFlight& round) const {
   place.last_input = last_input_;
   place.position = position_;
   sequencer_.Encode(&place.sequencer);
+  ledger_->Encode(&place.ledger);
   return place;
 }
 
+// Executors and those who sent receipts hear of it once the round is durable.
+void WorldImpl::TellLater(const RoundInFlight& round) {
+  telling_.notices = ledger_->TakeNotices();
+  NameOrigins(&telling_);
+  if (telling_.notices.empty() && telling_.verdicts.empty()) return;
+  telling_.block_count = round.block + 1;
+  MutexLock lock(&waiting_mutex_);
+  tellings_.push_back(std::exchange(telling_, {}));
+}
+
+void WorldImpl::NameOrigins(Telling* telling) const {
+  for (Ledger::Notice& notice : telling->notices) {
+    if (notice.open) {
+      notice.open->origin.reducer = rules_.name(notice.reducer);
+    }
+  }
+}
+
+void WorldImpl::Tell(Telling& telling) {
+  for (Ledger::Notice& notice : telling.notices) {
+    if (options_.effects == nullptr) break;
+    if (notice.open) {
+      options_.effects->Open(*notice.open);
+    } else {
+      options_.effects->Closed(notice.intent_hash);
+    }
+  }
+  for (auto& [done, verdict] : telling.verdicts) done(verdict);
+}
+
 void WorldImpl::FinishRound(RoundInFlight& round) {
+  for (CellRef& cell : round.timers_dropped) {
+    // Nothing was composed beyond a control command.
+    if (round.control) {
+      sequencer_.DropTimersNow(cell);
+    } else {
+      sequencer_.DropTimers(round.round, std::move(cell));
+    }
+  }
   sequencer_.HandOver(round.round, &round.raised);
+  if (!ledger_->unused()) TellLater(round);
   for (Unit* unit : round.units) sequencer_.Recycle(unit);
   FinishedRound& record = *round.record;
   const EventId last{round.first.value + round.units.size() - 1};
@@ -1583,6 +2082,7 @@ absl::Status WorldImpl::Close() {
 }
 
 void WorldImpl::Fail(const absl::Status& status) {
+  if (status.ok()) return;
   {
     MutexLock lock(&error_mutex_);
     if (error_.ok()) error_ = status;
@@ -1610,6 +2110,12 @@ void WorldImpl::ResolveCommitted(InputId input,
 void WorldImpl::Progress() {
   if (writer_ == nullptr) return;
   durable_line_->Advance(writer_->durable());
+  const std::uint64_t blocks = writer_->block_count();
+  MutexLock lock(&waiting_mutex_);
+  while (!tellings_.empty() && tellings_.front().block_count <= blocks) {
+    Tell(tellings_.front());
+    tellings_.pop_front();
+  }
 }
 
 void WorldImpl::EndSubmissions(const absl::Status& status) {
@@ -1617,8 +2123,28 @@ void WorldImpl::EndSubmissions(const absl::Status& status) {
   for (auto& [input, state] : live_) state->End(status);
   live_.clear();
   durable_line_->End(status);
+  {
+    MutexLock lock(&waiting_mutex_);
+    tellings_.push_back(std::exchange(telling_, {}));
+    for (Telling& telling : tellings_) {
+      for (auto& [done, verdict] : telling.verdicts) done(status);
+    }
+    tellings_.clear();
+  }
+  for (PendingControl& control : controls_) {
+    if (control.state != nullptr) control.state->End(status);
+  }
+  controls_.clear();
+  for (IncomingReceipt& receipt : receipts_) {
+    if (receipt.done) receipt.done(status);
+  }
+  receipts_.clear();
   while (Incoming* incoming = ingress_.Take()) {
-    incoming->state->End(status);
+    if (auto* receipt = std::get_if<IncomingReceipt>(&incoming->what)) {
+      if (receipt->done) receipt->done(status);
+    } else {
+      incoming->state->End(status);
+    }
   }
 }
 
@@ -1663,6 +2189,9 @@ WorldStats WorldImpl::stats() const {
   stats.conflicts = counts.conflicts;
   stats.reruns = counts.reruns;
   stats.failures.assign(counts.failures.begin(), counts.failures.end());
+  for (const auto& [place, open] : ledger_->open()) {
+    stats.effects_held += open.held ? 1 : 0;
+  }
   stats.waits = window_->wait_count();
   stats.cells_cached = cells_->cell_count();
   stats.cache_bytes = cells_->bytes();
@@ -1670,6 +2199,21 @@ WorldStats WorldImpl::stats() const {
   stats.groups = writer_->group_count();
   stats.syncs = writer_->sync_count();
   return stats;
+}
+
+std::vector<EffectState> WorldImpl::Effects() const {
+  ReaderLock lock(*cells_);
+  std::vector<EffectState> all;
+  for (const auto& [place, open] : ledger_->open()) {
+    all.push_back({open.effect, open.held, open.rule});
+    all.back().effect.origin.reducer = rules_.name(open.reducer);
+  }
+  return all;
+}
+
+AuthorityState WorldImpl::Authority() const {
+  ReaderLock lock(*cells_);
+  return {ledger_->grants(), ledger_->policy().content()};
 }
 
 absl::StatusOr<StartingPlace> WorldImpl::Place() {
@@ -1683,6 +2227,7 @@ absl::StatusOr<StartingPlace> WorldImpl::Place() {
   place.last_input = last_input_;
   place.position = position_;
   sequencer_.Encode(&place.sequencer);
+  ledger_->Encode(&place.ledger);
   return place;
 }
 

@@ -23,7 +23,9 @@
 
 #include "reenact/kernel/bytes.h"
 #include "reenact/kernel/config.h"
+#include "reenact/kernel/effects.h"
 #include "reenact/kernel/event.h"
+#include "reenact/kernel/grants.h"
 #include "reenact/kernel/ids.h"
 #include "reenact/kernel/module.h"
 #include "reenact/kernel/reducer.h"
@@ -76,6 +78,11 @@ struct WorldOptions {
 
   // Snapshot files kept; older ones are removed. 0 keeps all.
   std::size_t snapshots_kept = 0;
+
+  // Hears of effects that wait for an executor: reenact::Dispatcher, or one's
+  // own. Outlives the world. Null: they stay open until somebody else opens the
+  // world.
+  EffectListener* effects = nullptr;
 };
 
 // What Open() found and did.
@@ -115,6 +122,11 @@ struct WorldStats {
   std::uint64_t external_waiting = 0;
   std::uint64_t derived_waiting = 0;
   std::uint64_t timers_waiting = 0;
+  std::uint64_t effects_open = 0;  // those held among them
+  std::uint64_t effects_held = 0;
+  std::uint64_t receipts = 0;  // accepted
+  std::uint64_t receipts_duplicate = 0;
+  std::uint64_t receipts_refused = 0;
   std::vector<std::pair<FailureCode, std::uint64_t>> failures;  // by code
 };
 
@@ -135,6 +147,8 @@ class Submission {
   absl::StatusOr<EventId> WaitTicketed() const;
   absl::StatusOr<Outcome> WaitCommitted() const;
   absl::StatusOr<Outcome> WaitDurable() const;
+  // What WaitDurable() would return, if it would return at once.
+  std::optional<absl::StatusOr<Outcome>> LookDurable() const;
 
   struct State;
   explicit Submission(std::shared_ptr<State> state)
@@ -156,6 +170,19 @@ class InputSource {
   virtual absl::StatusOr<bool> Next(std::vector<Input>* row) = 0;
 };
 
+// An effect that has not ended.
+struct EffectState {
+  OpenEffect effect;
+  bool held = false;  // waits for an approval
+  std::string rule;   // of the policy, that has it held
+};
+
+// What a world's effects may cost, and did.
+struct AuthorityState {
+  Grants grants;
+  Bytes policy;  // its document, one CBOR item; empty: there is none
+};
+
 // One event-sourced world: its cells, its journal, and the order of its events.
 //
 // Driving: Run() and Feed() on the caller's own thread, or Start() for a thread
@@ -165,9 +192,11 @@ class InputSource {
 // call returns that error; what is on disk is unknown until the next Open()
 // decides. What was durable before it stays so.
 //
-// Thread safety: Submit(), Read(), Scan(), head(), durable(), stats(), Stop()
-// and Interrupt() from any thread. Everything else from one thread at a time.
-class World {
+// Thread safety: Submit(), the control commands, SubmitReceipt(),
+// RefuseReceipt(), Read(), Scan(), Effects(), Authority(), head(), durable(),
+// stats(), Stop() and Interrupt() from any thread. Everything else from one
+// thread at a time.
+class World : public ReceiptDoor {
  public:
   // Opens the world at `options.path`, or makes it.
   //
@@ -183,11 +212,13 @@ class World {
   World(const World&) = delete;
   World& operator=(const World&) = delete;
   // Closes, if that has not been done, and loses an error: prefer Close().
-  virtual ~World() = default;
+  ~World() override = default;
 
   virtual const OpenReport& open_report() const = 0;
   // As it is now, with the changes that were recorded since genesis.
   virtual WorldConfig config() const = 0;
+  // How often it has been opened for writing; 0 for a world in memory.
+  virtual std::uint64_t epoch() const = 0;
 
   // Puts an input in line. Its submission id makes a second submission after a
   // crash harmless.
@@ -223,6 +254,33 @@ class World {
   virtual absl::StatusOr<Submission> RequestSnapshot() = 0;
   virtual absl::StatusOr<Submission> ChangeConfig(
       const Scheduling& scheduling, std::uint64_t snapshot_every) = 0;
+  // Those about effects fail, as a step does, if they make no sense at their
+  // ticket: Submission::Outcome::failure has the code that Grants::Apply() or
+  // Policy::Parse() says, NotFound where no such effect is open, and
+  // FailedPrecondition where it waits for no approval.
+  //
+  // FailedPrecondition: the world is of format 1, which has no effects.
+  virtual absl::StatusOr<Submission> ChangeGrant(const GrantChange& change) = 0;
+  // `document`: one CBOR item, as Policy::Parse() reads it; null: no policy.
+  // InvalidArgument: what Policy::Parse() says.
+  virtual absl::StatusOr<Submission> SetPolicy(BytesView document) = 0;
+  // `by`: who says so; UTF-8, recorded.
+  virtual absl::StatusOr<Submission> Approve(const Digest& intent_hash,
+                                             std::string_view by,
+                                             std::string_view note) = 0;
+  virtual absl::StatusOr<Submission> Reject(const Digest& intent_hash,
+                                            std::string_view by,
+                                            std::string_view note) = 0;
+  virtual absl::StatusOr<Submission> CancelEffect(const Digest& intent_hash,
+                                                  std::string_view by) = 0;
+  // Everything that a cell has open, timers included.
+  virtual absl::StatusOr<Submission> CancelEffectsOf(std::string_view reducer,
+                                                     std::string_view key,
+                                                     std::string_view by) = 0;
+
+  // What is open, in order of ticket and index, as of head().
+  virtual std::vector<EffectState> Effects() const = 0;
+  virtual AuthorityState Authority() const = 0;
 
   // The state of a cell as of head(), or nullopt if it does not exist.
   // NotFound: no such reducer.

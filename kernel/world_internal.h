@@ -31,6 +31,7 @@ struct ScriptedRound {
   // As read from entries, whose bytes the script keeps until its next round.
   std::vector<entry::InputAdmittedView> inputs;
   std::vector<Bytes> controls;  // entries of control inputs
+  std::vector<Entry> receipts;  // ReceiptAppended and ReceiptRefused
 
   // As new, with the memory that it has.
   void Clear() {
@@ -38,6 +39,7 @@ struct ScriptedRound {
     time = LogicalTime();
     inputs.clear();
     controls.clear();
+    receipts.clear();
   }
 };
 

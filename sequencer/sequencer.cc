@@ -30,13 +30,15 @@ bool IsExternal(UnitKind kind) {
 }
 
 bool IsRaised(UnitKind kind) {
-  return kind == UnitKind::kDerived || kind == UnitKind::kTimer;
+  return kind == UnitKind::kDerived || kind == UnitKind::kTimer ||
+         kind == UnitKind::kReceipt;
 }
 
 std::uint8_t ClassOf(const Unit& unit) {
   switch (unit.kind) {
     case UnitKind::kTimer:
     case UnitKind::kControl:
+    case UnitKind::kReceipt:
       return 0;
     case UnitKind::kDerived:
       return 1;
@@ -47,8 +49,14 @@ std::uint8_t ClassOf(const Unit& unit) {
 }
 
 bool MayBeAdmitted(const Unit& unit) {
-  return unit.cause.is_input() && unit.priority < kPriorities &&
-         (unit.kind == UnitKind::kEvent ? unit.reducer != kNoReducer
+  if (unit.priority >= kPriorities) return false;
+  const bool of_cell = unit.reducer != kNoReducer;
+  // An answer that no input brought is that of a timer or a deadline.
+  if (unit.kind == UnitKind::kReceipt) {
+    return of_cell && unit.cause.is_input() == (unit.cause.parent.value == 0);
+  }
+  return unit.cause.is_input() &&
+         (unit.kind == UnitKind::kEvent ? of_cell
                                         : unit.kind == UnitKind::kControl);
 }
 
@@ -60,6 +68,10 @@ bool MayBeRaised(const Unit& unit) {
 void SetCellHash(Unit* unit) {
   if (unit->kind == UnitKind::kControl) return;
   unit->cell_hash = CellHash(unit->reducer, unit->key);
+}
+
+bool IsOf(const CellRef& cell, const Unit& unit) {
+  return unit.reducer == cell.reducer && unit.key == cell.key;
 }
 
 // Zeros would stop a world for good, so they count as one.
@@ -280,7 +292,7 @@ struct HandedOver {
   Queued* head = nullptr;
   Queued* tail = nullptr;
   std::size_t count = 0;
-  std::size_t derived = 0;
+  std::size_t derived = 0;  // or receipts: all that is no timer
   std::optional<LogicalTime> first_due;
 };
 
@@ -324,7 +336,7 @@ void DecodeUnit(cbor::Reader& reader, Unit* into) {
   Unit& unit = *into;
   reader.ExpectArray(10);
   const auto kind = Narrow<std::uint8_t>(reader);
-  if (kind > static_cast<std::uint8_t>(UnitKind::kControl)) {
+  if (kind > static_cast<std::uint8_t>(UnitKind::kReceipt)) {
     reader.Fail("no such kind of unit");
     return;
   }
@@ -378,7 +390,7 @@ struct Sequencer::Impl {
   }
   std::size_t waiting_count() const {
     return external_count() + CountOf(UnitKind::kDerived) +
-           CountOf(UnitKind::kTimer);
+           CountOf(UnitKind::kTimer) + CountOf(UnitKind::kReceipt);
   }
 
   // --- submissions ---
@@ -386,6 +398,10 @@ struct Sequencer::Impl {
 
   // --- composing ---
   void Raise(Queued* unit, HandedOver* into);
+  void DropTimer(Queued* unit);
+  void DropTimersOf(const CellRef& cell);
+  void DropHandedOver(const CellRef& cell);
+  void DropTimersUpTo(Round round);
   void OpenHandedOver();
   void EnqueueDue(LogicalTime now);
   void ServeAged();
@@ -412,6 +428,8 @@ struct Sequencer::Impl {
   void DecodeHandedOver(cbor::Reader& reader);
   void DecodeTimers(cbor::Reader& reader);
   void DecodeSubmissions(cbor::Reader& reader);
+  void EncodeDropped(cbor::Encoder& encoder) const;
+  void DecodeDropped(cbor::Reader& reader);
 
   Scheduling scheduling;  // as given
   Scheduling rules;       // as obeyed
@@ -430,9 +448,12 @@ struct Sequencer::Impl {
   std::deque<HandedOver> handed_over;  // `eligible` ascends
   absl::btree_multimap<TimerOrder, Queued*> timers;
 
+  // Cells whose timers go, in the round from which on they do. Ascends.
+  std::deque<std::pair<Round, CellRef>> dropped;
+
   SubmissionIds submissions;
 
-  std::array<std::size_t, 4> counts = {};  // units that wait, by kind
+  std::array<std::size_t, 5> counts = {};  // units that wait, by kind
   // External units that one round could take: of each entity no more than
   // entity_round_limit.
   std::uint64_t takeable = 0;
@@ -567,7 +588,7 @@ void Sequencer::Impl::Raise(Queued* unit, HandedOver* into) {
   REENACT_CHECK(MayBeRaised(*unit));
   SetCellHash(unit);
   ++CountOf(*unit);
-  if (unit->kind == UnitKind::kDerived) {
+  if (unit->kind != UnitKind::kTimer) {
     ++into->derived;
   } else {
     into->first_due = std::min(into->first_due.value_or(unit->due), unit->due);
@@ -578,12 +599,58 @@ void Sequencer::Impl::Raise(Queued* unit, HandedOver* into) {
   ++into->count;
 }
 
+void Sequencer::Impl::DropTimer(Queued* unit) {
+  --CountOf(*unit);
+  unit->out = true;
+  Recycle(unit);
+}
+
+void Sequencer::Impl::DropTimersOf(const CellRef& cell) {
+  for (auto it = timers.begin(); it != timers.end();) {
+    Queued* const unit = it->second;
+    if (!IsOf(cell, *unit)) {
+      ++it;
+      continue;
+    }
+    DropTimer(unit);
+    it = timers.erase(it);
+  }
+}
+
+// Those of what has been handed over and is not eligible yet.
+void Sequencer::Impl::DropHandedOver(const CellRef& cell) {
+  std::erase_if(handed_over, [&](HandedOver& each) {
+    HandedOver kept;
+    kept.eligible = each.eligible;
+    for (Queued *unit = each.head, *behind; unit != nullptr; unit = behind) {
+      behind = unit->behind;
+      if (unit->kind == UnitKind::kTimer && IsOf(cell, *unit)) {
+        DropTimer(unit);
+      } else {
+        --CountOf(*unit);  // Raise() counts it again
+        Raise(unit, &kept);
+      }
+    }
+    each = kept;
+    return each.count == 0;
+  });
+}
+
+void Sequencer::Impl::DropTimersUpTo(Round round) {
+  while (!dropped.empty() && dropped.front().first <= round) {
+    DropTimersOf(dropped.front().second);
+    dropped.pop_front();
+  }
+}
+
 void Sequencer::Impl::OpenHandedOver() {
   while (!handed_over.empty() && handed_over.front().eligible <= last) {
+    // Before what the same round raised: that came after.
+    DropTimersUpTo(handed_over.front().eligible);
     for (Queued *unit = handed_over.front().head, *behind; unit != nullptr;
          unit = behind) {
       behind = unit->behind;
-      if (unit->kind == UnitKind::kDerived) {
+      if (unit->kind != UnitKind::kTimer) {
         Enqueue(unit, first);
       } else {
         timers.emplace(TimerOrder(*unit), unit);
@@ -591,6 +658,7 @@ void Sequencer::Impl::OpenHandedOver() {
     }
     handed_over.pop_front();
   }
+  DropTimersUpTo(last);
 }
 
 void Sequencer::Impl::EnqueueDue(LogicalTime now) {
@@ -670,13 +738,14 @@ void Sequencer::Impl::EndRound() {
 // --- snapshots ---
 //
 // sequencer  = [last round, [*queued], [6*class], current, [*handed-over],
-//               [*timer: unit], [*submission]]
+//               [*timer: unit], [*submission], ? [+dropped]]
 // queued     = [stamp, unit]            in order of admission
 // class      = [deficit of the front, [*entity]]
 // entity     = the place among `queued` of its first unit
 // current    = [number of the class, its deficit]
 // handed-over = [eligible round, [+unit]]
 // submission = [id as bytes, input]     the latest last
+// dropped    = [round, reducer, key]    whose timers go, from which round on
 // unit       = [kind, priority, reducer, key, schema, payload, input, parent,
 //               index, due]
 
@@ -862,6 +931,37 @@ void Sequencer::Impl::DecodeSubmissions(cbor::Reader& reader) {
   }
 }
 
+void Sequencer::Impl::EncodeDropped(cbor::Encoder& encoder) const {
+  encoder.Array(dropped.size());
+  for (const auto& [round, cell] : dropped) {
+    encoder.Array(3);
+    encoder.Unsigned(round.value);
+    encoder.Unsigned(cell.reducer);
+    encoder.Text(cell.key);
+  }
+}
+
+void Sequencer::Impl::DecodeDropped(cbor::Reader& reader) {
+  const std::uint64_t count = reader.Array();
+  if (count == 0) reader.Fail("no timers to drop are left out");
+  Round previous;
+  for (std::uint64_t i = 0; i < count && reader.ok(); ++i) {
+    reader.ExpectArray(3);
+    const Round from{reader.Unsigned()};
+    CellRef cell;
+    cell.reducer = Narrow<ReducerId>(reader);
+    cell.key = reader.Text();
+    if (!reader.ok()) return;
+    if (from < previous || from <= last ||
+        from.value - last.value > rules.pipeline_depth ||
+        cell.reducer == kNoReducer) {
+      return reader.Fail("no timers are dropped in such a round");
+    }
+    previous = from;
+    dropped.emplace_back(from, std::move(cell));
+  }
+}
+
 void FillRaised(RaisedEvent&& event, EventId parent, std::uint32_t index,
                 Unit* unit) {
   unit->kind = event.due ? UnitKind::kTimer : UnitKind::kDerived;
@@ -939,6 +1039,17 @@ void Sequencer::HandOver(Round round, std::vector<Unit*>* raised) {
   raised->clear();
 }
 
+void Sequencer::DropTimersNow(const CellRef& cell) {
+  impl_->DropTimersOf(cell);
+  impl_->DropHandedOver(cell);
+}
+
+void Sequencer::DropTimers(Round round, CellRef cell) {
+  const Round from{round.value + impl_->rules.pipeline_depth};
+  REENACT_CHECK(from > impl_->last);
+  impl_->dropped.emplace_back(from, std::move(cell));
+}
+
 std::optional<Round> Sequencer::NextRound(LogicalTime now) const {
   const auto& timers = impl_->timers;
   if (!impl_->all.empty() ||
@@ -990,6 +1101,7 @@ void Sequencer::Compose(Round round, LogicalTime now, EventId first,
 void Sequencer::PassOver(Round round) {
   REENACT_CHECK(empty() && round > impl_->last);
   impl_->last = round;
+  impl_->DropTimersUpTo(round);
 }
 
 void Sequencer::RememberSubmission(std::string_view submission_id,
@@ -1006,11 +1118,14 @@ std::size_t Sequencer::derived_count() const {
 std::size_t Sequencer::timer_count() const {
   return impl_->CountOf(UnitKind::kTimer);
 }
+std::size_t Sequencer::receipt_count() const {
+  return impl_->CountOf(UnitKind::kReceipt);
+}
 bool Sequencer::empty() const { return impl_->waiting_count() == 0; }
 
 void Sequencer::Encode(Bytes* out) const {
   cbor::Encoder encoder(out);
-  encoder.Array(7);
+  encoder.Array(impl_->dropped.empty() ? 7 : 8);
   encoder.Unsigned(impl_->last.value);
   impl_->EncodeQueued(encoder);
   impl_->EncodeClasses(encoder);
@@ -1021,6 +1136,7 @@ void Sequencer::Encode(Bytes* out) const {
   encoder.Array(impl_->timers.size());
   for (const auto& [order, unit] : impl_->timers) EncodeUnit(*unit, encoder);
   impl_->EncodeSubmissions(encoder);
+  if (!impl_->dropped.empty()) impl_->EncodeDropped(encoder);
 }
 
 absl::StatusOr<Sequencer> Sequencer::Decode(const Scheduling& scheduling,
@@ -1029,7 +1145,10 @@ absl::StatusOr<Sequencer> Sequencer::Decode(const Scheduling& scheduling,
   Impl& impl = *sequencer.impl_;
   cbor::Reader reader(item);
   std::vector<Queued*> places;
-  reader.ExpectArray(7);
+  const std::uint64_t parts = reader.Array();
+  if (reader.ok() && parts != 7 && parts != 8) {
+    reader.Fail("queues have another number of parts");
+  }
   impl.last = Round{reader.Unsigned()};
   if (impl.last.value > kLastRound) reader.Fail("no world gets to this round");
   impl.DecodeQueued(reader, &places);
@@ -1038,6 +1157,7 @@ absl::StatusOr<Sequencer> Sequencer::Decode(const Scheduling& scheduling,
   impl.DecodeHandedOver(reader);
   impl.DecodeTimers(reader);
   impl.DecodeSubmissions(reader);
+  if (parts == 8) impl.DecodeDropped(reader);
   reader.ExpectEnd();
   if (!reader.ok()) {
     return absl::InvalidArgumentError(

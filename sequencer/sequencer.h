@@ -3,8 +3,8 @@
 // spec/scheduling.md gives the rules exactly, with a worked example. In short:
 //   - a unit waits in the queue of its entity (its cell; control commands are
 //     one entity of their own), first in, first out;
-//   - entities belong to a class by the origin of their units: 0 due timers and
-//     control; 1 derived events; 2.. external events by priority. The same cell
+//   - entities belong to a class by the origin of their units: 0 due timers,
+//     receipts and control; 1 derived events; 2.. external events by priority. The same cell
 //     is a separate entity in each class it has units in;
 //   - a round is filled by deficit round robin over the classes, and within a
 //     class by deficit round robin over its entities, up to round_limit units
@@ -118,8 +118,9 @@ class Sequencer {
   // wait counts from `next`, the first ticket not handed out yet.
   // `submission_id` may be empty. Takes what it is given: whether the backlog
   // has room or the id is known is for the caller to ask before.
-  // REQUIRES: the unit is the caller's; kind is kEvent or kControl; the cause
-  // is an input; priority < kPriorities; an event has a reducer.
+  // REQUIRES: the unit is the caller's; kind is kEvent or kControl and the
+  // cause is an input, or kReceipt; priority < kPriorities; an event or a
+  // receipt has a reducer.
   void Admit(Unit* unit, std::string_view submission_id, EventId next);
 
   // --- what comes from steps ---
@@ -129,10 +130,19 @@ class Sequencer {
   // not before logical time has reached them. Called at most once per round,
   // in order of rounds; a round that raised nothing may be left out. Leaves
   // `raised` empty.
-  // REQUIRES: the units are the caller's; kind is kDerived or kTimer; the cause
-  // is a parent; there is a reducer; no round >= round + pipeline_depth has
-  // been composed.
+  // REQUIRES: the units are the caller's; kind is kDerived, kTimer or kReceipt;
+  // the cause is a parent; there is a reducer; no round >= round +
+  // pipeline_depth has been composed.
   void HandOver(Round round, std::vector<Unit*>* raised);
+
+  // A step of `round` wants the timers of a cell gone: those that rounds before
+  // it raised and that are not due before round + pipeline_depth. Before
+  // HandOver() of that round. O(timers), then.
+  // REQUIRES: as for HandOver().
+  void DropTimers(Round round, CellRef cell);
+  // The same for whoever has seen to it that every round composed so far has
+  // been handed over: all of the cell's timers go at once.
+  void DropTimersNow(const CellRef& cell);
 
   // --- composing ---
 
@@ -172,7 +182,8 @@ class Sequencer {
   std::size_t external_count() const;  // external units and control commands
   std::size_t derived_count() const;   // derived, eligible or not yet
   std::size_t timer_count() const;     // timers, due or not yet
-  bool empty() const;                  // all three are 0
+  std::size_t receipt_count() const;   // answers to effects
+  bool empty() const;                  // all four are 0
 
   // --- snapshots ---
 

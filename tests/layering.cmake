@@ -111,6 +111,8 @@ foreach(folder IN LISTS core)
       if(name MATCHES "^reenact/([a-z]+)/" AND NOT file IN_LIST roots AND
          NOT CMAKE_MATCH_1 IN_LIST arrows_${folder})
         refuse(${file} ${name} "${folder}/ does not see ${CMAKE_MATCH_1}/")
+      elseif(name MATCHES "^reenact/executors/")
+        refuse(${file} ${name} "the core does not see executors/")
       elseif(name MATCHES "^(tools|examples|bench|tests|harness)/")
         refuse(${file} ${name} "the library does not see what is built on it")
       elseif(name MATCHES "^(kernel|journal|sequencer|workers|committer)/")
@@ -150,6 +152,39 @@ foreach(header IN LISTS public)
   endforeach()
 endforeach()
 
+# Executors stand beside the core: they see what anybody sees, and a lock, a check
+# and how a file is written. Decisions have no threads of their own.
+file(READ ${ROOT}/executors/CMakeLists.txt listing)
+string(REGEX MATCH "set\\(headers([^)]*)" ignored "${listing}")
+string(REGEX MATCHALL "[a-z_]+\\.h" installed "${CMAKE_MATCH_1}")
+list(TRANSFORM installed PREPEND reenact/executors/)
+if(NOT reenact/executors/executor.h IN_LIST installed)
+  message(FATAL_ERROR "executors/CMakeLists.txt lists no public headers")
+endif()
+set(executors_see reenact/kernel/mutex.h reenact/kernel/check.h
+    reenact/journal/posix_file.h)
+files_of(executors files)
+foreach(file IN LISTS files)
+  includes_of(${file} names)
+  foreach(name IN LISTS names)
+    if(name MATCHES "^reenact/" AND NOT name MATCHES "^reenact/executors/" AND
+       NOT name IN_LIST public AND NOT name IN_LIST executors_see)
+      refuse(${file} ${name} "executors/ sees public headers")
+    elseif(name MATCHES "^reenact/" AND reenact/${file} IN_LIST installed AND
+           NOT name IN_LIST public AND NOT name IN_LIST installed)
+      refuse(${file} ${name} "it is not installed, and ${file} is")
+    elseif(name MATCHES "^(tools|examples|bench|tests|harness)/")
+      refuse(${file} ${name} "the library does not see what is built on it")
+    elseif(name MATCHES "^curl/" AND NOT file STREQUAL
+           executors/http_executor.cc)
+      refuse(${file} ${name} "only executors/http_executor.cc knows libcurl")
+    elseif(file MATCHES "^executors/(agenda|frames|retry)\\." AND
+           name MATCHES ${threads})
+      refuse(${file} ${name} "decisions, frames and waits are values")
+    endif()
+  endforeach()
+endforeach()
+
 # The command reads journals; examples are what users write, but for these.
 set(example_exceptions
   # A tool that ships with its example: reads a world without running it.
@@ -163,7 +198,8 @@ foreach(folder tools examples)
     foreach(name IN LISTS names)
       if("${file}:${name}" IN_LIST example_exceptions)
         continue()
-      elseif(name MATCHES "^reenact/" AND NOT name IN_LIST public AND
+      elseif(name MATCHES "^reenact/" AND
+         NOT name IN_LIST public AND NOT name IN_LIST installed AND
          NOT (folder STREQUAL tools AND name MATCHES
               "^reenact/(journal/|kernel/check\\.h$)"))
         refuse(${file} ${name} "${folder}/ sees public headers")

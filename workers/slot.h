@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "reenact/kernel/amounts.h"
 #include "reenact/kernel/bytes.h"
 #include "reenact/kernel/event.h"
 #include "reenact/kernel/ids.h"
@@ -67,12 +68,21 @@ struct StepResult {
     std::string to;  // what lies beyond does not matter; empty: no upper end
     EventId as_of;
   };
+  // A question about a budget, and what the step was told.
+  struct Asked {
+    std::string capability;
+    Amounts amounts;
+    bool affords;
+
+    friend bool operator==(const Asked&, const Asked&) = default;
+  };
 
   StepOutcome outcome;
   std::vector<Read> reads;       // each cell once, in order of first read
   std::vector<Write> writes;     // each cell once, in order of first write
   std::vector<Pending> updates;  // in the order they were applied
   std::vector<Scan> scans;
+  std::vector<Asked> asked;
   Bytes entries;  // StepScheduled and the outcome, if `encoded`
   bool encoded = false;
   bool impure = false;   // a second run on the same reads differed

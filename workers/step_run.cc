@@ -4,6 +4,7 @@
 #include <exception>
 #include <map>
 
+#include "reenact/kernel/answer.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/check.h"
 
@@ -79,6 +80,7 @@ void StepResult::Clear() {
   if (!outcome.effects.empty()) outcome.effects.clear();
   if (!updates.empty()) updates.clear();
   if (!scans.empty()) scans.clear();
+  if (!asked.empty()) asked.clear();
   if (impure) {
     impure = false;
     other.clear();
@@ -455,7 +457,7 @@ void StepRun::RaiseEvent(Event event, std::optional<LogicalTime> due) {
   const ReducerId id = FindReducer(event.reducer);
   CheckKey(event.key);
   CheckItem(event.payload);
-  if (!cbor::IsUtf8(event.schema) ||
+  if (!cbor::IsUtf8(event.schema) || event.schema == kAnswerSchema ||
       event.payload.size() > rules_->limits.payload_bytes_max) {
     throw Abort{FailureCode::kInvalidOutput};
   }
@@ -471,12 +473,25 @@ void StepRun::Intend(EffectIntent intent) {
     throw Abort{FailureCode::kTooManyEffects};
   }
   CheckItem(intent.params);
-  if (!cbor::IsUtf8(intent.kind) || !cbor::IsUtf8(intent.capability)) {
+  if (!cbor::IsUtf8(intent.kind) || !cbor::IsUtf8(intent.capability) ||
+      !cbor::IsUtf8(intent.cache_scope)) {
     throw Abort{FailureCode::kInvalidOutput};
   }
   CountOutput(intent.kind.size() + intent.capability.size() +
-              intent.params.size() + intent.idempotency.size());
+              intent.params.size() + intent.idempotency.size() +
+              intent.cache_scope.size());
   result_->outcome.effects.push_back(std::move(intent));
+}
+
+bool StepRun::Affords(std::string_view capability, const Amounts& amounts) {
+  UseFuel(1);
+  // A guess costs a second run at worst, and budgets mostly have enough.
+  const bool affords =
+      !in_turn_ || (rules_->budgets != nullptr &&
+                    rules_->budgets->Affords(capability, amounts,
+                                             ticket_->time));
+  result_->asked.push_back({std::string(capability), amounts, affords});
+  return affords;
 }
 
 Rng& StepRun::rng() {

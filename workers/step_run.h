@@ -22,11 +22,22 @@
 
 namespace reenact {
 
+// What is left of budgets, exactly, for steps that run in their turn.
+class BudgetReader {
+ public:
+  virtual bool Affords(std::string_view capability, const Amounts& amounts,
+                       LogicalTime now) const = 0;
+
+ protected:
+  ~BudgetReader() = default;
+};
+
 // The reducers of a world by name and by number, and what steps are held to.
 // Constant while steps run, but for a module change, which no step is beside.
 struct StepRules {
   Digest world_seed;
   Limits limits;
+  const BudgetReader* budgets = nullptr;
   // Of the reducer by this name. A handful of names: a linear search beats a
   // table.
   std::optional<ReducerId> Find(std::string_view name) const {
@@ -112,6 +123,7 @@ class StepRun final : public StepContext {
   void Raise(Event event) override;
   void RaiseAt(LogicalTime due, Event event) override;
   void Intend(EffectIntent intent) override;
+  bool Affords(std::string_view capability, const Amounts& amounts) override;
   Rng& rng() override;
   void UseFuel(std::uint64_t amount) override;
 

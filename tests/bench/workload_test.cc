@@ -89,6 +89,9 @@ class ForgetfulStep final : public StepContext {
   void Intend(EffectIntent intent) override {
     step_->Intend(std::move(intent));
   }
+  bool Affords(std::string_view capability, const Amounts& amounts) override {
+    return step_->Affords(capability, amounts);
+  }
   Rng& rng() override { return step_->rng(); }
   void UseFuel(std::uint64_t amount) override { step_->UseFuel(amount); }
 

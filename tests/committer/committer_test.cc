@@ -18,6 +18,7 @@ class StepDouble final : public PendingStep {
   StepOutcome result;         // of the first run
   StepOutcome second_result;  // of the second
   std::optional<FailureCode> settles_to;
+  std::optional<FailureCode> refused_with;
   std::vector<std::string> calls;
 
   EventId event_id() const override { return id_; }
@@ -34,6 +35,10 @@ class StepDouble final : public PendingStep {
     calls.push_back("settle");
     return settles_to;
   }
+  std::optional<FailureCode> Gate() override {
+    calls.push_back("gate");
+    return refused_with;
+  }
   void Publish() override { calls.push_back("publish"); }
   void Discard() override { calls.push_back("discard"); }
   void AppendEntries(std::optional<FailureCode> failure,
@@ -41,7 +46,7 @@ class StepDouble final : public PendingStep {
     EncodeStepScheduled(id_, LaneId{0}, UnitKind::kEvent, 0, "a",
                         Cause{InputId{1}, EventId{0}, 0}, entries);
     if (failure) {
-      EncodeStepFailed(id_, LaneId{0}, *failure, entries);
+      EncodeStepFailed(id_, LaneId{0}, *failure, {}, entries);
     } else {
       EncodeStepCommittedHead(id_, LaneId{0}, 0, 0, 0, entries);
     }
@@ -59,7 +64,7 @@ TEST_CASE("a step whose reads still hold commits as it is", "[committer]") {
   StepDouble step(5);
   Bytes entries;
   CHECK(committer.Commit(step, &entries) == std::nullopt);
-  CHECK(step.calls == Calls{"settle", "publish"});
+  CHECK(step.calls == Calls{"settle", "gate", "publish"});
   CHECK(committer.next() == EventId{6});
   CHECK(committer.counts().committed == 1);
   CHECK(committer.counts().conflicts == 0);
@@ -76,7 +81,7 @@ TEST_CASE("a stale step runs once more, and leaves no trace of it",
   stale.stale = true;
   Bytes entries;
   CHECK(committer.Commit(stale, &entries) == std::nullopt);
-  CHECK(stale.calls == Calls{"run again", "settle", "publish"});
+  CHECK(stale.calls == Calls{"run again", "settle", "gate", "publish"});
   CHECK(committer.counts().conflicts == 1);
   CHECK(committer.counts().reruns == 1);
   CHECK(entries == fresh_entries);

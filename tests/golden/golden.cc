@@ -23,6 +23,11 @@ std::map<std::string, Play> GoldenPlays() {
   plays.emplace("torture-1", TorturePlay(1, 60));
   plays.emplace("torture-2", TorturePlay(2, 60));
   plays.emplace("torture-5", TorturePlay(5, 60));
+  for (auto& [name, play] : plays) play.config.format_version = 1;
+  // Format 2: intents are judged.
+  plays.emplace("counter-format-2", CounterPlay(60));
+  plays.emplace("torture-2-format-2", TorturePlay(2, 60));
+  plays.emplace("torture-5-format-2", TorturePlay(5, 60));
   return plays;
 }
 

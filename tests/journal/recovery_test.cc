@@ -535,13 +535,13 @@ TEST_CASE("a world of another format is a refusal that says which",
           "[journal][recovery]") {
   World world;
   world.Create();
-  WriteWholeFile(world.paths().marker, "reenact world format 2\n");
+  WriteWholeFile(world.paths().marker, "reenact world format 3\n");
   const Findings findings = world.Look();
   CHECK(Decide(findings) == OpenDecision::kRefuseVersion);
   const absl::Status status =
       RefusalStatus(Decide(findings), findings, world.paths());
   CHECK(absl::IsUnimplemented(status));
-  CHECK_THAT(std::string(status.message()), Catch::Contains("format 2"));
+  CHECK_THAT(std::string(status.message()), Catch::Contains("format 3"));
 }
 
 TEST_CASE("a damaged database is a refusal", "[journal][recovery]") {

@@ -63,11 +63,11 @@ TEST_CASE("a configuration cut anywhere is refused", "[kernel]") {
 }
 
 TEST_CASE("a newer format is told apart from damage", "[kernel]") {
-  const Bytes newer = Hex("aa0102");  // ten fields, the first: version 2
+  const Bytes newer = Hex("aa0103");  // ten fields, the first: version 3
   REQUIRE(Decode(newer + Bytes(20, '\0')).status() ==
           absl::UnimplementedError(
-              "format version 2 is newer than this program, which knows up to "
-              "1"));
+              "format version 3 is newer than this program, which knows up to "
+              "2"));
   REQUIRE(Decode(Hex("a90100") + Bytes(20, '\0')).status().code() ==
           absl::StatusCode::kInvalidArgument);
 }

@@ -100,6 +100,54 @@ class Mutator {
     With("an input of another number", entry,
          [](auto* e) { ++e->input.value; });
   }
+  void Mutate(const entry::GrantChanged& entry) {
+    With("an input of another number", entry,
+         [](auto* e) { ++e->input.value; });
+  }
+  void Mutate(const entry::PolicyChanged& entry) {
+    With("an input of another number", entry,
+         [](auto* e) { ++e->input.value; });
+  }
+  void Mutate(const entry::EffectJudged& entry) {
+    With("an input of another number", entry,
+         [](auto* e) { ++e->input.value; });
+    With("the other word", entry, [](auto* e) { e->approved = !e->approved; });
+  }
+  void Mutate(const entry::EffectsCancelled& entry) {
+    With("an input of another number", entry,
+         [](auto* e) { ++e->input.value; });
+  }
+  void Mutate(const entry::ReceiptRefused& entry) {
+    With("an input of another number", entry,
+         [](auto* e) { ++e->input.value; });
+  }
+  void Mutate(const entry::ReceiptAppended& entry) {
+    With("an input of another number", entry,
+         [](auto* e) { ++e->input.value; });
+    With("a receipt for another effect", entry,
+         [](auto* e) { e->receipt.intent_hash.bytes[0] ^= 1; });
+  }
+  void Mutate(const entry::EffectQueued& entry) {
+    With("another intent", entry,
+         [](auto* e) { e->intent_hash.bytes[0] ^= 1; });
+    With("another key", entry,
+         [](auto* e) { e->idempotency_key.bytes[0] ^= 1; });
+    With("another verdict", entry, [](auto* e) {
+      e->verdict = e->verdict == EffectVerdict::kHeld ? EffectVerdict::kOpen
+                                                      : EffectVerdict::kHeld;
+    });
+    With("another index", entry, [](auto* e) { ++e->index; });
+    With("another reason", entry, [](auto* e) { e->reason += "x"; });
+    With("another ticket's effect", entry, [](auto* e) { ++e->event_id.value; });
+  }
+  void Mutate(const entry::EffectClosed& entry) {
+    With("another effect's end", entry,
+         [](auto* e) { e->intent_hash.bytes[0] ^= 1; });
+    With("another end", entry, [](auto* e) {
+      e->status = e->status == ReceiptStatus::kOk ? ReceiptStatus::kError
+                                                  : ReceiptStatus::kOk;
+    });
+  }
 
   void Mutate(const entry::StepScheduled& entry) {
     With("another kind of unit", entry, [](auto* e) {

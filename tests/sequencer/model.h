@@ -137,6 +137,7 @@ class SequencerModel {
       case UnitKind::kControl:
         return {0, kNoReducer, ""};
       case UnitKind::kTimer:
+      case UnitKind::kReceipt:
         return {0, unit.reducer, unit.key};
       case UnitKind::kDerived:
         return {1, unit.reducer, unit.key};

@@ -186,6 +186,11 @@ class ModelStep final : public StepContext {
     RaiseAny(std::move(event), due);
   }
 
+  bool Affords(std::string_view, const Amounts&) override {
+    UseFuel(1);
+    return false;  // the model has no grants
+  }
+
   void Intend(EffectIntent intent) override {
     UseFuel(1);
     if (effects.size() == config_.limits.effects_max) {
@@ -464,6 +469,18 @@ void ModelKernel::PlayTicket(Round, const Unit& unit,
   committed.events = step.raised;
   committed.effects = step.effects;
   Record(committed);
+  // Without grants and a policy everything is let out that names none.
+  for (std::uint32_t i = 0; i < step.effects.size(); ++i) {
+    const EffectIntent& intent = step.effects[i];
+    entry::EffectQueued queued;
+    queued.event_id = id;
+    queued.index = i;
+    queued.idempotency_key =
+        IdempotencyKey(config_.world_id, intent.idempotency, id, i);
+    queued.intent_hash = IntentHash(intent.kind, intent.params,
+                                    intent.capability, queued.idempotency_key);
+    Record(queued);
+  }
 }
 
 void ModelKernel::Record(const Entry& entry) { entries_.push_back(entry); }

@@ -34,6 +34,7 @@ class StepDouble final : public StepContext {
   std::vector<Event> raised;
   std::vector<std::pair<LogicalTime, Event>> timers;
   std::vector<EffectIntent> effects;
+  Amounts affordable;
   std::set<CellId> reads;   // its own cell too, if it looked
   std::set<CellId> writes;  // updates too
   absl::Status problem;     // of what a world would have refused
@@ -135,6 +136,11 @@ class StepDouble final : public StepContext {
     UseFuel(1);
     Keep(cbor::Validate(intent.params));
     effects.push_back(std::move(intent));
+  }
+  // What there is to spend, whatever the capability.
+  bool Affords(std::string_view, const Amounts& amounts) override {
+    UseFuel(1);
+    return amounts.FitIn(affordable);
   }
 
   Rng& rng() override { return rng_; }

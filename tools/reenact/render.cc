@@ -14,7 +14,11 @@ constexpr EntryKind kKinds[] = {
     EntryKind::kInputAdmitted, EntryKind::kStepScheduled,
     EntryKind::kStepCommitted, EntryKind::kStepFailed,
     EntryKind::kSnapshotTaken, EntryKind::kModuleChanged,
-    EntryKind::kConfigChanged, EntryKind::kSnapshotRequested};
+    EntryKind::kConfigChanged, EntryKind::kSnapshotRequested,
+    EntryKind::kEffectQueued,  EntryKind::kReceiptAppended,
+    EntryKind::kGrantChanged,  EntryKind::kPolicyChanged,
+    EntryKind::kReceiptRefused, EntryKind::kEffectClosed,
+    EntryKind::kEffectJudged,  EntryKind::kEffectsCancelled};
 
 std::string_view UpdateName(Update::Op op) {
   switch (op) {
@@ -104,7 +108,9 @@ class Fields {
     return json;
   }
   Json operator()(const entry::StepFailed& step) const {
-    return {{"code", FailureName(step.code)}};
+    Json json = {{"code", FailureName(step.code)}};
+    if (!step.detail.empty()) json["detail"] = step.detail;
+    return json;
   }
   Json operator()(const entry::SnapshotTaken& snapshot) const {
     return {{"round", snapshot.round.value}, {"at", snapshot.event_id.value}};
@@ -121,6 +127,94 @@ class Fields {
   }
   Json operator()(const entry::SnapshotRequested& request) const {
     return {{"input", request.input.value}};
+  }
+  Json operator()(const entry::EffectQueued& effect) const {
+    Json json;
+    json["index"] = effect.index;
+    json["intent"] = effect.intent_hash.ToHex();
+    json["key"] = effect.idempotency_key.ToHex();
+    json["verdict"] = EffectVerdictName(effect.verdict);
+    if (!effect.reserved.empty()) json["reserved"] = Of(effect.reserved);
+    if (!effect.reason.empty()) json["reason"] = effect.reason;
+    if (effect.answered_by.value != 0) {
+      json["answered_by"] = effect.answered_by.value;
+    }
+    return json;
+  }
+  Json operator()(const entry::ReceiptAppended& appended) const {
+    const Receipt& receipt = appended.receipt;
+    Json json;
+    json["input"] = appended.input.value;
+    json["intent"] = receipt.intent_hash.ToHex();
+    json["status"] = ReceiptStatusName(receipt.status);
+    json["payload"] = ToJson(receipt.payload);
+    if (!receipt.usage.empty()) json["usage"] = Of(receipt.usage);
+    if (!receipt.executor.empty()) json["executor"] = receipt.executor;
+    if (receipt.lease_epoch != 0) json["lease"] = receipt.lease_epoch;
+    for (const Evidence& evidence : receipt.evidence) {
+      json["evidence"].push_back({{"name", evidence.name},
+                                  {"digest", evidence.digest.ToHex()},
+                                  {"size", evidence.size}});
+    }
+    if (!receipt.signature.empty()) json["signed"] = true;
+    return json;
+  }
+  Json operator()(const entry::GrantChanged& changed) const {
+    static constexpr std::string_view kOps[] = {"create", "add", "take",
+                                                "amend", "revoke"};
+    const GrantChange& change = changed.change;
+    Json json;
+    json["input"] = changed.input.value;
+    json["change"] = kOps[static_cast<std::size_t>(change.op)];
+    json["grant"] = change.grant.name;
+    if (!change.grant.parent.empty()) json["parent"] = change.grant.parent;
+    if (!change.grant.kinds.empty()) json["kinds"] = change.grant.kinds;
+    for (const Predicate& predicate : change.grant.where) {
+      json["where"].push_back(ToString(predicate));
+    }
+    if (change.grant.expires) json["expires"] = change.grant.expires->value;
+    if (!change.grant.limit.empty()) json["limit"] = Of(change.grant.limit);
+    return json;
+  }
+  Json operator()(const entry::PolicyChanged& change) const {
+    return {{"input", change.input.value},
+            {"policy", ToJson(change.document)},
+            {"digest", Hash(change.document).ToHex()}};
+  }
+  Json operator()(const entry::ReceiptRefused& refused) const {
+    Json json;
+    json["input"] = refused.input.value;
+    if (refused.intent_hash != Digest()) {
+      json["intent"] = refused.intent_hash.ToHex();
+    }
+    if (!refused.executor.empty()) json["executor"] = refused.executor;
+    json["reason"] = refused.reason;
+    json["digest"] = refused.digest.ToHex();
+    return json;
+  }
+  Json operator()(const entry::EffectClosed& closed) const {
+    Json json;
+    json["intent"] = closed.intent_hash.ToHex();
+    json["status"] = ReceiptStatusName(closed.status);
+    if (!closed.reason.empty()) json["reason"] = closed.reason;
+    return json;
+  }
+  Json operator()(const entry::EffectJudged& word) const {
+    Json json;
+    json["input"] = word.input.value;
+    json["intent"] = word.intent_hash.ToHex();
+    json["approved"] = word.approved;
+    if (!word.by.empty()) json["by"] = word.by;
+    if (!word.note.empty()) json["note"] = word.note;
+    return json;
+  }
+  Json operator()(const entry::EffectsCancelled& cancel) const {
+    Json json;
+    json["input"] = cancel.input.value;
+    if (cancel.intent_hash) json["intent"] = cancel.intent_hash->ToHex();
+    if (cancel.cell) json["cell"] = Cell(cancel.cell->reducer, cancel.cell->key);
+    if (!cancel.by.empty()) json["by"] = cancel.by;
+    return json;
   }
 
  private:
@@ -174,6 +268,17 @@ class Fields {
     if (!effect.idempotency.empty()) {
       json["idempotency"] = Bytes16(effect.idempotency);
     }
+    if (!effect.reserve.empty()) json["reserve"] = Of(effect.reserve);
+    if (effect.must_pass) json["must_pass"] = true;
+    if (effect.deadline) json["deadline"] = effect.deadline->value;
+    if (!effect.cache_scope.empty()) json["cache"] = effect.cache_scope;
+    return json;
+  }
+  static Json Of(const Amounts& amounts) {
+    Json json = Json::object();
+    for (const Amounts::Item& item : amounts.items()) {
+      json[item.dimension] = item.value;
+    }
     return json;
   }
   Json Of(const std::vector<ModuleRecord>& modules) const {
@@ -211,6 +316,9 @@ std::optional<EventId> TicketOf(const Entry& entry) {
   }
   if (const auto* step = std::get_if<entry::StepFailed>(&entry)) {
     return step->event_id;
+  }
+  if (const auto* effect = std::get_if<entry::EffectQueued>(&entry)) {
+    return effect->event_id;
   }
   return std::nullopt;
 }

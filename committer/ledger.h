@@ -1,0 +1,266 @@
+// What is open with the outside, and what it may cost: effects, receipts,
+// grants and the policy of a world.
+
+#ifndef REENACT_COMMITTER_LEDGER_H_
+#define REENACT_COMMITTER_LEDGER_H_
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "reenact/journal/entry.h"
+#include "reenact/kernel/bytes.h"
+#include "reenact/kernel/effect.h"
+#include "reenact/kernel/event.h"
+#include "reenact/kernel/grants.h"
+#include "reenact/kernel/hash.h"
+#include "reenact/kernel/ids.h"
+#include "reenact/kernel/outcome.h"
+#include "reenact/kernel/policy.h"
+#include "reenact/kernel/receipt.h"
+#include "reenact/kernel/status.h"
+
+namespace reenact {
+
+// The kinds that the kernel itself sees to.
+inline constexpr std::string_view kTimerKind = "timer";
+inline constexpr std::string_view kCancelKind = "effect.cancel";
+
+// The effects of a world from their intent to their end, and the authority
+// behind them. spec/effects.md and spec/authority.md have the rules.
+//
+// A pure value: what it decides depends on the calls made so far and on nothing
+// else. It is told of receipts and deadlines at the opening of a round, when
+// all rounds before are history, and of intents and control commands at their
+// commit, in ticket order; so a replay that makes the same calls, running steps
+// or not, comes to the same ledger, and Encode() of both gives the same bytes.
+//
+// Invariants, between calls:
+//   (1) an intent is open, or settled, or was never queued: in one of these at a
+//       time, and once settled it stays so;
+//   (2) what an open intent reserves is reserved under its grant, and nothing
+//       else is.
+//
+// Thread safety: none; whoever has the ordered role uses it.
+class Ledger {
+ public:
+  // How many settled effects, refused receipts and cached answers are
+  // remembered. Parts of the format, as they decide what is recorded.
+  static constexpr std::size_t kSettledMax = 4096;
+  static constexpr std::size_t kRefusedMax = 1024;
+  static constexpr std::size_t kCachedMax = 256;
+  static constexpr std::size_t kCachedBytesMax = 4096;  // each
+  static constexpr std::size_t kOpenMax = 1 << 20;
+
+  // An answer on its way to the cell that wants it.
+  struct Answer {
+    CellRef cell;
+    Cause cause;
+    Bytes payload;  // an EffectAnswer
+  };
+  // What a call came to, besides what it returns: what is to be recorded, in
+  // this order, and what follows. Calls append to it.
+  struct Consequences {
+    std::vector<Entry> entries;
+    std::vector<Answer> answers;
+    std::vector<CellRef> timers_dropped;
+
+    bool empty() const {
+      return entries.empty() && answers.empty() && timers_dropped.empty();
+    }
+    void Clear() {
+      entries.clear();
+      answers.clear();
+      timers_dropped.clear();
+    }
+  };
+  // For executors, once it is durable. Set: open. Else: closed.
+  struct Notice {
+    std::optional<OpenEffect> open;  // its origin's reducer is left empty
+    ReducerId reducer = kNoReducer;  // of the origin
+    Digest intent_hash;
+  };
+  // Where a step stands.
+  struct Step {
+    EventId event_id;
+    Round round;
+    LogicalTime time;
+    ReducerId reducer = kNoReducer;
+    std::string_view reducer_name;
+    std::string_view key;
+  };
+  struct Refusal {
+    FailureCode code = FailureCode::kRefusedByGate;
+    std::string detail;
+  };
+  struct Open {
+    OpenEffect effect;  // its origin's reducer is left empty
+    ReducerId reducer = kNoReducer;
+    Round round;        // of the step
+    bool held = false;
+    std::string rule;   // that has it held
+    std::string cache_scope;
+
+    friend bool operator==(const Open&, const Open&) = default;
+  };
+
+  explicit Ledger(Bytes world_id) : world_id_(std::move(world_id)) {}
+
+  // --- at commit ---
+
+  // Judges the intents of a step that is about to commit, in order. Nullopt: it
+  // may, and what became of each is in `into`. A refusal: an intent that must
+  // pass does not, the step fails, and nothing has changed.
+  std::optional<Refusal> Judge(const Step& step,
+                               const std::vector<EffectIntent>& intents,
+                               Consequences* into);
+
+  // Whether a step at `now` would be told so if it asked StepContext::Affords.
+  bool Affords(std::string_view capability, const Amounts& amounts,
+               LogicalTime now) const {
+    return grants_.Affords(capability, amounts, now);
+  }
+
+  // Control commands, at their ticket `event_id`. An error fails the command
+  // and changes nothing.
+  absl::Status Change(const entry::GrantChanged& change);
+  absl::Status Change(const entry::PolicyChanged& change);
+  absl::Status Change(EventId event_id, const entry::EffectJudged& word,
+                      Consequences* into);
+  absl::Status Change(EventId event_id, const entry::EffectsCancelled& cancel,
+                      Consequences* into);
+
+  // --- at the opening of a round ---
+
+  // Takes a receipt. What it returns goes to the sender; what `into` has, on
+  // record, as input `input`. Nothing is recorded, and the number not used, if
+  // nothing is appended: it was accepted, or refused, before.
+  // `now`: the time of the round before.
+  absl::Status AdmitReceipt(InputId input, const Receipt& receipt,
+                            LogicalTime now, Consequences* into);
+  // Takes what came in a receipt's place. The same.
+  void AdmitRefusal(entry::ReceiptRefused refused, Consequences* into);
+
+  // Whether anything is due in `round` at `now`: effects whose timer or
+  // deadline is reached, of rounds up to `round` - `depth`.
+  bool HasDue(Round round, std::uint64_t depth, LogicalTime now) const;
+  // Closes them, by time, then by ticket and index.
+  void CloseDue(Round round, std::uint64_t depth, LogicalTime now,
+                Consequences* into);
+  // The earliest round in which something is due if the time is `now`.
+  std::optional<Round> NextDue(std::uint64_t depth, LogicalTime now) const;
+  // The earliest timer there is.
+  std::optional<LogicalTime> NextTimer() const;
+
+  // --- looking ---
+
+  // Nothing was ever decided here: the one branch that a world without effects
+  // pays.
+  bool unused() const {
+    return open_.empty() && settled_.empty() && grants_.empty() &&
+           policy_.none() && refused_.empty();
+  }
+  const std::map<std::pair<EventId, std::uint32_t>, Open>& open() const {
+    return open_;
+  }
+  const Grants& grants() const { return grants_; }
+  const Policy& policy() const { return policy_; }
+  const Rates& rates() const { return rates_; }
+
+  // What executors are to hear since the last call.
+  std::vector<Notice> TakeNotices() { return std::exchange(notices_, {}); }
+  // What they hear of a world that is opened: everything that waits for them.
+  std::vector<Notice> AllOpen() const;
+
+  // --- snapshots ---
+
+  // Nothing if unused(), else one canonical CBOR item; spec/effects.md has the
+  // grammar.
+  void Encode(Bytes* out) const;
+  // InvalidArgument: no ledger encodes so.
+  static absl::StatusOr<Ledger> Decode(Bytes world_id, BytesView item);
+
+ private:
+  using Place = std::pair<EventId, std::uint32_t>;
+
+  struct Settled {
+    Digest intent_hash;
+    Digest receipt;  // zeros: none
+    ReceiptStatus status = ReceiptStatus::kOk;
+  };
+  struct Cached {
+    Digest of;  // kind, params and scope
+    LogicalTime expires;
+    InputId input;
+    Receipt receipt;
+  };
+  // An intent on its way through Judge().
+  struct Judged {
+    entry::EffectQueued entry;
+    Open open;
+    const Cached* cached = nullptr;
+    Policy::Decision decision;
+    bool cancels = false;
+  };
+
+  Judged JudgeOne(const Step& step, std::uint32_t index,
+                  const EffectIntent& intent);
+  void Deny(std::string reason, Judged* judged) const;
+  void JudgeAuthority(const Step& step, const EffectIntent& intent,
+                      Judged* judged);
+  void JudgeTimer(const Step& step, const EffectIntent& intent,
+                  Judged* judged) const;
+  void Commit(const Step& step, Judged judged, const EffectIntent& intent,
+              Consequences* into);
+  void CancelFor(const Step& step, const EffectIntent& intent,
+                 Consequences* into);
+  const Cached* FindCached(const EffectIntent& intent, LogicalTime now) const;
+
+  absl::Status CheckSender(const Receipt& receipt) const;
+  absl::Status Refuse(InputId input, const Receipt& receipt,
+                      const Digest& digest, absl::Status why,
+                      Consequences* into);
+  void Accept(InputId input, const Receipt& receipt, const Digest& digest,
+              LogicalTime now, Consequences* into);
+  void Remember(const Open& open, InputId input, const Receipt& receipt,
+                LogicalTime now);
+  // Ends an effect without a receipt.
+  void Close(const Place& place, Cause cause, ReceiptStatus status,
+             std::string reason, Consequences* into);
+  void Insert(Open open);
+  void Erase(const Place& place, const Digest& receipt, ReceiptStatus status);
+  void Settle(Settled settled);
+  void NoticeOpen(const Open& open);
+  const Settled* FindSettled(const Digest& intent_hash) const;
+  Answer AnswerFor(const Open& open, Cause cause, const Receipt* receipt,
+                   ReceiptStatus status, std::string_view reason,
+                   bool cached) const;
+
+  Bytes world_id_;
+  Grants grants_;
+  Policy policy_;
+  Rates rates_;
+  std::map<Place, Open> open_;
+  std::deque<Settled> settled_;  // the latest last
+  std::deque<Cached> cached_;    // the latest last
+  std::deque<Digest> refused_;   // the latest last
+
+  // Derived from the above.
+  std::map<Digest, Place> places_;  // of what is open
+  std::set<std::pair<LogicalTime, Place>> due_;
+  std::map<Digest, Settled> settled_by_hash_;
+  std::set<Digest> refused_set_;
+
+  std::vector<Notice> notices_;
+};
+
+}  // namespace reenact
+
+#endif  // REENACT_COMMITTER_LEDGER_H_

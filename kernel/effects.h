@@ -1,0 +1,62 @@
+// The door between a world and those who carry out its effects.
+
+#ifndef REENACT_KERNEL_EFFECTS_H_
+#define REENACT_KERNEL_EFFECTS_H_
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "reenact/kernel/effect.h"
+#include "reenact/kernel/hash.h"
+#include "reenact/kernel/receipt.h"
+#include "reenact/kernel/status.h"
+
+namespace reenact {
+
+// Hears which effects are open. World::Open() tells it of all that were open
+// when the world was closed, and from then on it is told of each one after its
+// block is durable; so it may hear of one more than once, in different runs.
+//
+// Calls come from threads of the world, one at a time: take a note and return;
+// call nothing of the world from inside.
+class EffectListener {
+ public:
+  virtual ~EffectListener() = default;
+
+  // See to it that the effect is started: not twice, if it can be helped, but
+  // once at least.
+  virtual void Open(const OpenEffect& effect) = 0;
+  // It has its receipt, or was cancelled or timed out: stop it if it runs, and
+  // send nothing any more.
+  virtual void Closed(const Digest& intent_hash) = 0;
+};
+
+// Where receipts go. World is one; tests have others.
+class ReceiptDoor {
+ public:
+  virtual ~ReceiptDoor() = default;
+
+  // What became of a receipt once it is durable. Called once for each, unless
+  // the world ends first; then with its error.
+  //   OK: accepted. AlreadyExists: the same receipt was accepted before.
+  //   FailedPrecondition: another was, or the effect was cancelled or timed out
+  //   meanwhile. NotFound: no such effect is known. PermissionDenied: not
+  //   signed as it must be, or not this executor's affair. InvalidArgument:
+  //   malformed.
+  using Done = std::function<void(const absl::Status& verdict)>;
+
+  // Puts a receipt in line; any thread.
+  // ResourceExhausted: no room now; nothing was recorded, try again later.
+  virtual absl::Status SubmitReceipt(Receipt receipt, Done done) = 0;
+
+  // Something came that is no receipt for this world: `reason` in a few words,
+  // without anything of what it held, `digest` of its bytes. Recorded once for
+  // each digest, and at most so many per round; the rest is counted.
+  virtual void RefuseReceipt(std::string_view executor, std::string_view reason,
+                             const Digest& digest) = 0;
+};
+
+}  // namespace reenact
+
+#endif  // REENACT_KERNEL_EFFECTS_H_

@@ -1,0 +1,92 @@
+// The recorded answer to an effect.
+
+#ifndef REENACT_KERNEL_RECEIPT_H_
+#define REENACT_KERNEL_RECEIPT_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "reenact/kernel/amounts.h"
+#include "reenact/kernel/bytes.h"
+#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/hash.h"
+#include "reenact/kernel/status.h"
+
+namespace reenact {
+
+// How an effect ended. Numbers are part of the format.
+enum class ReceiptStatus : std::uint8_t {
+  kOk = 0,
+  kError = 1,      // it was done, or tried, and failed
+  kTimeout = 2,    // nobody knows whether it was done
+  kDenied = 3,     // it was not let out
+  kCancelled = 4,  // it was taken back
+};
+std::string_view ReceiptStatusName(ReceiptStatus status);  // "ok"
+
+// Something that can be checked later: a file or an output, by digest.
+struct Evidence {
+  std::string name;  // "stdout", "out/app.o"
+  Digest digest;     // BLAKE2b-256 of its bytes
+  std::uint64_t size = 0;
+
+  friend bool operator==(const Evidence&, const Evidence&) = default;
+};
+
+struct Receipt {
+  Digest intent_hash;
+  ReceiptStatus status = ReceiptStatus::kOk;
+  // One canonical CBOR item, at most payload_bytes_max; empty: there is none.
+  Bytes payload;
+  Amounts usage;                   // what it did cost
+  std::string executor;            // who did it; UTF-8, at most 64 bytes
+  std::uint64_t lease_epoch = 0;   // of the lease it was done under; 0: none
+  std::vector<Evidence> evidence;  // at most kEvidenceMax
+  // Ed25519 (RFC 8032) over SignedBytes(); empty or 64 bytes.
+  Bytes signature;
+
+  static constexpr std::size_t kEvidenceMax = 256;
+  static constexpr std::size_t kEvidenceNameBytesMax = 1024;
+  static constexpr std::size_t kExecutorBytesMax = 64;
+  static constexpr std::size_t kSignatureBytes = 64;
+
+  friend bool operator==(const Receipt&, const Receipt&) = default;
+};
+
+// One CBOR map, keys in spec/effects.md; what an executor sends.
+void EncodeReceipt(const Receipt& receipt, cbor::Encoder& encoder);
+// Exactly one receipt. The payload is checked last, and not at all if anything
+// else is wrong. InvalidArgument: what is wrong, and where.
+absl::StatusOr<Receipt> DecodeReceipt(BytesView item);
+
+// The same in two parts, for a door that asks who signed before it looks at
+// what is signed: everything but the payload, which is taken as it stands; and
+// then whether that is one canonical item, or empty.
+absl::StatusOr<Receipt> DecodeReceiptUnread(BytesView item);
+absl::Status CheckPayload(const Receipt& receipt);
+
+// What a signature covers: the domain "reenact.receipt.v1", the world's id, and
+// the receipt's encoding without its signature, hashed.
+Digest SignedDigest(BytesView world_id, const Receipt& receipt);
+
+using PublicKey = std::array<unsigned char, 32>;
+using SecretKey = std::array<unsigned char, 64>;
+
+// An Ed25519 key pair from the 32 bytes that RFC 8032 calls the private key.
+using SigningSeed = std::array<unsigned char, 32>;
+SecretKey SecretKeyOf(const SigningSeed& seed);
+PublicKey PublicKeyOf(const SecretKey& key);
+
+// Sets `receipt.signature`.
+void SignReceipt(BytesView world_id, const SecretKey& key, Receipt* receipt);
+// Whether it is signed, by the holder of `key`, for this world.
+bool IsSignedBy(BytesView world_id, const PublicKey& key,
+                const Receipt& receipt);
+
+}  // namespace reenact
+
+#endif  // REENACT_KERNEL_RECEIPT_H_
