@@ -2,6 +2,7 @@
 #
 #   include/reenact/...        the public headers
 #   lib/libreenact.a           the library
+#   lib/libreenact_executors.a what carries out effects: reenact::executors
 #   lib/cmake/reenact/         what find_package(reenact) reads
 #   lib/reenact/NAME.so        the example modules, found by --module NAME
 #   bin/reenact                the command; listed in tools/CMakeLists.txt
@@ -11,7 +12,7 @@ include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/reenact)
 
-install(TARGETS reenact EXPORT reenactTargets
+install(TARGETS reenact reenact_executors EXPORT reenactTargets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
   FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})

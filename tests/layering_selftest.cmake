@@ -4,7 +4,7 @@
 #   cmake -DROOT=... -DWORK=... -P layering_selftest.cmake
 cmake_minimum_required(VERSION 3.25)
 
-set(folders kernel journal sequencer workers committer tools examples)
+set(folders kernel journal sequencer workers committer executors tools examples)
 set(missed 0)
 
 function(look result)
@@ -49,6 +49,13 @@ plant(kernel/hash.cc "\"tools/reenact/json.h\"" "does not see what is built")
 plant(kernel/hash.cc "\"kernel/bytes.h\"" "spell it")
 plant(journal/writer.cc "\"rocksdb/db.h\"" "only journal/rocksdb_store.cc")
 plant(kernel/cbor.cc "<nlohmann/json.hpp>" "for the edges")
+plant(kernel/cbor.cc "\"reenact/executors/params.h\"" "does not see executors/")
+plant(kernel/world.cc "\"reenact/executors/params.h\"" "does not see executors/")
+plant(executors/params.cc "\"reenact/journal/store.h\"" "public headers")
+plant(executors/params.cc "\"reenact/kernel/forward.h\"" "public headers")
+plant(executors/executor.h "\"reenact/executors/params.h\"" "it is not installed")
+plant(executors/agenda.cc "<mutex>" "are values")
+plant(executors/params.cc "<curl/curl.h>" "only executors/http_executor.cc")
 plant(kernel/world.h "\"reenact/kernel/mutex.h\"" "it is not installed")
 plant(tools/reenact/digest.cc "\"reenact/workers/pool.h\"" "public headers")
 plant(examples/counter/counter.cc "\"reenact/journal/store.h\"" "public headers")

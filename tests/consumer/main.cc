@@ -1,7 +1,9 @@
-// One world with a reducer of this program and one of a module that it loads.
-// Exits with 0 if both counted right.
+// One world with a reducer of this program and one of a module that it loads;
+// then the program that carries out effects. Exits with 0 if both counted right
+// and that one did, too.
 
 #include <cstdint>
+#include <cstdlib>
 #include <iostream>
 #include <string>
 #include <string_view>
@@ -65,7 +67,7 @@ absl::Status RunWorld() {
 
 int main() {
   const absl::Status status = RunWorld();
-  if (status.ok()) return 0;
+  if (status.ok()) return std::system(CARRIER) == 0 ? 0 : 1;
   std::cerr << "consumer: " << status.ToString() << "\n";
   return 1;
 }

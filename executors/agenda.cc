@@ -1,0 +1,421 @@
+#include "reenact/executors/agenda.h"
+
+#include <algorithm>
+
+#include "reenact/kernel/check.h"
+
+namespace reenact {
+namespace {
+
+// Times are sums of now and a time-out; this one never leaves their range.
+constexpr std::chrono::milliseconds kLongest = std::chrono::hours(24 * 365);
+
+Answer TimedOut() {
+  Answer answer = Answer::Error("the executor did not return by its deadline");
+  answer.status = ReceiptStatus::kTimeout;
+  return answer;
+}
+
+}  // namespace
+
+Agenda::Agenda(Options options)
+    : options_(std::move(options)), last_epoch_(options_.opening_epoch << 32) {}
+
+void Agenda::Serve(const std::string& kind, KindOptions options) {
+  if (options.executor.empty()) options.executor = kind;
+  for (auto* timeout :
+       {&options.attempt_timeout, &options.overall_timeout, &options.overrun}) {
+    *timeout = std::clamp(*timeout, std::chrono::milliseconds(0), kLongest);
+  }
+  kinds_[kind].options = std::move(options);
+}
+
+Agenda::Place Agenda::PlaceOf(const OpenEffect& effect) {
+  return {effect.event_id, effect.index, effect.intent_hash};
+}
+
+Agenda::Entry* Agenda::Find(const Digest& intent) {
+  const auto found = entries_.find(intent);
+  return found == entries_.end() ? nullptr : &found->second;
+}
+
+void Agenda::SetAlarm(Entry& entry, std::optional<Time> alarm) {
+  const Digest& intent = entry.effect->intent_hash;
+  if (entry.alarm) alarms_.erase({*entry.alarm, intent});
+  entry.alarm = alarm;
+  if (alarm) alarms_.emplace(*alarm, intent);
+}
+
+void Agenda::Leave(Entry& entry) {
+  const Digest& intent = entry.effect->intent_hash;
+  SetAlarm(entry, std::nullopt);
+  if (entry.state == State::kReady) {
+    kinds_[entry.effect->kind].ready.erase(PlaceOf(*entry.effect));
+  }
+  if (const auto holder = holders_.find(entry.holder);
+      holder != holders_.end()) {
+    holder->second.has.erase(intent);
+  }
+}
+
+void Agenda::MakeReady(Entry& entry) {
+  Leave(entry);
+  entry.state = State::kReady;
+  kinds_[entry.effect->kind].ready.insert(PlaceOf(*entry.effect));
+}
+
+void Agenda::Delay(Entry& entry, Time until) {
+  Leave(entry);
+  entry.state = State::kDelayed;
+  SetAlarm(entry, until);
+}
+
+// --- what the world says ---
+
+bool Agenda::Open(OpenEffect effect) {
+  const Digest intent = effect.intent_hash;
+  const auto [place, is_new] = entries_.try_emplace(intent);
+  if (!is_new) {
+    ++totals_.known;
+    return false;
+  }
+  ++totals_.opened;
+  place->second.effect = std::make_shared<const OpenEffect>(std::move(effect));
+  MakeReady(place->second);
+  return true;
+}
+
+std::optional<Agenda::Held> Agenda::Close(const Digest& intent) {
+  Entry* entry = Find(intent);
+  if (!entry) return std::nullopt;
+  ++totals_.closed;
+  std::optional<Held> held;
+  if (entry->state == State::kOffered || entry->state == State::kHeld) {
+    const bool is_offer = entry->state == State::kOffered;
+    held = Held{entry->holder, is_offer ? 0 : entry->epoch};
+  }
+  Leave(*entry);
+  entries_.erase(intent);
+  return held;
+}
+
+// --- executors of this process ---
+
+bool Agenda::HasRoom(const Kind& kind) const {
+  return kind.options && kind.running < kind.options->concurrency &&
+         !kind.ready.empty();
+}
+
+std::size_t Agenda::Startable() const {
+  std::size_t count = 0;
+  for (const auto& [name, kind] : kinds_) {
+    if (!HasRoom(kind)) continue;
+    count +=
+        std::min(kind.ready.size(), kind.options->concurrency - kind.running);
+  }
+  return count;
+}
+
+std::optional<Lease> Agenda::Start(Time now) {
+  Kind* first = nullptr;
+  for (auto& [name, kind] : kinds_) {
+    if (!HasRoom(kind)) continue;
+    if (!first || *kind.ready.begin() < *first->ready.begin()) first = &kind;
+  }
+  if (!first) return std::nullopt;
+
+  Entry& entry = *Find(first->ready.begin()->intent);
+  const KindOptions& options = *first->options;
+  Leave(entry);
+  entry.state = State::kHeld;
+  entry.holder = 0;
+  entry.epoch = ++last_epoch_;
+  ++entry.attempts;
+  ++first->running;
+  ++totals_.started;
+  if (!entry.give_up) entry.give_up = now + options.overall_timeout;
+  const Time until = std::min(now + options.attempt_timeout, *entry.give_up);
+  SetAlarm(entry, until + options.overrun);
+  return Lease{entry.effect, entry.epoch, entry.attempts, until};
+}
+
+bool Agenda::IsCurrent(const Entry* entry, HolderId holder,
+                       std::uint64_t epoch) const {
+  return entry && entry->state == State::kHeld && entry->holder == holder &&
+         entry->epoch == epoch;
+}
+
+std::optional<Agenda::Time> Agenda::TimeToTryAgain(const Entry& entry,
+                                                   const Answer& answer,
+                                                   Time now) const {
+  const KindOptions& options = *kinds_.at(entry.effect->kind).options;
+  if (!answer.transient || entry.attempts >= options.retry.attempts_max) {
+    return std::nullopt;
+  }
+  // What the outside asks for may be any number.
+  const auto asked =
+      std::min(answer.retry_after.value_or(std::chrono::milliseconds(0)),
+               options.overall_timeout);
+  const auto wait = std::max(
+      Backoff(options.retry, entry.attempts, options_.random()), asked);
+  if (wait >= *entry.give_up - now) return std::nullopt;
+  return now + wait;
+}
+
+Receipt Agenda::Conclude(Entry& entry, Answer answer) {
+  Leave(entry);
+  entry.state = State::kAnswered;
+  Receipt receipt;
+  receipt.intent_hash = entry.effect->intent_hash;
+  receipt.status = answer.status;
+  receipt.payload = std::move(answer.payload);
+  receipt.usage = entry.usage;
+  receipt.executor = kinds_.at(entry.effect->kind).options->executor;
+  receipt.lease_epoch = entry.epoch;
+  receipt.evidence = std::move(answer.evidence);
+  return receipt;
+}
+
+Agenda::Finished Agenda::Finish(const Lease& lease, Answer answer, Time now) {
+  --kinds_.at(lease.effect->kind).running;
+  Entry* entry = Find(lease.effect->intent_hash);
+  if (!IsCurrent(entry, 0, lease.epoch)) {
+    ++totals_.late;
+    return {};
+  }
+  // What each attempt cost has been spent, whatever comes of the last. A sum
+  // beyond 64 bits stays at what it was before.
+  entry->usage.Add(answer.usage);
+  if (const auto time = TimeToTryAgain(*entry, answer, now)) {
+    ++totals_.retries;
+    Delay(*entry, *time);
+    return {Fate::kAgain, {}};
+  }
+  return {Fate::kFinal, Conclude(*entry, std::move(answer))};
+}
+
+void Agenda::Abandon(const Lease& lease) {
+  --kinds_.at(lease.effect->kind).running;
+  Entry* entry = Find(lease.effect->intent_hash);
+  if (IsCurrent(entry, 0, lease.epoch)) MakeReady(*entry);
+}
+
+// --- other processes ---
+
+HolderId Agenda::Attach(std::string name, std::vector<std::string> kinds,
+                        std::size_t concurrency) {
+  Holder& holder = holders_[++last_holder_];
+  holder.name = std::move(name);
+  holder.kinds = std::move(kinds);
+  holder.concurrency = concurrency;
+  return last_holder_;
+}
+
+void Agenda::Detach(HolderId holder) {
+  const auto found = holders_.find(holder);
+  if (found == holders_.end()) return;
+  const std::set<Digest> had = std::exchange(found->second.has, {});
+  holders_.erase(found);
+  for (const Digest& intent : had) MakeReady(*Find(intent));
+}
+
+const std::string* Agenda::NextKind(
+    const std::vector<std::string>& kinds) const {
+  const std::string* first = nullptr;
+  const Place* earliest = nullptr;
+  for (const std::string& name : kinds) {
+    const auto kind = kinds_.find(name);
+    if (kind == kinds_.end() || kind->second.ready.empty()) continue;
+    const Place& place = *kind->second.ready.begin();
+    if (earliest && *earliest <= place) continue;
+    first = &name;
+    earliest = &place;
+  }
+  return first;
+}
+
+std::shared_ptr<const OpenEffect> Agenda::Offer(HolderId holder, Time now) {
+  const auto found = holders_.find(holder);
+  if (found == holders_.end()) return nullptr;
+  Holder& to = found->second;
+  if (to.silent || to.has.size() >= to.concurrency) return nullptr;
+  const std::string* kind = NextKind(to.kinds);
+  if (!kind) return nullptr;
+
+  Entry& entry = *Find(kinds_.find(*kind)->second.ready.begin()->intent);
+  Leave(entry);
+  entry.state = State::kOffered;
+  entry.holder = holder;
+  to.has.insert(entry.effect->intent_hash);
+  SetAlarm(entry, now + options_.lease);
+  return entry.effect;
+}
+
+void Agenda::Heard(HolderId holder) {
+  const auto found = holders_.find(holder);
+  if (found != holders_.end()) found->second.silent = false;
+}
+
+absl::StatusOr<Lease> Agenda::Claim(HolderId holder, const Digest& intent,
+                                    Time now) {
+  Entry* entry = Find(intent);
+  if (!entry || entry->state != State::kOffered || entry->holder != holder) {
+    return absl::NotFoundError("that effect is not on offer to you");
+  }
+  entry->state = State::kHeld;
+  entry->epoch = ++last_epoch_;
+  ++entry->attempts;
+  ++totals_.claimed;
+  SetAlarm(*entry, now + options_.lease);
+  return Lease{entry->effect, entry->epoch, entry->attempts, *entry->alarm};
+}
+
+absl::Status Agenda::Renew(HolderId holder, const Digest& intent,
+                           std::uint64_t epoch, Time now) {
+  Entry* entry = Find(intent);
+  if (!IsCurrent(entry, holder, epoch)) {
+    return absl::FailedPreconditionError("stale lease");
+  }
+  SetAlarm(*entry, now + options_.lease);
+  return absl::OkStatus();
+}
+
+Agenda::Standing Agenda::Receive(HolderId holder, const Digest& intent,
+                                 std::uint64_t epoch) {
+  Entry* entry = Find(intent);
+  if (!entry) return Standing::kUnknown;
+  if (IsCurrent(entry, holder, epoch)) {
+    Leave(*entry);
+    entry->state = State::kAnswered;
+    return Standing::kCurrent;
+  }
+  // The same once more, before the world has said anything about the first:
+  // which of the two counts is the world's to say.
+  const bool again = entry->state == State::kAnswered &&
+                     entry->holder == holder && entry->epoch == epoch;
+  if (!again) ++totals_.stale;
+  return again ? Standing::kCurrent : Standing::kStale;
+}
+
+// --- what became of receipts ---
+
+void Agenda::Settled(const Digest& intent) {
+  Entry* entry = Find(intent);
+  // Closed() comes for it, too, but may have come before an offer is made.
+  if (entry && entry->state == State::kAnswered) {
+    Leave(*entry);
+    entries_.erase(intent);
+    ++totals_.closed;
+  }
+}
+
+std::optional<Receipt> Agenda::Refused(const Digest& intent,
+                                       std::uint64_t epoch,
+                                       std::string_view why, Time now) {
+  Entry* entry = Find(intent);
+  if (!entry || entry->state != State::kAnswered || entry->epoch != epoch) {
+    return std::nullopt;
+  }
+  ++entry->refusals;
+  const bool is_ours = entry->holder == 0;
+  if (is_ours && entry->refusals == 1) {
+    return Conclude(*entry, Answer::Error(why));
+  }
+  if (!is_ours && entry->refusals < options_.refused.attempts_max) {
+    Delay(*entry,
+          now + Backoff(options_.refused, entry->refusals, options_.random()));
+    return std::nullopt;
+  }
+  Leave(*entry);
+  entry->state = State::kStuck;
+  return std::nullopt;
+}
+
+// --- time ---
+
+std::optional<Agenda::Time> Agenda::NextAlarm() const {
+  if (alarms_.empty()) return std::nullopt;
+  return alarms_.begin()->first;
+}
+
+Agenda::Expired Agenda::Expire(Entry& entry) {
+  Expired expired;
+  expired.holder = entry.holder;
+  expired.intent = entry.effect->intent_hash;
+  if (entry.state == State::kHeld) expired.epoch = entry.epoch;
+  if (entry.holder == 0) {
+    ++totals_.overruns;
+    expired.receipt = Conclude(entry, TimedOut());
+    return expired;
+  }
+  ++totals_.expired;
+  holders_.at(entry.holder).silent = true;
+  MakeReady(entry);
+  return expired;
+}
+
+std::vector<Agenda::Expired> Agenda::Due(Time now) {
+  std::vector<Expired> expired;
+  while (!alarms_.empty() && alarms_.begin()->first <= now) {
+    Entry& entry = *Find(alarms_.begin()->second);
+    if (entry.state == State::kDelayed) {
+      MakeReady(entry);
+    } else {
+      expired.push_back(Expire(entry));
+    }
+  }
+  return expired;
+}
+
+// --- looking at it ---
+
+bool Agenda::IsServed(const std::string& kind) const {
+  const auto found = kinds_.find(kind);
+  if (found != kinds_.end() && found->second.options) return true;
+  return std::any_of(holders_.begin(), holders_.end(), [&](const auto& holder) {
+    const auto& kinds = holder.second.kinds;
+    return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
+  });
+}
+
+DispatcherStats Agenda::Stats() const {
+  DispatcherStats stats = totals_;
+  stats.attached = holders_.size();
+  std::map<std::string, std::size_t, std::less<>> open;
+  for (const auto& [intent, entry] : entries_) {
+    ++open[entry.effect->kind];
+    stats.ready += entry.state == State::kReady;
+    stats.delayed += entry.state == State::kDelayed;
+    stats.offered += entry.state == State::kOffered;
+    stats.held += entry.state == State::kHeld;
+    stats.answered += entry.state == State::kAnswered;
+    stats.stuck += entry.state == State::kStuck;
+  }
+  for (const auto& [name, kind] : kinds_) {
+    stats.running += kind.running;
+    const auto here = open.find(name);
+    stats.kinds.push_back({name, here == open.end() ? 0 : here->second,
+                           kind.ready.size(), kind.running, IsServed(name)});
+  }
+  return stats;
+}
+
+const KindOptions* Agenda::OptionsOf(std::string_view kind) const {
+  const auto found = kinds_.find(kind);
+  if (found == kinds_.end() || !found->second.options) return nullptr;
+  return &*found->second.options;
+}
+
+std::string_view Agenda::KindOf(const Digest& intent) const {
+  const auto found = entries_.find(intent);
+  return found == entries_.end() ? std::string_view()
+                                 : std::string_view(found->second.effect->kind);
+}
+
+std::string_view Agenda::NameOf(HolderId holder) const {
+  const auto found = holders_.find(holder);
+  return found == holders_.end() ? std::string_view()
+                                 : std::string_view(found->second.name);
+}
+
+}  // namespace reenact

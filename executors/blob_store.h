@@ -1,0 +1,63 @@
+// Large values beside a world, by digest.
+
+#ifndef REENACT_EXECUTORS_BLOB_STORE_H_
+#define REENACT_EXECUTORS_BLOB_STORE_H_
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "reenact/kernel/bytes.h"
+#include "reenact/kernel/hash.h"
+#include "reenact/kernel/status.h"
+
+namespace reenact {
+
+// Content-addressed files: DIRECTORY/ab/cdef..., named by BLAKE2b-256 of what is
+// in them, made whole or not at all (temporary name, sync, rename, sync of the
+// folder), never changed. A world's are in its `blobs/`.
+//
+// Thread safety: any thread, and any process.
+class BlobStore {
+ public:
+  // Makes the directory if need be. PermissionDenied, ResourceExhausted,
+  // Unavailable: what the system said, with the path.
+  static absl::StatusOr<std::unique_ptr<BlobStore>> Open(std::string directory);
+
+  // The same bytes twice are one file. ResourceExhausted: the disk is full;
+  // nothing is left behind.
+  absl::StatusOr<Digest> Put(BytesView bytes);
+  // The same with a file's bytes, in a part of memory that does not depend on
+  // its size. `size` may be null.
+  absl::StatusOr<Digest> PutFile(const std::string& path, std::uint64_t* size);
+
+  // NotFound: no such blob. DataLoss: what is there does not have this digest;
+  // the message names the file. ResourceExhausted: it has more than `max` bytes.
+  // FailedPrecondition: a link or a folder is in its place. Putting the same
+  // bytes again mends a blob that is damaged.
+  absl::StatusOr<Bytes> Get(const Digest& digest, std::uint64_t max) const;
+  // Copies it to a file that is made or replaced, checking as it goes.
+  absl::Status GetFile(const Digest& digest, const std::string& path) const;
+  bool Has(const Digest& digest) const;
+
+  std::string PathOf(const Digest& digest) const;
+
+ private:
+  explicit BlobStore(std::string directory)
+      : directory_(std::move(directory)) {}
+
+  std::string FolderOf(const Digest& digest) const;
+  absl::Status NeedFolder(const Digest& digest);
+
+  const std::string directory_;
+  // The folders that are known to survive a crash, by first byte.
+  std::array<std::atomic<bool>, 256> folders_{};
+};
+
+}  // namespace reenact
+
+#endif  // REENACT_EXECUTORS_BLOB_STORE_H_

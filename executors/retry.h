@@ -1,0 +1,29 @@
+// When to try again, and when to give up.
+
+#ifndef REENACT_EXECUTORS_RETRY_H_
+#define REENACT_EXECUTORS_RETRY_H_
+
+#include <chrono>
+#include <cstdint>
+
+namespace reenact {
+
+// Exponential backoff with full jitter: before attempt n + 1 the wait is drawn
+// evenly from 0 to first * 2^(n-1), but never more than `longest`. What is
+// drawn is the machine's affair and never recorded.
+struct RetryPolicy {
+  std::uint32_t attempts_max = 5;  // 1: what fails once has failed
+  std::chrono::milliseconds first{200};
+  std::chrono::milliseconds longest{30'000};
+};
+
+// The longest wait after attempt `attempt`, which counts from 1.
+std::chrono::milliseconds BackoffCeiling(const RetryPolicy& policy,
+                                         std::uint32_t attempt);
+// The wait itself; `random` is any 64 bits.
+std::chrono::milliseconds Backoff(const RetryPolicy& policy,
+                                  std::uint32_t attempt, std::uint64_t random);
+
+}  // namespace reenact
+
+#endif  // REENACT_EXECUTORS_RETRY_H_
