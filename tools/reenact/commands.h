@@ -21,6 +21,13 @@ void AddStateCommand(CLI::App& app, Action* action);
 void AddWhyCommand(CLI::App& app, Action* action);
 void AddExportCommand(CLI::App& app, Action* action);
 void AddStatCommand(CLI::App& app, Action* action);
+void AddEffectsCommand(CLI::App& app, Action* action);
+void AddJudgeCommands(CLI::App& app, Action* action);  // approve, reject
+void AddCancelCommand(CLI::App& app, Action* action);
+void AddRetryCommand(CLI::App& app, Action* action);
+void AddGrantCommand(CLI::App& app, Action* action);
+void AddBudgetCommand(CLI::App& app, Action* action);
+void AddPolicyCommand(CLI::App& app, Action* action);
 void AddBenchCommand(CLI::App& app, Action* action);
 
 }  // namespace reenact::tools

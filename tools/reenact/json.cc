@@ -215,16 +215,27 @@ void AppendDiagnostic(const Json& json, std::string* out) {
   }
 }
 
-}  // namespace
-
-absl::StatusOr<cbor::Value> ParseJson(std::string_view text) {
+absl::StatusOr<cbor::Value> Parse(std::string_view text, bool comments) {
   // The parser would pass over a byte order mark in front of every row.
   if (text.substr(0, 3) == "\xef\xbb\xbf") {
     return absl::InvalidArgumentError("not JSON: a byte order mark");
   }
   ValueBuilder builder;
-  nlohmann::json::sax_parse(text, &builder);
+  constexpr bool kStrict = true;  // nothing after it
+  nlohmann::json::sax_parse(text, &builder,
+                            nlohmann::json::input_format_t::json, kStrict,
+                            comments);
   return std::move(builder).Take();
+}
+
+}  // namespace
+
+absl::StatusOr<cbor::Value> ParseJson(std::string_view text) {
+  return Parse(text, false);
+}
+
+absl::StatusOr<cbor::Value> ParseJsonWithComments(std::string_view text) {
+  return Parse(text, true);
 }
 
 Json ToJson(BytesView item) {

@@ -24,6 +24,8 @@ using Json = nlohmann::ordered_json;
 // twice; an integer that neither int64_t nor uint64_t holds; more than
 // cbor::kDepthMax levels. The message says what and at which byte.
 absl::StatusOr<cbor::Value> ParseJson(std::string_view text);
+// The same with comments as in C++, for files that people write.
+absl::StatusOr<cbor::Value> ParseJsonWithComments(std::string_view text);
 
 // A CBOR item as JSON. What JSON lacks becomes an object of one member:
 //   byte string              {"$bytes": "<hex>"}

@@ -62,6 +62,13 @@ int Main(int argc, char** argv) {
   AddWhyCommand(app, &action);
   AddExportCommand(app, &action);
   AddStatCommand(app, &action);
+  AddEffectsCommand(app, &action);
+  AddJudgeCommands(app, &action);
+  AddCancelCommand(app, &action);
+  AddRetryCommand(app, &action);
+  AddGrantCommand(app, &action);
+  AddBudgetCommand(app, &action);
+  AddPolicyCommand(app, &action);
   AddBenchCommand(app, &action);
   try {
     app.parse(argc, argv);

@@ -15,6 +15,7 @@
 #include "reenact/kernel/world.h"
 #include "tools/reenact/commands.h"
 #include "tools/reenact/common.h"
+#include "tools/reenact/effect_host.h"
 #include "tools/reenact/feed.h"
 #include "tools/reenact/json.h"
 #include "tools/reenact/rows.h"
@@ -39,6 +40,7 @@ constexpr const char* kFooter =
     "  gunzip -c log.jsonl.gz | reenact run --module cases --world w --events "
     "-\n"
     "  reenact run --module m --world w --events t.csv --reducer r --key id\n"
+    "  reenact run --module shop --world w --with-executors\n"
     "\n"
     "Formats (by extension unless --format says):\n"
     "  jsonl    a JSON object per line (.jsonl .ndjson .json, standard input)\n"
@@ -55,6 +57,18 @@ constexpr const char* kFooter =
     "where wanted \"schema\", \"id\" (submitted twice, it counts once), "
     "\"priority\" 0 to 3\n"
     "and \"time\" in microseconds.\n"
+    "\n"
+    "Effects: without --with-executors they stay open. With it, when the input "
+    "is at\n"
+    "its end, http.request, process.run, blob.put, blob.get and message.send "
+    "are carried\n"
+    "out by this command, other kinds by processes that attach to "
+    "--executor-socket, and\n"
+    "answers run at once; until nothing is left to do but what waits for an "
+    "approval.\n"
+    "Ctrl-C lets what runs end for 5 seconds. What is open then is offered "
+    "again by the\n"
+    "same command. The messages in the world's inbox are taken in, too.\n"
     "\n"
     "Exit codes: 0 all done; 3 damaged world; 4 other modules than recorded; "
     "6 newer\n"
@@ -80,6 +94,11 @@ struct RunOptions {
   std::string cache = "64MiB";
   std::size_t window = 256;
   std::uint64_t limit = 0;
+  bool with_executors = false;
+  std::string executor_socket;
+  std::string secrets;
+  std::size_t concurrency = 8;
+  std::vector<std::string> messages;
   bool accept_module_change = false;
   bool accept_config_change = false;
   bool quiet = false;
@@ -104,10 +123,12 @@ class RunCommand {
     if (failure.code != ExitCode::kOk) {
       return Complain(failure.code, failure.message);
     }
-    const absl::Status fed = FeedAll();
+    absl::Status fed = FeedAll();
+    if (fed.ok() && host_ != nullptr) fed = ServeEffects();
     const WorldStats stats = world_->stats();
     seconds_ = SecondsSince(start_);
     InterruptOnStop(nullptr);
+    StopEffects();
     const absl::Status closed = world_->Close();
     progress_.Clear();
     Report(stats);
@@ -136,8 +157,11 @@ class RunCommand {
   // Takes over what an existing world was made with and is not asked otherwise.
   Failure MatchExistingWorld();
   Failure OpenInput();
+  Failure MakeHost();
   Failure OpenWorld();
   absl::Status FeedAll();
+  absl::Status ServeEffects();
+  void StopEffects();
   absl::Status OnRow();
   ExitCode End(const absl::Status& fed, const absl::Status& closed);
   void Report(const WorldStats& stats);
@@ -152,6 +176,7 @@ class RunCommand {
   Format format_ = Format::kJsonl;
   WorldOptions world_options_;
   std::unique_ptr<InputFile> input_;
+  std::unique_ptr<EffectHost> host_;  // outlives the world
   std::unique_ptr<World> world_;
   std::unique_ptr<FeedSource> source_;
   Clock::time_point start_;
@@ -162,7 +187,8 @@ Failure RunCommand::Prepare() {
   for (const auto step :
        {&RunCommand::LoadAllModules, &RunCommand::ChooseMapper,
         &RunCommand::ChooseFormat, &RunCommand::FillWorldOptions,
-        &RunCommand::OpenInput, &RunCommand::OpenWorld}) {
+        &RunCommand::OpenInput, &RunCommand::MakeHost,
+        &RunCommand::OpenWorld}) {
     Failure failure = (this->*step)();
     if (failure.code != ExitCode::kOk) return failure;
   }
@@ -199,6 +225,7 @@ Failure RunCommand::ChooseMapper() {
 }
 
 Failure RunCommand::ChooseFormat() {
+  if (options_.events.empty()) return {};
   if (options_.format.empty()) {
     const auto by_path = FormatOfPath(options_.events);
     if (!by_path && options_.events != "-") {
@@ -307,12 +334,42 @@ Failure RunCommand::MatchExistingWorld() {
 }
 
 Failure RunCommand::OpenInput() {
+  if (options_.events.empty()) {
+    if (options_.with_executors) return {};
+    return Usage("name the input with --events, or use --with-executors");
+  }
   auto input =
       InputFile::Open(options_.events, [] { return StopSignal() != 0; });
   if (!input.ok()) {
     return {ExitCode::kSystem, std::string(input.status().message())};
   }
   input_ = *std::move(input);
+  return {};
+}
+
+Failure RunCommand::MakeHost() {
+  const bool asked = !options_.executor_socket.empty() ||
+                     !options_.secrets.empty() || !options_.messages.empty();
+  if (!options_.with_executors) {
+    if (!asked) return {};
+    return Usage(
+        "--executor-socket, --secrets and --message go with --with-executors");
+  }
+  EffectHostOptions host;
+  host.world = options_.world;
+  host.secrets = options_.secrets;
+  host.socket = options_.executor_socket;
+  host.concurrency = options_.concurrency;
+  for (const std::string& message : options_.messages) {
+    const std::size_t equals = message.find('=');
+    if (equals == 0 || equals == std::string::npos) {
+      return Usage("--message is NAME=DIR");
+    }
+    host.messages.emplace_back(message.substr(0, equals),
+                               message.substr(equals + 1));
+  }
+  host_ = std::make_unique<EffectHost>(std::move(host));
+  world_options_.effects = host_->listener();
   return {};
 }
 
@@ -330,7 +387,32 @@ Failure RunCommand::OpenWorld() {
         absl::StrCat("warning: ", options_.world, ": cut ", report.blocks_cut,
                      " blocks that had not been acknowledged"));
   }
-  return {};
+  if (host_ == nullptr) return {};
+  const absl::Status started = host_->Start(world_.get());
+  return started.ok() ? Failure{} : FailureOf(started);
+}
+
+absl::Status RunCommand::ServeEffects() {
+  return host_->Serve([this] {
+    progress_.Update(world_->stats().receipts, "receipts", std::nullopt);
+    return StopSignal() != 0;
+  });
+}
+
+void RunCommand::StopEffects() {
+  if (host_ == nullptr) return;
+  const absl::Status stopped = host_->Stop(std::chrono::seconds(
+      StopSignal() != 0 ? 5 : 0));
+  if (!stopped.ok()) {
+    Complain(ExitCode::kOk, absl::StrCat("warning: ", stopped.message()));
+  }
+  // What came of it at the last moment.
+  if (const absl::Status ran = world_->Run(); !ran.ok()) {
+    Complain(ExitCode::kOk, absl::StrCat("warning: ", ran.message()));
+  }
+  for (const std::string& note : host_->Notes()) {
+    Complain(ExitCode::kOk, note);
+  }
 }
 
 // A signal is no reason to refuse a row here: the world has been interrupted,
@@ -347,6 +429,8 @@ absl::Status RunCommand::OnRow() {
 }
 
 absl::Status RunCommand::FeedAll() {
+  start_ = Clock::now();
+  if (input_ == nullptr) return absl::OkStatus();
   FeedSource::Options options;
   options.mapper = mapper_;
   options.config = world_->config();
@@ -355,7 +439,6 @@ absl::Status RunCommand::FeedAll() {
   options.on_row = [this] { return OnRow(); };
   source_ = std::make_unique<FeedSource>(
       RowReader::Make(format_, std::move(input_)), std::move(options));
-  start_ = Clock::now();
   InterruptOnStop(world_.get());
   return world_->Feed(*source_);
 }
@@ -368,7 +451,7 @@ ExitCode RunCommand::End(const absl::Status& fed, const absl::Status& closed) {
                     absl::StrCat("stopped at event ", world_->head().value,
                                  "; the same command continues"));
   }
-  if (!source_->status().ok()) {
+  if (source_ != nullptr && !source_->status().ok()) {
     const bool bad = absl::IsInvalidArgument(source_->status());
     return Complain(bad ? ExitCode::kBadInput : ExitCode::kSystem,
                     ToStd(source_->status().message()));
@@ -393,8 +476,10 @@ void RunCommand::ReportJson(const WorldStats& stats) {
   json["head"] = world_->head().value;
   json["journal"] = world_->journal_digest().ToHex();
   json["position"] = world_->position();
-  json["rows"] = source_->delivered();
-  json["rows_skipped"] = source_->skipped();
+  if (source_ != nullptr) {
+    json["rows"] = source_->delivered();
+    json["rows_skipped"] = source_->skipped();
+  }
   json["inputs"] = stats.inputs;
   json["duplicates"] = stats.duplicates;
   json["tickets"] = stats.tickets;
@@ -417,6 +502,11 @@ void RunCommand::ReportJson(const WorldStats& stats) {
   json["cache_bytes"] = stats.cache_bytes;
   json["cell_loads"] = stats.cell_loads;
   json["timers_waiting"] = stats.timers_waiting;
+  json["effects_open"] = stats.effects_open;
+  json["effects_held"] = stats.effects_held;
+  json["receipts"] = stats.receipts;
+  json["receipts_duplicate"] = stats.receipts_duplicate;
+  json["receipts_refused"] = stats.receipts_refused;
   json["seconds"] = seconds_;
   json["events_per_second"] =
       seconds_ > 0 ? static_cast<double>(stats.tickets) / seconds_ : 0.0;
@@ -434,14 +524,16 @@ void RunCommand::ReportText(const WorldStats& stats) {
   absl::StrAppend(&text, options_.world, ": ",
                   opened.created ? "a new world" : "continued after event ",
                   opened.created ? "" : WithCommas(opened.head.value), "\n");
-  line("rows", WithCommas(source_->delivered()),
-       source_->skipped() > 0
-           ? absl::StrCat(", after ", WithCommas(source_->skipped()),
-                          " that the world had")
-           : "",
-       stats.duplicates > 0
-           ? absl::StrCat(", ", WithCommas(stats.duplicates), " duplicates")
-           : "");
+  if (source_ != nullptr) {
+    line("rows", WithCommas(source_->delivered()),
+         source_->skipped() > 0
+             ? absl::StrCat(", after ", WithCommas(source_->skipped()),
+                            " that the world had")
+             : "",
+         stats.duplicates > 0
+             ? absl::StrCat(", ", WithCommas(stats.duplicates), " duplicates")
+             : "");
+  }
   line("tickets", WithCommas(stats.tickets), " in ", WithCommas(stats.rounds),
        " rounds, ", RateText(stats.tickets, seconds_));
   line("committed", WithCommas(stats.committed));
@@ -456,6 +548,11 @@ void RunCommand::ReportText(const WorldStats& stats) {
        WithCommas(stats.reruns));
   if (stats.timers_waiting > 0) {
     line("timers", WithCommas(stats.timers_waiting), " not due yet");
+  }
+  if (stats.effects_open + stats.receipts > 0) {
+    line("effects", WithCommas(stats.effects_open), " open, ",
+         WithCommas(stats.effects_held), " of them held, ",
+         WithCommas(stats.receipts), " receipts");
   }
   line("journal", SizeText(stats.journal_bytes), " written in ",
        WithCommas(stats.groups), " groups, ", WithCommas(stats.syncs),
@@ -482,8 +579,23 @@ void AddRunCommand(CLI::App& app, Action* action) {
                   "The world's directory; made if there is none")
       ->required();
   run->add_option("-e,--events", options->events,
-                  "The input file; - is standard input")
-      ->required();
+                  "The input file; - is standard input. With "
+                  "--with-executors it may be left out");
+  run->add_flag("--with-executors", options->with_executors,
+                "Carry out effects, and run until nothing is left to do");
+  run->add_option("--executor-socket", options->executor_socket,
+                  "Where executors of other processes attach; then it runs "
+                  "until Ctrl-C while effects are open");
+  run->add_option("--secrets", options->secrets,
+                  "A directory of secrets, a file each, for ${secret:NAME}");
+  run->add_option("--message", options->messages,
+                  "NAME=DIR: message.send to NAME goes to the world in DIR; "
+                  "may be repeated")
+      ->allow_extra_args(false);
+  run->add_option("--concurrency", options->concurrency,
+                  "Effects of one kind carried out at a time")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
   run->add_option("-f,--format", options->format,
                   "jsonl, csv, cborseq or lines");
   run->add_option("--reducer", options->reducer,

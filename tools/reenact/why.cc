@@ -21,8 +21,8 @@ namespace {
 
 constexpr const char* kHelp =
     "Explains a ticket: the chain of causes back to the input that it goes "
-    "back to, and the tree of steps that it raised. Both are recorded, not "
-    "guessed.";
+    "back to, and the tree of steps that it raised, with its effects and what "
+    "answered them. Both are recorded, not guessed.";
 
 struct WhyOptions {
   std::string world;
@@ -38,11 +38,14 @@ struct Ticket {
   std::optional<entry::StepFailed> failed;
   std::size_t depth = 0;  // below the ticket that is asked about
   std::map<std::uint32_t, EventId> children;  // by index among what it raised
+  std::vector<entry::EffectQueued> effects;
+  std::map<std::uint32_t, EventId> answers;  // by index of the effect
 
   EventId event_id() const { return scheduled.event_id; }
   std::size_t raised() const {
     return committed ? committed->events.size() : 0;
   }
+  std::size_t consequences() const { return raised() + effects.size(); }
   std::string Outcome() const {
     if (failed) return "failed: " + FailureName(failed->code);
     return "committed";
@@ -65,6 +68,11 @@ class WhyGraph {
   // From the first cause to the ticket itself.
   const std::vector<Ticket>& causes() const { return causes_; }
   const std::optional<Entry>& input() const { return input_; }
+  // The receipt that a ticket among the causes has; null: it has none.
+  const Entry* ReceiptOf(EventId event_id) const {
+    const auto it = receipts_.find(event_id.value);
+    return it == receipts_.end() ? nullptr : &it->second;
+  }
   const Ticket& At(EventId event_id) const {
     return tickets_.at(event_id.value);
   }
@@ -86,13 +94,15 @@ class WhyGraph {
 
   static void Note(const Entry& entry, std::optional<Ticket>* ticket) {
     if (const auto* scheduled = std::get_if<entry::StepScheduled>(&entry)) {
-      *ticket = Ticket{*scheduled, {}, {}, 0, {}};
+      *ticket = Ticket{*scheduled, {}, {}, 0, {}, {}, {}};
     } else if (!*ticket) {
       return;
     } else if (const auto* step = std::get_if<entry::StepCommitted>(&entry)) {
       (*ticket)->committed = *step;
     } else if (const auto* failure = std::get_if<entry::StepFailed>(&entry)) {
       (*ticket)->failed = *failure;
+    } else if (const auto* effect = std::get_if<entry::EffectQueued>(&entry)) {
+      (*ticket)->effects.push_back(*effect);
     }
   }
 
@@ -101,9 +111,15 @@ class WhyGraph {
       REENACT_ASSIGN_OR_RETURN(const std::uint64_t block,
                                archive_.FindBlock(event_id));
       REENACT_ASSIGN_OR_RETURN(Ticket ticket, Load(event_id, block));
-      const Cause cause = ticket.scheduled.cause;
+      Cause cause = ticket.scheduled.cause;
+      const bool receipt = ticket.scheduled.kind == UnitKind::kReceipt;
       causes_.push_back(std::move(ticket));
-      if (cause.is_input()) {
+      if (receipt && cause.is_input()) {
+        // The input that brought it answers for a step before.
+        REENACT_RETURN_IF_ERROR(FindInput(cause.input, block));
+        REENACT_ASSIGN_OR_RETURN(cause.parent, FindIntent());
+        receipts_.emplace(event_id.value, *std::exchange(input_, {}));
+      } else if (cause.is_input()) {
         std::reverse(causes_.begin(), causes_.end());
         return FindInput(cause.input, block);
       }
@@ -132,6 +148,27 @@ class WhyGraph {
     return absl::OkStatus();
   }
 
+  // The step that has the intent which the receipt in `input_` is for.
+  absl::StatusOr<EventId> FindIntent() const {
+    const auto* receipt =
+        input_ ? std::get_if<entry::ReceiptAppended>(&*input_) : nullptr;
+    std::optional<EventId> found;
+    if (receipt != nullptr) {
+      REENACT_RETURN_IF_ERROR(archive_.ScanEntries(
+          0, [&](const BlockHeader&, const Entry& entry, BytesView) {
+            const auto* queued = std::get_if<entry::EffectQueued>(&entry);
+            if (queued == nullptr ||
+                queued->intent_hash != receipt->receipt.intent_hash) {
+              return absl::OkStatus();
+            }
+            found = queued->event_id;
+            return Enough();
+          }));
+    }
+    if (found) return *found;
+    return absl::DataLossError("a receipt is for no intent of this world");
+  }
+
   static std::optional<InputId> InputOf(const Entry& entry) {
     return std::visit(
         [](const auto& kind) -> std::optional<InputId> {
@@ -149,7 +186,10 @@ class WhyGraph {
     return archive_.ScanEntries(
         block, [&](const BlockHeader&, const Entry& entry, BytesView) {
           const auto* scheduled = std::get_if<entry::StepScheduled>(&entry);
-          if (scheduled != nullptr) {
+          if (const auto* receipt =
+                  std::get_if<entry::ReceiptAppended>(&entry)) {
+            OnReceipt(*receipt);
+          } else if (scheduled != nullptr) {
             missing -= OnScheduled(*scheduled, event_id) ? 1 : 0;
           } else if (const auto ticket = TicketOf(entry)) {
             missing += OnOutcome(*ticket, entry);
@@ -162,16 +202,33 @@ class WhyGraph {
   bool OnScheduled(const entry::StepScheduled& step, EventId root) {
     std::size_t depth = 0;
     if (step.event_id != root) {
-      const auto parent = tickets_.find(step.cause.parent.value);
-      if (step.cause.is_input() || parent == tickets_.end() ||
+      const Cause cause = CauseOf(step);
+      const auto parent = tickets_.find(cause.parent.value);
+      if (cause.is_input() || parent == tickets_.end() ||
           parent->second.depth == depth_max_) {
         return false;
       }
-      parent->second.children[step.cause.index] = step.event_id;
+      auto& children = step.kind == UnitKind::kReceipt
+                           ? parent->second.answers
+                           : parent->second.children;
+      children[cause.index] = step.event_id;
       depth = parent->second.depth + 1;
     }
-    tickets_[step.event_id.value] = Ticket{step, {}, {}, depth, {}};
+    tickets_[step.event_id.value] = Ticket{step, {}, {}, depth, {}, {}, {}};
     return true;
+  }
+
+  // A receipt's is the step that has the intent.
+  Cause CauseOf(const entry::StepScheduled& step) const {
+    if (step.kind != UnitKind::kReceipt) return step.cause;
+    const auto it = answering_.find(step.cause.input);
+    return it == answering_.end() ? step.cause : it->second;
+  }
+
+  void OnReceipt(const entry::ReceiptAppended& receipt) {
+    const auto it = intents_.find(receipt.receipt.intent_hash);
+    if (it == intents_.end()) return;
+    answering_[receipt.input] = it->second;
   }
 
   // How many further tickets it promises.
@@ -181,14 +238,29 @@ class WhyGraph {
     std::optional<Ticket> ticket = std::move(known->second);
     Note(entry, &ticket);
     known->second = *std::move(ticket);
-    return known->second.depth == depth_max_ ? 0 : known->second.raised();
+    const bool followed = known->second.depth != depth_max_;
+    if (const auto* queued = std::get_if<entry::EffectQueued>(&entry)) {
+      intents_[queued->intent_hash] =
+          Cause{InputId{0}, event_id, queued->index};
+      return 0;
+    }
+    if (!followed || !std::holds_alternative<entry::StepCommitted>(entry)) {
+      return 0;
+    }
+    // An effect that is cancelled by its cell has none, and an open one has none
+    // yet: then all of history is read.
+    return known->second.raised() +
+           std::get<entry::StepCommitted>(entry).effects.size();
   }
 
   const Archive& archive_;
   const std::size_t depth_max_;
   std::vector<Ticket> causes_;
   std::optional<Entry> input_;
+  std::map<std::uint64_t, Entry> receipts_;  // by the ticket that it has
   std::map<std::uint64_t, Ticket> tickets_;  // the ticket and what came of it
+  std::map<Digest, Cause> intents_;          // of those tickets
+  std::map<InputId, Cause> answering_;       // receipts for those
 };
 
 // Writes a graph down, both ways.
@@ -214,8 +286,10 @@ class WhyPrinter {
     if (hidden > 0) absl::StrAppend(&text, "  ... ", hidden, " steps\n");
     for (std::size_t i = hidden; i < count; ++i) {
       const Ticket& cause = graph_.causes()[i];
+      AppendReceipt(cause.event_id(), depth, &text);
       AppendTicket(cause, depth++, "", &text);
     }
+    AppendReceipt(event_id, depth, &text);
     AppendTree(graph_.At(event_id), depth, "   <-- this", &text);
     return text;
   }
@@ -254,10 +328,41 @@ class WhyPrinter {
                     "\n");
   }
 
+  void AppendReceipt(EventId event_id, std::size_t depth,
+                     std::string* text) const {
+    const Entry* const receipt = graph_.ReceiptOf(event_id);
+    if (receipt == nullptr) return;
+    absl::StrAppend(text, Indent(depth), "ReceiptAppended ",
+                    ToDiagnostic(EntryFields(*receipt, name_of_)), "\n");
+  }
+
+  // "effect http.request 3f2a9c1b44d0 open"
+  std::string EffectText(const Ticket& ticket,
+                         const entry::EffectQueued& effect) const {
+    std::string text = absl::StrCat(
+        "effect ", Dump(ticket.committed->effects[effect.index].kind), " ",
+        effect.intent_hash.ToHex().substr(0, 12), " ",
+        ToAbsl(EffectVerdictName(effect.verdict)));
+    if (!effect.reason.empty()) {
+      absl::StrAppend(&text, ": ", Dump(effect.reason));
+    }
+    return text;
+  }
+
+  void AppendEffects(const Ticket& ticket, std::size_t depth,
+                     std::string* text) const {
+    for (const entry::EffectQueued& effect : ticket.effects) {
+      absl::StrAppend(text, Indent(depth), EffectText(ticket, effect), "\n");
+    }
+    for (const auto& [index, answer] : ticket.answers) {
+      AppendTree(graph_.At(answer), depth + 1, "", text);
+    }
+  }
+
   void AppendTree(const Ticket& ticket, std::size_t depth,
                   std::string_view mark, std::string* text) const {
     AppendTicket(ticket, depth, mark, text);
-    if (ticket.depth == depth_max_ && ticket.raised() > 0) {
+    if (ticket.depth == depth_max_ && ticket.consequences() > 0) {
       absl::StrAppend(text, Indent(depth + 1), "... --depth shows more\n");
       return;
     }
@@ -275,6 +380,7 @@ class WhyPrinter {
                      : std::string(),
           "\n");
     }
+    AppendEffects(ticket, depth + 1, text);
   }
 
   Json TicketJson(const Ticket& ticket) const {
@@ -306,6 +412,14 @@ class WhyPrinter {
       waiting["outcome"] = "waiting";
       if (raised.due) waiting["due"] = raised.due->value;
       json["consequences"].push_back(std::move(waiting));
+    }
+    for (const entry::EffectQueued& effect : ticket.effects) {
+      Json each = EntryFields(Entry(effect), name_of_);
+      each["kind"] = ticket.committed->effects[effect.index].kind;
+      json["effects"].push_back(std::move(each));
+    }
+    for (const auto& [index, answer] : ticket.answers) {
+      json["answers"].push_back(TreeJson(graph_.At(answer)));
     }
     return json;
   }

@@ -1,0 +1,97 @@
+#include "tools/reenact/live_world.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "tools/reenact/common.h"
+
+namespace reenact::tools {
+namespace {
+
+std::string UserName() {
+  const passwd* const user = ::getpwuid(::geteuid());
+  return user != nullptr ? user->pw_name : absl::StrCat(::geteuid());
+}
+
+ExitCode CheckOutcome(const LiveWorldOptions& options,
+                      const Submission& submission) {
+  const auto outcome = submission.WaitDurable();
+  if (absl::IsAlreadyExists(outcome.status())) {
+    Complain(ExitCode::kOk, ToStd(outcome.status().message()));
+    return ExitCode::kOk;
+  }
+  if (!outcome.ok()) return Complain(outcome.status());
+  if (!outcome->failure) {
+    PrintLine(absl::StrCat("event ", outcome->event_id.value));
+    return ExitCode::kOk;
+  }
+  return Complain(
+      ExitCode::kFailed,
+      absl::StrCat(options.world, ": event ", outcome->event_id.value,
+                   " failed: ", FailureName(*outcome->failure),
+                   "; `reenact log` has the reason"));
+}
+
+}  // namespace
+
+void AddLiveWorldOptions(CLI::App& command, LiveWorldOptions* options,
+                         bool named) {
+  command.add_option("DIR", options->world, "The world's directory")
+      ->required();
+  command
+      .add_option("-m,--module", options->modules,
+                  "Module by name or path, as recorded; may be repeated: what "
+                  "it leads to runs at once")
+      ->required()
+      ->allow_extra_args(false);
+  if (!named) return;
+  command.add_option("--by", options->by,
+                     "Who says so; recorded [the user's name]");
+}
+
+ExitCode TellWorld(
+    const LiveWorldOptions& options,
+    const std::function<absl::StatusOr<Submission>(World&)>& tell) {
+  return TellWorldAll(
+      options,
+      [&tell](World& world) -> absl::StatusOr<std::vector<Submission>> {
+        REENACT_ASSIGN_OR_RETURN(Submission submission, tell(world));
+        return std::vector<Submission>{std::move(submission)};
+      });
+}
+
+ExitCode TellWorldAll(
+    const LiveWorldOptions& options,
+    const std::function<absl::StatusOr<std::vector<Submission>>(World&)>&
+        tell) {
+  auto modules = LoadModules(options.modules);
+  if (!modules.ok()) {
+    return Complain(ExitCode::kBadModule, ToStd(modules.status().message()));
+  }
+  WorldOptions world_options;
+  world_options.path = options.world;
+  world_options.must_exist = true;
+  world_options.modules = *std::move(modules);
+  const auto world = World::Open(std::move(world_options));
+  if (!world.ok()) return Complain(world.status());
+  const auto told = tell(**world);
+  if (!told.ok()) return Complain(told.status());
+  if (const absl::Status ran = (*world)->Run(); !ran.ok()) return Complain(ran);
+  ExitCode code = ExitCode::kOk;
+  for (const Submission& submission : *told) {
+    const ExitCode one = CheckOutcome(options, submission);
+    if (code == ExitCode::kOk) code = one;
+  }
+  const absl::Status closed = (*world)->Close();
+  return closed.ok() ? code : Complain(closed);
+}
+
+std::string NameOr(const std::string& by) {
+  return by.empty() ? UserName() : by;
+}
+
+}  // namespace reenact::tools
