@@ -1,0 +1,410 @@
+// Worlds that act, through the command: a real server on the loopback, real
+// processes, and the command killed at any moment.
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "reenact/journal/archive.h"
+#include "reenact/kernel/cbor_value.h"
+#include "reenact/kernel/mutex.h"
+#include "tests/executors/http_server.h"
+#include "tests/journal/temporary_directory.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/worlds.h"
+#include "tests/tools/command.h"
+#include "tools/reenact/effect_table.h"
+#include "tools/reenact/json.h"
+
+namespace reenact {
+namespace {
+
+using tests::Command;
+using tests::CommandResult;
+using tests::Reenact;
+using tests::RunReenact;
+using tools::EffectTable;
+using tools::Json;
+
+void WriteFile(const std::string& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+std::vector<std::string> RunArgs(const std::string& module,
+                                 const std::string& world,
+                                 const std::string& events) {
+  return {"run",      "--module", module,  "--world", world,
+          "--events", events,     "--with-executors"};
+}
+
+Json StateOf(const std::string& world, const std::string& reducer,
+             const std::string& key) {
+  const CommandResult result =
+      RunReenact({"state", world, reducer, key, "--json"});
+  INFO(result.err);
+  REQUIRE(result.code == 0);
+  return Json::parse(result.out);
+}
+
+void CheckVerifies(const std::string& module, const std::string& world) {
+  const CommandResult result = RunReenact({"verify", world, "--module", module});
+  INFO(result.out << result.err);
+  CHECK(result.code == 0);
+}
+
+// The value of a header in a request.
+std::string HeaderOf(const std::string& request, const std::string& name) {
+  const std::size_t at = request.find("\r\n" + name + ": ");
+  if (at == std::string::npos) return "";
+  const std::size_t begin = at + name.size() + 4;
+  return request.substr(begin, request.find("\r\n", begin) - begin);
+}
+
+// Counts what a server was asked, by idempotency key.
+class Counter {
+ public:
+  void Note(const std::string& request) {
+    const std::string key = HeaderOf(request, "Idempotency-Key");
+    MutexLock lock(&mutex_);
+    ++by_key_[key];
+  }
+  std::map<std::string, int> by_key() const {
+    MutexLock lock(&mutex_);
+    return by_key_;
+  }
+
+ private:
+  mutable Mutex mutex_;
+  std::map<std::string, int> by_key_ ABSL_GUARDED_BY(mutex_);
+};
+
+// --- fetch -------------------------------------------------------------------
+
+TEST_CASE("fetch: pages within a budget, tried again where it helps, and had "
+          "from the cache",
+          "[examples][effects]") {
+  TemporaryDirectory directory;
+  const std::string world = directory / "w";
+  std::atomic<int> flaky{0};
+  HttpServer server([&flaky](const HttpServer::Exchange& exchange) {
+    if (exchange.Target() == "/missing") return exchange.Respond(404, "no");
+    if (exchange.Target() == "/flaky" && ++flaky < 3) {
+      return exchange.Respond(503, "not now", "Retry-After: 0\r\n");
+    }
+    exchange.Respond(200, "hello " + exchange.Target());
+  });
+  WriteFile(directory / "grant.json",
+            R"({"name": "fetch", "kinds": ["http.request"],
+                "where": [{"path": "url", "host": ["127.0.0.1"]}],
+                "limit": {"calls": 4}})");
+  WriteFile(directory / "policy.json",
+            R"({"version": 1, "otherwise": "allow",
+                "cache": {"http.request": {"ttl": 1000000}}})");
+  WriteFile(directory / "none.jsonl", "");
+  REQUIRE(RunReenact({"run", "--module", "fetch", "--world", world, "--events",
+                      directory / "none.jsonl", "--clock", "rounds"})
+              .code == 0);
+  const CommandResult granted =
+      RunReenact({"grant", "create", world, directory / "grant.json",
+                  "--module", "fetch"});
+  INFO(granted.err);
+  REQUIRE(granted.code == 0);
+  const CommandResult ruled =
+      RunReenact({"policy", "set", world, directory / "policy.json", "--module",
+                  "fetch"});
+  INFO(ruled.err);
+  REQUIRE(ruled.code == 0);
+
+  const auto row = [&server](const std::string& target,
+                             const std::string& name) {
+    return R"({"url": ")" + server.Url(target) + R"(", "name": ")" + name +
+           "\"}\n";
+  };
+  WriteFile(directory / "urls.jsonl", row("/a", "a") + row("/missing", "m") +
+                                          row("/flaky", "f"));
+  const CommandResult first =
+      RunReenact(RunArgs("fetch", world, directory / "urls.jsonl"));
+  INFO(first.err << first.out);
+  REQUIRE(first.code == 0);
+  CHECK(StateOf(world, "page", "a")["state"] == "fetched");
+  CHECK(StateOf(world, "page", "m")["state"] == "failed");
+  CHECK(StateOf(world, "page", "f")["state"] == "fetched");
+  const int asked = static_cast<int>(server.requests().size());
+
+  // The same page again costs nothing; a host that the grant does not name is
+  // not asked.
+  WriteFile(directory / "urls.jsonl",
+            row("/a", "a") + row("/missing", "m") + row("/flaky", "f") +
+                row("/a", "again") +
+                "{\"url\": \"http://localhost.example/\", \"name\": \"x\"}\n");
+  const CommandResult second =
+      RunReenact(RunArgs("fetch", world, directory / "urls.jsonl"));
+  INFO(second.err << second.out);
+  REQUIRE(second.code == 0);
+  CHECK(StateOf(world, "page", "again")["cached"] == true);
+  CHECK(StateOf(world, "page", "x")["state"] == "failed");
+  CHECK(static_cast<int>(server.requests().size()) == asked);
+
+  const CommandResult effects = RunReenact({"effects", world});
+  INFO(effects.out);
+  CHECK(effects.code == 0);
+  CHECK(effects.out.find("(cached)") != std::string::npos);
+  CHECK(effects.out.find("denied") != std::string::npos);
+  const CommandResult budget = RunReenact({"budget", world, "--json"});
+  REQUIRE(budget.code == 0);
+  const Json fetch = Json::parse(budget.out);
+  CHECK(fetch["reserved"].empty());
+  CHECK(fetch["spent"]["calls"] >= 3);
+  CheckVerifies("fetch", world);
+}
+
+// --- secrets -------------------------------------------------------------------
+
+std::string ReadAll(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return std::string((std::istreambuf_iterator<char>(file)), {});
+}
+
+TEST_CASE("chaos 59: a secret is sent, and is nowhere in the world or in what "
+          "the command says",
+          "[examples][effects][chaos]") {
+  TemporaryDirectory directory;
+  const std::string world = directory / "w";
+  const std::string canary = "c4n4ry-5up3r-s3cret-value";
+  HttpServer server([&canary](const HttpServer::Exchange& exchange) {
+    // Sends back what it got, in the body and in a header.
+    exchange.Respond(exchange.Target() == "/bad" ? 500 : 200,
+                     "you said " + exchange.request,
+                     "X-Echo: " + canary + "\r\n");
+  });
+  const std::string secrets = directory / "secrets";
+  std::filesystem::create_directory(secrets);
+  std::filesystem::permissions(secrets, std::filesystem::perms::owner_all);
+  WriteFile(secrets + "/token", canary + "\n");
+  const auto row = [&server](const std::string& target) {
+    return R"({"url": ")" + server.Url(target) +
+           R"(?key=${secret:token}", "name": ")" + target + "\"}\n";
+  };
+  WriteFile(directory / "urls.jsonl", row("/good") + row("/bad"));
+  WriteFile(directory / "none.jsonl", "");
+  WriteFile(directory / "grant.json",
+            R"({"name": "fetch", "limit": {"calls": 100}})");
+  REQUIRE(RunReenact({"run", "--module", "fetch", "--world", world, "--events",
+                      directory / "none.jsonl"})
+              .code == 0);
+  REQUIRE(RunReenact({"grant", "create", world, directory / "grant.json",
+                      "--module", "fetch"})
+              .code == 0);
+  std::vector<std::string> args =
+      RunArgs("fetch", world, directory / "urls.jsonl");
+  args.insert(args.end(), {"--secrets", secrets});
+  const CommandResult run = RunReenact(args);
+  INFO(run.err << run.out);
+  REQUIRE(run.code == 0);
+  // The server did get it.
+  bool sent = false;
+  for (const std::string& request : server.requests()) {
+    sent = sent || request.find(canary) != std::string::npos;
+  }
+  CHECK(sent);
+
+  std::string all = run.out + run.err;
+  for (const char* command : {"log", "effects", "state", "stat"}) {
+    const CommandResult said = RunReenact({command, world});
+    all += said.out + said.err;
+  }
+  for (const auto& file :
+       std::filesystem::recursive_directory_iterator(world)) {
+    if (file.is_regular_file()) all += ReadAll(file.path());
+  }
+  std::string utf16;
+  for (const char letter : canary) (utf16 += letter) += '\0';
+  for (const std::string& shape : {canary, ToHex(canary), utf16}) {
+    CHECK(all.find(shape) == std::string::npos);
+  }
+}
+
+// --- saga ----------------------------------------------------------------------
+
+TEST_CASE("saga: three bookings or none", "[examples][effects]") {
+  TemporaryDirectory directory;
+  const std::string world = directory / "w";
+  HttpServer server([](const HttpServer::Exchange& exchange) {
+    const bool full = exchange.Target() == "/car" &&
+                      exchange.Body().find("unlucky") != std::string::npos;
+    exchange.Respond(full ? 409 : 200, full ? "no car left" : "booked");
+  });
+  std::string service = server.Url("/");
+  service.pop_back();
+  WriteFile(directory / "trips.jsonl",
+            R"({"trip": "lucky", "service": ")" + service + "\"}\n" +
+                R"({"trip": "unlucky", "service": ")" + service + "\"}\n");
+  const CommandResult run =
+      RunReenact(RunArgs("saga", world, directory / "trips.jsonl"));
+  INFO(run.err << run.out);
+  REQUIRE(run.code == 0);
+  CHECK(StateOf(world, "trip", "lucky")["state"] == "booked");
+  const Json unlucky = StateOf(world, "trip", "unlucky");
+  CHECK(unlucky["state"] == "cancelled");
+  CHECK(unlucky["why"] == "car: error");
+  std::vector<std::string> asked;
+  for (const std::string& request : server.requests()) {
+    if (request.find("unlucky") == std::string::npos) continue;
+    const std::size_t begin = request.find(' ') + 1;
+    asked.push_back(request.substr(begin, request.find(' ', begin) - begin));
+  }
+  CHECK(asked == std::vector<std::string>{"/flight", "/hotel", "/car",
+                                          "/hotel/cancel", "/flight/cancel"});
+  const CommandResult why = RunReenact({"why", world, "2"});
+  INFO(why.out);
+  CHECK(why.out.find("http.request") != std::string::npos);
+  CheckVerifies("saga", world);
+}
+
+// --- build -----------------------------------------------------------------------
+
+TEST_CASE("build: a graph of processes that a kill does not begin anew",
+          "[examples][effects]") {
+  TemporaryDirectory directory;
+  const std::string world = directory / "w";
+  const std::string work = directory / "work";
+  std::filesystem::create_directory(work);
+  const auto target = [&work](const std::string& name, const std::string& needs,
+                              const std::string& script) {
+    return R"({"target": ")" + name + R"(", "needs": [)" + needs +
+           R"(], "cwd": ")" + work + R"(", "argv": ["/bin/sh", "-c", ")" +
+           script + R"("], "outputs": [")" + name + "\"]}\n";
+  };
+  // Each notes that it ran; the last but one takes its time.
+  WriteFile(
+      directory / "targets.jsonl",
+      target("app", R"("a.o", "b.o")", "echo app >> ran; cat a.o b.o > app") +
+          target("a.o", "", "echo a.o >> ran; echo a > a.o") +
+          target("b.o", R"("b.c")",
+                 "echo b.o >> ran; while ! test -e go; do sleep 0.02; done; "
+                 "cat b.c > b.o") +
+          target("b.c", "", "echo b.c >> ran; echo b > b.c"));
+  const std::vector<std::string> args =
+      RunArgs("build", world, directory / "targets.jsonl");
+  const auto ran = [&work] {
+    std::multiset<std::string> names;
+    std::ifstream file(work + "/ran");
+    for (std::string line; std::getline(file, line);) names.insert(line);
+    return names;
+  };
+  {
+    Command command(Reenact(args));
+    while (ran().count("b.o") == 0 || ran().count("a.o") == 0) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    // Until a.o has its receipt, too.
+    for (;;) {
+      const CommandResult done = RunReenact({"effects", world, "--done"});
+      if (done.out.find("target/a.o") != std::string::npos) break;
+    }
+    command.Signal(SIGKILL);
+    command.Finish();
+  }
+  WriteFile(work + "/go", "");
+  const CommandResult again = RunReenact(args);
+  INFO(again.err << again.out);
+  REQUIRE(again.code == 0);
+  const Json app = StateOf(world, "target", "app");
+  CHECK(app["state"] == "built");
+  CHECK(app["files"]["output:app"] == Hash("a\nb\n").ToHex());
+  CHECK(ran().count("a.o") == 1);
+  CHECK(ran().count("b.c") == 1);
+  CHECK(ran().count("app") == 1);
+  CHECK(ran().count("b.o") >= 1);
+  CheckVerifies("build", world);
+}
+
+// --- kill -9 -------------------------------------------------------------------
+
+// Accepted receipts by intent.
+std::map<Digest, int> ReceiptsOf(const std::string& world) {
+  const auto archive = Archive::Open(world);
+  REQUIRE_OK(archive);
+  std::map<Digest, int> receipts;
+  REQUIRE_OK((*archive)->ScanEntries(
+      0, [&receipts](const BlockHeader&, const Entry& entry, BytesView) {
+        if (const auto* one = std::get_if<entry::ReceiptAppended>(&entry)) {
+          ++receipts[one->receipt.intent_hash];
+        }
+        return absl::OkStatus();
+      }));
+  return receipts;
+}
+
+TEST_CASE("chaos 8: killed 50 times while 100 effects are open, each effect has "
+          "one receipt, and the server saw each key",
+          "[examples][effects][chaos]") {
+  TemporaryDirectory directory;
+  const std::string world = directory / "w";
+  Counter counter;
+  HttpServer server([&counter](const HttpServer::Exchange& exchange) {
+    counter.Note(exchange.request);
+    std::this_thread::sleep_for(std::chrono::milliseconds(15));
+    exchange.Respond(200, "ok");
+  });
+  constexpr int kEffects = 100;
+  std::string rows;
+  for (int i = 0; i < kEffects; ++i) {
+    const std::string target = "/page/" + std::to_string(i);
+    rows += R"({"url": ")" + server.Url(target) + "\"}\n";
+  }
+  WriteFile(directory / "urls.jsonl", rows);
+  WriteFile(directory / "grant.json",
+            R"({"name": "fetch", "limit": {"calls": 100000}})");
+  WriteFile(directory / "none.jsonl", "");
+  REQUIRE(RunReenact({"run", "--module", "fetch", "--world", world, "--events",
+                      directory / "none.jsonl"})
+              .code == 0);
+  REQUIRE(RunReenact({"grant", "create", world, directory / "grant.json",
+                      "--module", "fetch"})
+              .code == 0);
+  // All of them open before the first kill.
+  REQUIRE(RunReenact({"run", "--module", "fetch", "--world", world, "--events",
+                      directory / "urls.jsonl"})
+              .code == 0);
+  std::vector<std::string> args =
+      RunArgs("fetch", world, directory / "urls.jsonl");
+  args.insert(args.end(), {"--concurrency", "1"});
+  Dice dice(20);
+  for (int kill = 0; kill < 50; ++kill) {
+    Command command(Reenact(args));
+    std::this_thread::sleep_for(std::chrono::milliseconds(dice.Below(300)));
+    command.Signal(SIGKILL);
+    command.Finish();
+  }
+  const CommandResult last =
+      RunReenact(RunArgs("fetch", world, directory / "urls.jsonl"));
+  INFO(last.err << last.out);
+  REQUIRE(last.code == 0);
+
+  const auto archive = Archive::Open(world);
+  REQUIRE_OK(archive);
+  const auto table = EffectTable::Read(**archive);
+  REQUIRE_OK(table);
+  REQUIRE(table->rows().size() == kEffects);
+  const std::map<Digest, int> receipts = ReceiptsOf(world);
+  const std::map<std::string, int> seen = counter.by_key();
+  REQUIRE(seen.size() == kEffects);
+  for (const EffectTable::Row& row : table->rows()) {
+    CHECK(row.state == EffectTable::State::kDone);
+    REQUIRE(receipts.count(row.intent_hash) == 1);
+    CHECK(receipts.at(row.intent_hash) == 1);
+  }
+  CheckVerifies("fetch", world);
+}
+
+}  // namespace
+}  // namespace reenact
