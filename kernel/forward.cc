@@ -15,7 +15,6 @@
 #include "reenact/journal/cell_changes.h"
 #include "reenact/journal/entry.h"
 #include "reenact/journal/plain_entries.h"
-#include "reenact/kernel/answer.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/cell_hash.h"
 #include "reenact/sequencer/sequencer.h"
@@ -615,12 +614,8 @@ void Forwarder::AdmitAnswers() {
 
 Unit* Forwarder::UnitFor(Ledger::Answer&& answer) {
   Unit* const unit = sequencer_.NewUnit();
-  unit->kind = UnitKind::kReceipt;
-  unit->reducer = answer.cell.reducer;
-  unit->key = std::move(answer.cell.key);
-  unit->schema = kAnswerSchema;
-  unit->payload = std::move(answer.payload);
-  unit->cause = answer.cause;
+  FillAnswer(std::move(answer.cell), answer.cause, std::move(answer.payload),
+             unit);
   return unit;
 }
 

@@ -1450,12 +1450,8 @@ void WorldImpl::RecordAdmitted() {
 
 Unit* WorldImpl::UnitFor(Ledger::Answer&& answer) {
   Unit* const unit = sequencer_.NewUnit();
-  unit->kind = UnitKind::kReceipt;
-  unit->reducer = answer.cell.reducer;
-  unit->key = std::move(answer.cell.key);
-  unit->schema = kAnswerSchema;
-  unit->payload = std::move(answer.payload);
-  unit->cause = answer.cause;
+  FillAnswer(std::move(answer.cell), answer.cause, std::move(answer.payload),
+             unit);
   return unit;
 }
 

@@ -12,6 +12,7 @@
 #include "absl/base/attributes.h"
 #include "absl/base/optimization.h"
 #include "absl/container/btree_map.h"
+#include "reenact/kernel/answer.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/cell_hash.h"
 #include "reenact/kernel/check.h"
@@ -971,6 +972,16 @@ void FillRaised(RaisedEvent&& event, EventId parent, std::uint32_t index,
   unit->payload = std::move(event.payload);
   unit->cause = Cause{InputId{0}, parent, index};
   unit->due = event.due.value_or(LogicalTime{0});
+}
+
+void FillAnswer(CellRef&& cell, const Cause& cause, Bytes&& payload,
+                Unit* unit) {
+  unit->kind = UnitKind::kReceipt;
+  unit->reducer = cell.reducer;
+  unit->key = std::move(cell.key);
+  unit->schema = kAnswerSchema;
+  unit->payload = std::move(payload);
+  unit->cause = cause;
 }
 
 // --- Sequencer ---

@@ -61,6 +61,10 @@ struct Unit {
 void FillRaised(RaisedEvent&& event, EventId parent, std::uint32_t index,
                 Unit* unit);
 
+// Makes `unit`, which is new, the answer to an effect that `cell` intended.
+void FillAnswer(CellRef&& cell, const Cause& cause, Bytes&& payload,
+                Unit* unit);
+
 // The queues of one world, and the rules that empty them.
 //
 // A pure value: what it composes depends on the calls made so far and on

@@ -44,14 +44,6 @@ struct EffectsOptions {
   }
 };
 
-Json AmountsJson(const Amounts& amounts) {
-  Json json = Json::object();
-  for (const Amounts::Item& item : amounts.items()) {
-    json[item.dimension] = item.value;
-  }
-  return json;
-}
-
 Json RowJson(const Row& row) {
   Json json;
   json["intent"] = row.intent_hash.ToHex();

@@ -20,6 +20,7 @@
 #include "tools/reenact/effect_table.h"
 #include "tools/reenact/json.h"
 #include "tools/reenact/live_world.h"
+#include "tools/reenact/render.h"
 
 namespace reenact::tools {
 namespace {
@@ -133,14 +134,6 @@ struct BudgetOptions {
   std::string name;
   bool json = false;
 };
-
-Json AmountsJson(const Amounts& amounts) {
-  Json json = Json::object();
-  for (const Amounts::Item& item : amounts.items()) {
-    json[item.dimension] = item.value;
-  }
-  return json;
-}
 
 Json AccountJson(const Grants::Account& account) {
   Json json;

@@ -274,13 +274,7 @@ class Fields {
     if (!effect.cache_scope.empty()) json["cache"] = effect.cache_scope;
     return json;
   }
-  static Json Of(const Amounts& amounts) {
-    Json json = Json::object();
-    for (const Amounts::Item& item : amounts.items()) {
-      json[item.dimension] = item.value;
-    }
-    return json;
-  }
+  static Json Of(const Amounts& amounts) { return AmountsJson(amounts); }
   Json Of(const std::vector<ModuleRecord>& modules) const {
     Json json = Json::array();
     for (const ModuleRecord& module : modules) {
@@ -321,6 +315,14 @@ std::optional<EventId> TicketOf(const Entry& entry) {
     return effect->event_id;
   }
   return std::nullopt;
+}
+
+Json AmountsJson(const Amounts& amounts) {
+  Json json = Json::object();
+  for (const Amounts::Item& item : amounts.items()) {
+    json[item.dimension] = item.value;
+  }
+  return json;
 }
 
 Json EntryFields(const Entry& entry, const NameOf& name_of) {

@@ -21,6 +21,9 @@ using NameOf = std::function<std::string(ReducerId)>;
 // The ticket that an entry is about; nullopt if it is about none.
 std::optional<EventId> TicketOf(const Entry& entry);
 
+// {"calls": 1, "bytes": 512}
+Json AmountsJson(const Amounts& amounts);
+
 // What an entry says, without its kind and its ticket. Cells are "reducer/key".
 Json EntryFields(const Entry& entry, const NameOf& name_of);
 
