@@ -2,16 +2,15 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <deque>
 #include <optional>
 #include <string>
 #include <system_error>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "reenact/kernel/check.h"
+#include "reenact/kernel/instrument.h"
 #include "reenact/kernel/mutex.h"
 
 namespace reenact {
@@ -31,10 +30,7 @@ using Group = std::vector<RoundPtr>;
 
 // Decides when to sync and how long to wait; no recorded byte depends on it.
 std::uint64_t SteadyMs() {
-  return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(
-          std::chrono::steady_clock::now().time_since_epoch())
-          .count());
+  return instrument::NowNs() / 1'000'000;
 }
 
 // The chain's end after some block.
@@ -180,12 +176,12 @@ class GroupWriter final : public JournalWriter {
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 
   Mutex close_mutex_;  // held by Close(); taken before mutex_
-  std::thread thread_;
+  instrument::Thread thread_;
 };
 
 void GroupWriter::StartThread() {
   try {
-    thread_ = std::thread([this] { Run(); });
+    thread_ = instrument::Thread("writer", [this] { Run(); });
   } catch (const std::system_error& error) {
     Latch(absl::ResourceExhaustedError(
         std::string("journal writer: no thread: ") + error.what()));

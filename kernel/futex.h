@@ -10,6 +10,9 @@
 #include <atomic>
 #include <climits>
 #include <cstdint>
+#include <optional>
+
+#include "reenact/kernel/instrument.h"
 
 namespace reenact {
 
@@ -23,12 +26,19 @@ static_assert(sizeof(FutexWord) == sizeof(std::uint32_t));
 // `word` is not `seen` any more. May return for no reason: look again.
 inline void FutexWait(const FutexWord& word, std::uint32_t seen,
                       std::uint32_t bits) {
+  if (instrument::Conducted()) {
+    if (word.load() == seen) {
+      instrument::Wait("futex.wait", &word, std::nullopt);
+    }
+    return;
+  }
   syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE, seen, nullptr, nullptr,
           bits);
 }
 
 // Wakes all who wait for one of `bits`. Change `word` before.
 inline void FutexWake(const FutexWord& word, std::uint32_t bits) {
+  instrument::Wake(&word);
   syscall(SYS_futex, &word, FUTEX_WAKE_BITSET_PRIVATE, INT_MAX, nullptr,
           nullptr, bits);
 }

@@ -5,9 +5,11 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
+#include "reenact/kernel/instrument.h"
 
 namespace reenact {
 
@@ -21,9 +23,22 @@ class ABSL_LOCKABLE Mutex {
   Mutex(const Mutex&) = delete;
   Mutex& operator=(const Mutex&) = delete;
 
-  void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() { mutex_.lock(); }
-  void Unlock() ABSL_UNLOCK_FUNCTION() { mutex_.unlock(); }
+  void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() {
+    instrument::Yield("mutex.lock", this);
+    if (instrument::Conducted()) {
+      while (!mutex_.try_lock()) {
+        instrument::Wait("mutex.wait", this, std::nullopt);
+      }
+      return;
+    }
+    mutex_.lock();
+  }
+  void Unlock() ABSL_UNLOCK_FUNCTION() {
+    mutex_.unlock();
+    instrument::Wake(this);
+  }
   bool TryLock() ABSL_EXCLUSIVE_TRYLOCK_FUNCTION(true) {
+    instrument::Yield("mutex.try_lock", this);
     return mutex_.try_lock();
   }
 
@@ -60,6 +75,7 @@ class ABSL_LOCKABLE SpinLock {
   }
   void Unlock() ABSL_UNLOCK_FUNCTION() {
     taken_.store(false, std::memory_order_release);
+    instrument::Wake(this);
   }
 
  private:
@@ -67,7 +83,9 @@ class ABSL_LOCKABLE SpinLock {
     constexpr int kSpins = 64;
     do {
       for (int i = 0; taken_.load(std::memory_order_relaxed); ++i) {
-        if (i < kSpins) {
+        if (instrument::Conducted()) {
+          instrument::Wait("spin_lock.wait", this, std::nullopt);
+        } else if (i < kSpins) {
           __builtin_ia32_pause();
         } else {
           std::this_thread::yield();
@@ -96,6 +114,10 @@ class ABSL_SCOPED_LOCKABLE SpinLockHolder {
 class CondVar {
  public:
   void Wait(Mutex* mutex) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    if (instrument::Conducted()) {
+      WaitConducted(mutex, std::nullopt);
+      return;
+    }
     std::unique_lock<std::mutex> lock(mutex->mutex_, std::adopt_lock);
     condition_.wait(lock);
     lock.release();
@@ -103,16 +125,39 @@ class CondVar {
   // False if `timeout_ms` passed first.
   bool WaitFor(Mutex* mutex, std::uint64_t timeout_ms)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    if (instrument::Conducted()) {
+      return WaitConducted(mutex, timeout_ms * 1'000'000);
+    }
     std::unique_lock<std::mutex> lock(mutex->mutex_, std::adopt_lock);
     const auto result =
         condition_.wait_for(lock, std::chrono::milliseconds(timeout_ms));
     lock.release();
     return result == std::cv_status::no_timeout;
   }
-  void Signal() { condition_.notify_one(); }
-  void SignalAll() { condition_.notify_all(); }
+  // A conductor wakes them all: it may wake any for no reason.
+  void Signal() {
+    condition_.notify_one();
+    instrument::Wake(this);
+  }
+  void SignalAll() {
+    condition_.notify_all();
+    instrument::Wake(this);
+  }
 
  private:
+  // Nobody else runs between giving the mutex back and waiting.
+  bool WaitConducted(Mutex* mutex, std::optional<std::uint64_t> timeout_ns)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    mutex->mutex_.unlock();
+    instrument::Wake(mutex);
+    const bool woken =
+        instrument::Wait("condition.wait", this, timeout_ns);
+    while (!mutex->mutex_.try_lock()) {
+      instrument::Wait("mutex.wait", mutex, std::nullopt);
+    }
+    return woken;
+  }
+
   std::condition_variable condition_;
 };
 

@@ -30,6 +30,7 @@
 #include "reenact/kernel/answer.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/check.h"
+#include "reenact/kernel/instrument.h"
 #include "reenact/kernel/mutex.h"
 #include "reenact/kernel/policy.h"
 #include "reenact/kernel/recovery.h"
@@ -84,6 +85,10 @@ constexpr std::uint64_t kIdleWaitMs = 50;
 constexpr InputId kAnyInput{1};
 
 LogicalTime MachineTime() {
+  if (instrument::Conducted()) {
+    return LogicalTime{
+        static_cast<std::int64_t>(instrument::NowNs() / 1000)};
+  }
   return LogicalTime{std::chrono::duration_cast<std::chrono::microseconds>(
                          std::chrono::system_clock::now().time_since_epoch())
                          .count()};
@@ -1594,6 +1599,7 @@ void WorldImpl::LetReadersIn() {
   cells_->exclusive()->Unlock();
   while (cells_->readers_waiting()->load() > 0) {
     std::this_thread::yield();
+    instrument::Yield("world.let_readers_in");
   }
   cells_->exclusive()->Lock();
 }

@@ -4,8 +4,9 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <thread>
+#include <utility>
 
+#include "reenact/kernel/instrument.h"
 #include "reenact/kernel/mutex.h"
 
 namespace reenact {
@@ -43,7 +44,7 @@ class Background {
   ~Background() { Join(); }
   void Start(std::function<void()> body) {
     Join();
-    thread_ = std::thread(std::move(body));
+    thread_ = instrument::Thread("world", std::move(body));
   }
   void Join() {
     if (thread_.joinable()) thread_.join();
@@ -51,7 +52,7 @@ class Background {
   bool started() const { return thread_.joinable(); }
 
  private:
-  std::thread thread_;
+  instrument::Thread thread_;
 };
 
 }  // namespace reenact

@@ -1,9 +1,9 @@
 #include "reenact/workers/window.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "reenact/kernel/check.h"
+#include "reenact/kernel/instrument.h"
 
 namespace reenact {
 
@@ -18,13 +18,8 @@ constexpr std::uint64_t kOutlierNs = 1000;
 // One of so many steps that run in their turn is timed.
 constexpr std::uint64_t kSampleEvery = 16;
 
-std::uint64_t NowNs() {
-  // A hint for the size of claims; nothing recorded depends on it.
-  return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(
-          std::chrono::steady_clock::now().time_since_epoch())
-          .count());
-}
+// A hint for the size of claims; nothing recorded depends on it.
+using instrument::NowNs;
 
 }  // namespace
 
