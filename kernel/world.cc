@@ -302,6 +302,7 @@ class WorldImpl final : public World,
   void Choose(std::size_t index) override;
 
   // The ordered role.
+  bool TryOrder();
   bool Order();
   bool Compose();
   bool ComposeControls();
@@ -416,6 +417,8 @@ class WorldImpl final : public World,
   absl::Status error_ ABSL_GUARDED_BY(error_mutex_);
   Mutex waiting_mutex_;
   std::deque<Telling> tellings_ ABSL_GUARDED_BY(waiting_mutex_);
+
+  std::atomic<bool> look_again_{false};  // somebody found the role taken
 
   // The ordered role's own.
   Mutex role_;
@@ -1959,12 +1962,26 @@ bool WorldImpl::Order() {
 }
 
 bool WorldImpl::Work(std::size_t worker) {
-  bool did = false;
-  if (role_.TryLock()) {
-    if (!idle_ && !failed_) did = Order();
-    role_.Unlock();
-  }
+  bool did = TryOrder();
   if (!serial_ && window_->RunSome(worker) > 0) did = true;
+  return did;
+}
+
+// Whoever finds the role taken may have just finished what the one who has it
+// looked for in vain; so that one looks again, or this one does.
+bool WorldImpl::TryOrder() {
+  if (!role_.TryLock()) {
+    look_again_.store(true);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (!role_.TryLock()) return false;
+  }
+  bool did = false;
+  if (!idle_ && !failed_) did = Order();
+  role_.Unlock();
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (look_again_.load(std::memory_order_relaxed)) {
+    did |= look_again_.exchange(false);
+  }
   return did;
 }
 
