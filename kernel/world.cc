@@ -664,9 +664,12 @@ absl::Status WorldImpl::Init() {
     if (options_.config.world_id.empty()) SetIdentity(0, options_.config);
   }
   REENACT_RETURN_IF_ERROR(CheckConfig(options_.config));
-  if (internals_.store != nullptr) return InitInStore();
-  REENACT_RETURN_IF_ERROR(options_.path.empty() ? InitInMemory()
-                                                : InitDirectory());
+  if (internals_.store != nullptr) {
+    REENACT_RETURN_IF_ERROR(InitInStore());
+  } else {
+    REENACT_RETURN_IF_ERROR(options_.path.empty() ? InitInMemory()
+                                                  : InitDirectory());
+  }
   Telling open;
   open.notices = ledger_->AllOpen();
   NameOrigins(&open);
@@ -759,7 +762,7 @@ absl::Status WorldImpl::StartMachine(const StartingPlace& place,
   }
   JournalWriter::Options writer;
   writer.sync = options_.sync;
-  writer.own_thread = head != nullptr;
+  writer.own_thread = head != nullptr || internals_.writer_thread;
   writer.next_index = place.block_count;
   writer.prev_hash = place.block_hash;
   writer.last_event = place.event_id;

@@ -78,6 +78,9 @@ struct WorldInternals {
   // Never runs steps on the ordering thread because they are short: for tests
   // of what happens when they are not.
   bool never_inline = false;
+  // With a store: the journal's writer has a thread of its own, as that of a
+  // durable world does.
+  bool writer_thread = false;
 };
 
 // As World::Open(), with parts of one's own.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "reenact/kernel/check.h"
+#include "reenact/kernel/instrument.h"
 #include "reenact/kernel/mutex.h"
 #include "reenact/kernel/rng.h"
 
@@ -44,7 +45,7 @@ class ThreadPool final : public Pool {
  public:
   explicit ThreadPool(std::size_t workers) : workers_(workers) {
     for (std::size_t worker = 1; worker < workers; ++worker) {
-      threads_.emplace_back([this, worker] { Loop(worker); });
+      threads_.emplace_back("worker", [this, worker] { Loop(worker); });
     }
   }
 
@@ -54,7 +55,7 @@ class ThreadPool final : public Pool {
       stopping_ = true;
       started_.SignalAll();
     }
-    for (std::thread& thread : threads_) thread.join();
+    for (instrument::Thread& thread : threads_) thread.join();
   }
 
   std::size_t workers() const override { return workers_; }
@@ -125,7 +126,8 @@ class ThreadPool final : public Pool {
         continue;
       }
       if (crew->Finished()) break;
-      ++idle;
+      // Whoever conducts knows that this one waits only if it says so.
+      idle = instrument::Conducted() ? kSpins + kYields + 1 : idle + 1;
       if (idle <= kSpins) {
         __builtin_ia32_pause();
       } else if (idle <= kSpins + kYields) {
@@ -161,7 +163,7 @@ class ThreadPool final : public Pool {
   std::uint64_t drive_ ABSL_GUARDED_BY(mutex_) = 0;  // rises with each Drive()
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   int helping_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::vector<std::thread> threads_;
+  std::vector<instrument::Thread> threads_;
 };
 
 }  // namespace

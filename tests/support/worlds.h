@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "reenact/harness/state_map.h"
 #include "reenact/journal/store.h"
 #include "reenact/kernel/world.h"
 #include "reenact/kernel/world_internal.h"
@@ -100,8 +101,6 @@ class SharedStore : public Store {
  protected:
   std::shared_ptr<Store> store_;
 };
-
-using StateMap = std::map<std::pair<ReducerId, std::string>, Bytes>;
 
 // What a store, or a world's directory, holds.
 std::vector<Bytes> BlocksOf(const Store& store);

@@ -13,7 +13,7 @@
 #include "reenact/kernel/cbor_value.h"
 #include "reenact/workers/pool.h"
 #include "tests/journal/temporary_directory.h"
-#include "tests/support/model_kernel.h"
+#include "reenact/harness/model_kernel.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/torture.h"
 #include "tests/support/worlds.h"

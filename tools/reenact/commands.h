@@ -28,6 +28,7 @@ void AddRetryCommand(CLI::App& app, Action* action);
 void AddGrantCommand(CLI::App& app, Action* action);
 void AddBudgetCommand(CLI::App& app, Action* action);
 void AddPolicyCommand(CLI::App& app, Action* action);
+void AddFuzzCommand(CLI::App& app, Action* action);
 void AddBenchCommand(CLI::App& app, Action* action);
 
 }  // namespace reenact::tools

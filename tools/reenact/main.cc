@@ -69,6 +69,7 @@ int Main(int argc, char** argv) {
   AddGrantCommand(app, &action);
   AddBudgetCommand(app, &action);
   AddPolicyCommand(app, &action);
+  AddFuzzCommand(app, &action);
   AddBenchCommand(app, &action);
   try {
     app.parse(argc, argv);

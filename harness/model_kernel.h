@@ -4,11 +4,11 @@
 //
 // It shares with the kernel what has tests of its own against published vectors
 // or golden bytes: CBOR, the digests, the generator, the encoding of one entry
-// and of a block. Scheduling is tests/sequencer/model.h; steps, updates, limits
+// and of a block. Scheduling is reenact/harness/sequencer_model.h; steps, updates, limits
 // and what an entry says are here.
 
-#ifndef REENACT_TESTS_SUPPORT_MODEL_KERNEL_H_
-#define REENACT_TESTS_SUPPORT_MODEL_KERNEL_H_
+#ifndef REENACT_HARNESS_MODEL_KERNEL_H_
+#define REENACT_HARNESS_MODEL_KERNEL_H_
 
 #include <cstdint>
 #include <deque>
@@ -17,10 +17,13 @@
 #include <string>
 #include <vector>
 
+#include "reenact/harness/sequencer_model.h"
+#include "reenact/harness/state_map.h"
 #include "reenact/journal/entry.h"
+#include "reenact/kernel/config.h"
+#include "reenact/kernel/event.h"
 #include "reenact/kernel/hash.h"
-#include "tests/sequencer/model.h"
-#include "tests/support/worlds.h"
+#include "reenact/kernel/reducer.h"
 
 namespace reenact {
 
@@ -65,4 +68,4 @@ class ModelKernel {
 
 }  // namespace reenact
 
-#endif  // REENACT_TESTS_SUPPORT_MODEL_KERNEL_H_
+#endif  // REENACT_HARNESS_MODEL_KERNEL_H_

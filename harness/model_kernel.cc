@@ -1,4 +1,4 @@
-#include "tests/support/model_kernel.h"
+#include "reenact/harness/model_kernel.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,8 +1,8 @@
 // spec/scheduling.md once more, written to be read and not to be fast: no
 // shortcut that the document does not take, every list a plain one.
 
-#ifndef REENACT_TESTS_SEQUENCER_MODEL_H_
-#define REENACT_TESTS_SEQUENCER_MODEL_H_
+#ifndef REENACT_HARNESS_SEQUENCER_MODEL_H_
+#define REENACT_HARNESS_SEQUENCER_MODEL_H_
 
 #include <algorithm>
 #include <array>
@@ -298,4 +298,4 @@ class SequencerModel {
 
 }  // namespace reenact
 
-#endif  // REENACT_TESTS_SEQUENCER_MODEL_H_
+#endif  // REENACT_HARNESS_SEQUENCER_MODEL_H_
