@@ -811,7 +811,7 @@ inline char* EntryWriter::Copy(char* at, BytesView bytes) {
   return at + size;
 }
 
-char* EntryWriter::CopyLong(char* at, BytesView bytes) {
+[[gnu::noinline]] char* EntryWriter::CopyLong(char* at, BytesView bytes) {
   const char* const limit = buffer_ + kBuffer;
   if (at < limit && bytes.size() <= static_cast<std::size_t>(limit - at)) {
     return at + bytes.copy(at, bytes.size());
@@ -835,8 +835,12 @@ void EntryWriter::RoundOpened(const entry::RoundOpened& round) {
 }
 
 // `event` holds key, schema and payload; `input` what the outside said of it.
+//
+// Every ticket takes this and StepWithOnePut(), so all that they call is put
+// into them; how much g++ does of that by itself depends on the rest of the
+// file.
 template <typename EventPart, typename InputPart>
-void EntryWriter::Admitted(InputId id, ReducerId reducer,
+[[gnu::flatten]] void EntryWriter::Admitted(InputId id, ReducerId reducer,
                            const EventPart& event, const InputPart& input) {
   char* const head = Room();
   const std::uint64_t size = 5U + (event.schema.empty() ? 0U : 1U) +
@@ -901,10 +905,9 @@ void EntryWriter::StepScheduled(EventId event_id, LaneId lane_id, UnitKind kind,
                     cause);
 }
 
-void EntryWriter::StepWithOnePut(EventId event_id, LaneId lane_id,
-                                 UnitKind kind, ReducerId reducer,
-                                 std::string_view key, const Cause& cause,
-                                 BytesView state) {
+[[gnu::flatten]] void EntryWriter::StepWithOnePut(
+    EventId event_id, LaneId lane_id, UnitKind kind, ReducerId reducer,
+    std::string_view key, const Cause& cause, BytesView state) {
   const Head id(event_id.value);
   char* at = EntryHead(Room(), EntryKind::kStepScheduled, 6);
   at = Scheduled(id.Store(at), lane_id, kind, reducer, key, cause);

@@ -17,6 +17,7 @@
 #include <utility>
 #include <variant>
 
+#include "absl/base/attributes.h"
 #include "absl/container/flat_hash_map.h"
 #include "reenact/committer/cell_rules.h"
 #include "reenact/committer/committer.h"
@@ -339,7 +340,7 @@ class WorldImpl final : public World,
   void CommitControl(Slot* slot, RoundInFlight& round);
   std::optional<Ledger::Refusal> Gate(const Slot& slot);
   absl::Status ChangeLedger(const Slot& slot);
-  void RaiseAnswers(RoundInFlight& round);
+  void TakeConsequences(RoundInFlight& round);
   Unit* UnitFor(Ledger::Answer&& answer);
   void TellLater(const RoundInFlight& round);
   void NameOrigins(Telling* telling) const;
@@ -437,6 +438,7 @@ class WorldImpl final : public World,
   std::vector<RoundInFlight> spare_rounds_;  // for their memory
   std::deque<PendingControl> controls_;
   std::vector<std::unique_ptr<FinishedRound>> finished_;
+  std::string detail_;  // why the step that commits was refused
   // What the step that commits has settled; here for its memory.
   std::vector<std::pair<Cell*, const Version*>> settled_;
   Round last_round_;
@@ -494,18 +496,13 @@ class WorldImpl::SlotStep final : public PendingStep {
   }
 
   std::optional<FailureCode> Gate() override {
-    const bool rules = !world_->cell_rules_.none();
-    if (rules && BreaksRule()) return FailureCode::kInvariant;
-    const StepOutcome& outcome = slot_->result().outcome;
-    if (!outcome.effects.empty() || slot_->ticket.kind == UnitKind::kControl) {
-      std::optional<Ledger::Refusal> refusal = world_->Gate(*slot_);
-      if (refusal) {
-        detail_ = std::move(refusal->detail);
-        return refusal->code;
-      }
+    // All that a world without rules and effects pays for them.
+    if (world_->cell_rules_.none() &&
+        slot_->result().outcome.effects.empty() &&
+        slot_->ticket.kind != UnitKind::kControl) {
+      return std::nullopt;
     }
-    if (rules) world_->cell_rules_.Commit();
-    return std::nullopt;
+    return AskGate();
   }
 
   std::optional<FailureCode> Settle() override {
@@ -551,16 +548,49 @@ class WorldImpl::SlotStep final : public PendingStep {
       } else {
         EncodeResult(*slot_, result, entries);
       }
-      for (const Entry& entry : world_->consequences_.entries) {
-        EncodeEntry(entry, entries);
-      }
+      if (asked_gate_) AppendConsequences(entries);
       return;
     }
-    EncodeScheduled(slot_->ticket, entries);
-    EncodeStepFailed(event_id(), LaneId{0}, *failure, detail_, entries);
+    AppendRefusal(*failure, entries);
   }
 
+  // Otherwise nothing follows from it but what its outcome says.
+  bool asked_gate() const { return asked_gate_; }
+
  private:
+  ABSL_ATTRIBUTE_NOINLINE std::optional<FailureCode> AskGate() {
+    asked_gate_ = true;
+    const bool rules = !world_->cell_rules_.none();
+    if (rules && BreaksRule()) return FailureCode::kInvariant;
+    if (!slot_->result().outcome.effects.empty() ||
+        slot_->ticket.kind == UnitKind::kControl) {
+      std::optional<Ledger::Refusal> refusal = world_->Gate(*slot_);
+      if (refusal) {
+        KeepDetail(std::move(refusal->detail));
+        return refusal->code;
+      }
+    }
+    if (rules) world_->cell_rules_.Commit();
+    return std::nullopt;
+  }
+
+  ABSL_ATTRIBUTE_NOINLINE void AppendConsequences(Bytes* entries) const {
+    for (const Entry& entry : world_->consequences_.entries) {
+      EncodeEntry(entry, entries);
+    }
+  }
+
+  ABSL_ATTRIBUTE_NOINLINE void AppendRefusal(FailureCode failure,
+                                             Bytes* entries) const {
+    EncodeScheduled(slot_->ticket, entries);
+    EncodeStepFailed(event_id(), LaneId{0}, failure, detail_, entries);
+  }
+
+  void KeepDetail(std::string&& detail) {
+    world_->detail_ = std::move(detail);
+    detail_ = world_->detail_;
+  }
+
   bool BreaksRule() {
     std::vector<CellRules::Change>& changes = world_->rule_changes_;
     changes.clear();
@@ -576,10 +606,10 @@ class WorldImpl::SlotStep final : public PendingStep {
     std::optional<CellRules::Broken> broken =
         world_->cell_rules_.Check(changes);
     if (!broken) return false;
-    detail_ = std::move(broken->name);
+    KeepDetail(std::move(broken->name));
     if (broken->on_break == OnBreak::kHalt) {
       world_->Fail(absl::FailedPreconditionError(
-          "invariant \"" + detail_ + "\" would break at ticket " +
+          "invariant \"" + world_->detail_ + "\" would break at ticket " +
           std::to_string(event_id().value) + ", of " +
           CellNameOf(slot_->ticket) + "; the world halts, as declared"));
     }
@@ -628,7 +658,8 @@ class WorldImpl::SlotStep final : public PendingStep {
   WorldImpl* const world_;
   Slot* const slot_;
   std::vector<std::pair<Cell*, const Version*>>& settled_;
-  std::string detail_;  // why the gate refused it
+  std::string_view detail_;  // why the gate refused it
+  bool asked_gate_ = false;
 };
 
 // --- opening -----------------------------------------------------------------
@@ -1134,9 +1165,8 @@ absl::Status WorldImpl::CheckScripted() const {
 
 // After CheckRow().
 void WorldImpl::AdmitRow(std::vector<Input>& row) {
-  for (std::size_t i = 0; i < row.size(); ++i) {
-    Admit(std::move(row[i]), row_reducers_[i], nullptr);
-  }
+  auto reducer = row_reducers_.begin();
+  for (Input& input : row) Admit(std::move(input), *reducer++, nullptr);
 }
 
 void WorldImpl::Admit(Input&& input, ReducerId reducer,
@@ -1272,7 +1302,8 @@ absl::StatusOr<bool> WorldImpl::PullInputs() {
     // is cut would decide what later rounds hold.
     const bool interrupted = interrupted_ && admitted_count_ == 0;
     if (!controls_.empty() || !sequencer_.WantsInput() || interrupted ||
-        receipts_.size() >= config_.scheduling.round_limit) {
+        (!receipts_.empty() &&
+         receipts_.size() >= config_.scheduling.round_limit)) {
       pulling_ = false;
       break;
     }
@@ -1659,7 +1690,7 @@ void WorldImpl::CommitSlot(Slot* slot) {
     Fail(cells_->status());
     return;
   }
-  round.record->entry_count += 2 + consequences_.entries.size();
+  round.record->entry_count += 2;
   StepResult& result =
       slot->results[slot->state.load() == Slot::State::kRedone];
   if (result.impure) {
@@ -1687,7 +1718,7 @@ void WorldImpl::CommitSlot(Slot* slot) {
     }
     counts_.raised += raised.size();
   }
-  if (!consequences_.empty()) RaiseAnswers(round);
+  if (step.asked_gate()) TakeConsequences(round);
   if (slot->ticket.kind == UnitKind::kControl && !failure) {
     CommitControl(slot, round);
   }
@@ -1738,7 +1769,8 @@ absl::Status WorldImpl::ChangeLedger(const Slot& slot) {
 }
 
 // Behind the events that the step raised.
-void WorldImpl::RaiseAnswers(RoundInFlight& round) {
+void WorldImpl::TakeConsequences(RoundInFlight& round) {
+  round.record->entry_count += consequences_.entries.size();
   for (Ledger::Answer& answer : consequences_.answers) {
     round.raised.push_back(UnitFor(std::move(answer)));
   }

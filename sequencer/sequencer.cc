@@ -49,16 +49,17 @@ std::uint8_t ClassOf(const Unit& unit) {
   return static_cast<std::uint8_t>(2 + unit.priority);
 }
 
-bool MayBeAdmitted(const Unit& unit) {
-  if (unit.priority >= kPriorities) return false;
-  const bool of_cell = unit.reducer != kNoReducer;
+bool IsAnswerOrControl(const Unit& unit) {
+  if (unit.kind == UnitKind::kControl) return unit.cause.is_input();
   // An answer that no input brought is that of a timer or a deadline.
-  if (unit.kind == UnitKind::kReceipt) {
-    return of_cell && unit.cause.is_input() == (unit.cause.parent.value == 0);
-  }
-  return unit.cause.is_input() &&
-         (unit.kind == UnitKind::kEvent ? of_cell
-                                        : unit.kind == UnitKind::kControl);
+  return unit.kind == UnitKind::kReceipt && unit.reducer != kNoReducer &&
+         unit.cause.is_input() == (unit.cause.parent.value == 0);
+}
+
+inline bool MayBeAdmitted(const Unit& unit) {
+  if (unit.priority >= kPriorities) return false;
+  if (unit.kind != UnitKind::kEvent) return IsAnswerOrControl(unit);
+  return unit.cause.is_input() && unit.reducer != kNoReducer;
 }
 
 bool MayBeRaised(const Unit& unit) {

@@ -4,6 +4,7 @@
 #include <exception>
 #include <map>
 
+#include "absl/base/attributes.h"
 #include "reenact/kernel/answer.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/check.h"
@@ -65,6 +66,17 @@ bool SameOutcome(const StepResult& a, const StepResult& b) {
          a.outcome.effects == b.outcome.effects;
 }
 
+// What few steps have, out of the way of all others.
+ABSL_ATTRIBUTE_NOINLINE void ClearRare(StepResult* result) {
+  result->outcome.raised.clear();
+  result->outcome.effects.clear();
+  result->updates.clear();
+  result->scans.clear();
+  result->asked.clear();
+  result->impure = false;
+  result->other.clear();
+}
+
 }  // namespace
 
 void StepResult::Clear() {
@@ -76,14 +88,9 @@ void StepResult::Clear() {
   reads.clear();
   entries.clear();
   encoded = false;
-  if (!outcome.raised.empty()) outcome.raised.clear();
-  if (!outcome.effects.empty()) outcome.effects.clear();
-  if (!updates.empty()) updates.clear();
-  if (!scans.empty()) scans.clear();
-  if (!asked.empty()) asked.clear();
-  if (impure) {
-    impure = false;
-    other.clear();
+  if (!outcome.raised.empty() || !outcome.effects.empty() ||
+      !updates.empty() || !scans.empty() || !asked.empty() || impure) {
+    ClearRare(this);
   }
 }
 
