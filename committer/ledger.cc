@@ -350,6 +350,8 @@ absl::Status Ledger::AdmitReceipt(InputId input, const Receipt& receipt,
   const Digest digest = SignedDigest(world_id_, receipt);
   const absl::Status sender = CheckSender(receipt);
   if (!sender.ok()) return Refuse(input, receipt, digest, sender, into);
+  const absl::Status payload = CheckPayload(receipt);
+  if (!payload.ok()) return Refuse(input, receipt, digest, payload, into);
   if (const Settled* settled = FindSettled(receipt.intent_hash)) {
     if (settled->receipt == digest) {
       return absl::AlreadyExistsError("this receipt was accepted before");

@@ -1095,11 +1095,12 @@ absl::Status WorldImpl::SubmitReceipt(Receipt receipt, Done done) {
         std::to_string(rules_.limits.payload_bytes_max / 2) +
         "; put it into a blob");
   }
-  // As strict with what comes by a call as with what comes by a socket.
+  // As strict with what comes by a call as with what comes by a socket. The
+  // payload is the ledger's to look at, once it knows who signed it.
   Bytes item;
   cbor::Encoder encoder(&item);
   EncodeReceipt(receipt, encoder);
-  REENACT_ASSIGN_OR_RETURN(Receipt checked, DecodeReceipt(item));
+  REENACT_ASSIGN_OR_RETURN(Receipt checked, DecodeReceiptUnread(item));
   REENACT_RETURN_IF_ERROR(ingress_.Offer(
       Incoming{IncomingReceipt{std::move(checked), std::move(done)}, nullptr}));
   doorbell_.Ring();

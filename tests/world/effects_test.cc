@@ -352,6 +352,50 @@ TEST_CASE("chaos 47: a receipt that is not signed as the policy wants it is "
   CHECK(NotesOf(*world, "a") == Notes{"mail ok good"});
 }
 
+TEST_CASE("a payload is looked at once its signature is right, not before",
+          "[effects]") {
+  const SecretKey secret = SecretKeyOf(SigningSeed{1, 2, 3});
+  const PublicKey key = PublicKeyOf(secret);
+  Listener listener;
+  WorldOptions options = Options();
+  options.effects = &listener;
+  auto world = MustOpen(options);
+  MustSetPolicy(
+      *world,
+      Value::Map(
+          {{"version", 1},
+           {"otherwise", "allow"},
+           {"executors",
+            Value::Map({{"test", Value::Map({{"key", ToHex(BytesView(
+                                                         reinterpret_cast<const char*>(
+                                                             key.data()),
+                                                         key.size()))}})}})}}));
+  MustSubmit(*world, Intending("a", {Wish("mail")}));
+  REQUIRE_OK(world->Run());
+  REQUIRE(listener.opened.size() == 1);
+  const Bytes world_id = world->config().world_id;
+  // A payload that ends too early, one with something behind it, and one that
+  // is not the shortest way to say what it says.
+  const Bytes malformed =
+      GENERATE(Bytes("\x82\x01", 2), Bytes("\x01\x01", 2), Bytes("\x18\x01", 2));
+  Receipt receipt = ReceiptFor(listener.opened[0]);
+  receipt.payload = malformed;
+
+  const WorldStats before = world->stats();
+  CHECK(absl::IsPermissionDenied(Send(*world, receipt)));
+  receipt.signature = Bytes(Receipt::kSignatureBytes, '\0');
+  CHECK(absl::IsPermissionDenied(Send(*world, receipt)));
+  SignReceipt(world_id, secret, &receipt);
+  CHECK(absl::IsInvalidArgument(Send(*world, receipt)));
+  // Each is refused, and changed nothing.
+  CHECK(world->stats().receipts_refused == before.receipts_refused + 3);
+  CHECK(NotesOf(*world, "a").empty());
+  Receipt good = ReceiptFor(listener.opened[0], "good");
+  SignReceipt(world_id, secret, &good);
+  CHECK(Send(*world, good).ok());
+  CHECK(NotesOf(*world, "a") == Notes{"mail ok good"});
+}
+
 TEST_CASE("an answer cannot be forged as an event", "[effects]") {
   auto world = MustOpen(Options());
   Input input = To("a", Value::Map());
