@@ -8,6 +8,7 @@
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/cbor_value.h"
 #include "reenact/kernel/check.h"
+#include "reenact/kernel/instrument.h"
 
 namespace reenact {
 namespace {
@@ -354,6 +355,7 @@ absl::Status Ledger::AdmitReceipt(InputId input, const Receipt& receipt,
   if (!payload.ok()) return Refuse(input, receipt, digest, payload, into);
   if (const Settled* settled = FindSettled(receipt.intent_hash)) {
     if (settled->receipt == digest) {
+      if (REENACT_PLANTED("a receipt counts twice")) return absl::OkStatus();
       return absl::AlreadyExistsError("this receipt was accepted before");
     }
     return Refuse(input, receipt, digest,

@@ -202,6 +202,7 @@ void GroupWriter::Append(RoundPtr round) {
     MutexLock lock(&mutex_);
     REENACT_CHECK(!closed_ || !status_.ok());
     while (status_.ok() && queue_.size() >= options_.queued_rounds_max) {
+      REENACT_PROBE("writer: no room");
       room_.Wait(&mutex_);
     }
     if (!status_.ok()) return Reuse(std::move(round));
@@ -209,7 +210,7 @@ void GroupWriter::Append(RoundPtr round) {
     appended_.value += round->ticket_count;
     if (options_.own_thread) {
       queue_.push_back(std::move(round));
-      work_.Signal();
+      if (!REENACT_PLANTED("the writer is not woken")) work_.Signal();
       return;
     }
   }
@@ -242,6 +243,7 @@ void GroupWriter::FinishHere() {
 }
 
 void GroupWriter::WriteOne(RoundPtr round) {
+  REENACT_PROBE("writer: the caller writes");
   Group group;
   group.push_back(std::move(round));
   WriteGroup(std::move(group));
@@ -326,7 +328,7 @@ void GroupWriter::Run() {
     writing_ = false;
     if (work.flush == 0) continue;
     flushed_ = work.flush;
-    changed_.SignalAll();
+    if (!REENACT_PLANTED("who flushes is not woken")) changed_.SignalAll();
   }
 }
 
@@ -370,7 +372,10 @@ Group GroupWriter::TakeGroup() {
     queue_.pop_front();
     if (group.back()->then) break;
   }
-  if (!group.empty()) room_.Signal();
+  REENACT_PROBE_IF(group.size() > 1, "writer: a group of several rounds");
+  if (!group.empty() && !REENACT_PLANTED("who waits for room is not woken")) {
+    room_.Signal();
+  }
   return group;
 }
 
@@ -385,10 +390,12 @@ absl::Status GroupWriter::TryWriteGroup(const Group& group) {
   REENACT_RETURN_IF_ERROR(PrepareHead());
   Seal(group);
   const bool sync = syncs_every_block();
+  if (REENACT_PLANTED("durable is said before it is written")) PublishDurable();
   if (!sync && synced_blocks_ == commit_.first_index) {
     unsynced_since_ms_ = NowMs();
   }
-  REENACT_RETURN_IF_ERROR(store_->CommitAndTake(&commit_, sync));
+  REENACT_RETURN_IF_ERROR(store_->CommitAndTake(
+      &commit_, sync && !REENACT_PLANTED("blocks are not synced")));
   ++group_count_;
   written_ = end_.event_id.value;
   if (sync) {

@@ -17,6 +17,7 @@
 #include "reenact/journal/plain_entries.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/cell_hash.h"
+#include "reenact/kernel/instrument.h"
 #include "reenact/sequencer/sequencer.h"
 
 namespace reenact {
@@ -412,6 +413,11 @@ absl::Status Forwarder::Schedule() {
     }
   }
   timers_dropped_.clear();
+  if (!raised_.empty() &&
+      REENACT_PLANTED("recovery loses what was raised last")) {
+    sequencer_.Recycle(raised_.back());
+    raised_.pop_back();
+  }
   sequencer_.HandOver(after_.round, &raised_);
   return absl::OkStatus();
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "reenact/kernel/cbor.h"
+#include "reenact/kernel/instrument.h"
 
 namespace reenact {
 namespace {
@@ -14,8 +15,9 @@ absl::Status Mismatch(BytesView item, std::string_view wanted) {
 
 absl::StatusOr<Bytes> Add(std::int64_t number, const Update& update) {
   std::int64_t sum = 0;
-  if (__builtin_add_overflow(number, update.number, &sum) || sum < update.low ||
-      sum > update.high) {
+  const bool overflows = __builtin_add_overflow(number, update.number, &sum);
+  const bool outside = sum < update.low || sum > update.high;
+  if (overflows || (outside && !REENACT_PLANTED("updates have no bounds"))) {
     return absl::OutOfRangeError(std::to_string(number) + " + " +
                                  std::to_string(update.number) +
                                  " is not from " + std::to_string(update.low) +

@@ -483,6 +483,7 @@ class WorldImpl::SlotStep final : public PendingStep {
   EventId event_id() const override { return slot_->ticket.event_id; }
   bool IsStale() const override {
     if (slot_->in_turn) return false;
+    if (REENACT_PLANTED("reads are not validated")) return false;
     const StepResult& result = slot_->result();
     return !world_->window_->IsCurrent(*slot_, result) ||
            (!result.asked.empty() && !WasToldRight(result));
@@ -535,6 +536,7 @@ class WorldImpl::SlotStep final : public PendingStep {
   }
 
   void Discard() override {
+    if (REENACT_PLANTED("a failed step leaves its writes")) return Publish();
     world_->window_->DiscardWrites(*slot_, Result());
     for (const auto& [cell, version] : settled_) Version::Free(version);
   }
@@ -623,6 +625,7 @@ class WorldImpl::SlotStep final : public PendingStep {
 
   // Whether what it was told of budgets is so right before its ticket.
   bool WasToldRight(const StepResult& result) const {
+    if (REENACT_PLANTED("what a step was told of budgets is trusted")) return true;
     return std::all_of(
         result.asked.begin(), result.asked.end(),
         [this](const StepResult::Asked& asked) {
@@ -1206,6 +1209,7 @@ void WorldImpl::Admit(const entry::InputAdmittedView& input) {
 }
 
 bool WorldImpl::IsDuplicate(std::string_view submission_id) {
+  if (REENACT_PLANTED("submission ids are forgotten")) return false;
   if (submission_id.empty() || !sequencer_.FindSubmission(submission_id)) {
     return false;
   }
@@ -1301,7 +1305,9 @@ absl::StatusOr<bool> WorldImpl::PullInputs() {
   for (std::size_t i = 0; i < kPullBurst; ++i) {
     // A round that has begun to admit is filled, interrupted or not: where it
     // is cut would decide what later rounds hold.
-    const bool interrupted = interrupted_ && admitted_count_ == 0;
+    const bool interrupted =
+        interrupted_ && (admitted_count_ == 0 ||
+                         REENACT_PLANTED("an interrupt cuts a round short"));
     if (!controls_.empty() || !sequencer_.WantsInput() || interrupted ||
         (!receipts_.empty() &&
          receipts_.size() >= config_.scheduling.round_limit)) {
@@ -1317,6 +1323,9 @@ absl::StatusOr<bool> WorldImpl::PullInputs() {
 // --- composing ---------------------------------------------------------------
 
 LogicalTime WorldImpl::TimeFor(Round round) const {
+  if (REENACT_PLANTED("logical time depends on what is in flight")) {
+    return LogicalTime{static_cast<std::int64_t>(round.value + rounds_.size())};
+  }
   if (scripted_pending_ && config_.clock == ClockKind::kWall) {
     return std::max(time_, scripted_.time);
   }
@@ -1372,6 +1381,7 @@ std::optional<Round> WorldImpl::ChooseRound(LogicalTime* time) {
 
 bool WorldImpl::Compose() {
   if (failed_) return false;
+  instrument::Yield("world.compose", this);
   if (!feed_status_.ok()) {
     if (rounds_.empty()) idle_ = true;
     return false;
@@ -1403,6 +1413,8 @@ bool WorldImpl::Compose() {
     // They are judged by what all rounds before this one came to.
     if (!rounds_.empty()) return false;
     AdmitReceipts();
+    // Duplicates leave nothing; what waits behind them has not been looked at.
+    if (admitted_count_ == 0) return true;
   }
   if (!controls_.empty() && admitted_count_ == 0) return ComposeControls();
 
@@ -1683,6 +1695,7 @@ bool WorldImpl::RunInOrder() {
 }
 
 void WorldImpl::CommitSlot(Slot* slot) {
+  instrument::Yield("world.commit", slot);
   RoundInFlight& round = rounds_.front();
   SlotStep step(this, slot);
   const std::optional<FailureCode> failure =
@@ -1837,7 +1850,8 @@ void WorldImpl::TellLater(const RoundInFlight& round) {
   telling_.notices = ledger_->TakeNotices();
   NameOrigins(&telling_);
   if (telling_.notices.empty() && telling_.verdicts.empty()) return;
-  telling_.block_count = round.block + 1;
+  const bool early = REENACT_PLANTED("effects are told of before they are durable");
+  telling_.block_count = early ? 0 : round.block + 1;
   MutexLock lock(&waiting_mutex_);
   tellings_.push_back(std::exchange(telling_, {}));
 }
@@ -1871,6 +1885,13 @@ void WorldImpl::FinishRound(RoundInFlight& round) {
       sequencer_.DropTimers(round.round, std::move(cell));
     }
   }
+  if (REENACT_PLANTED("raised events go by where they lie")) {
+    std::sort(round.raised.begin(), round.raised.end());
+  }
+  if (!round.raised.empty() && REENACT_PLANTED("a raised event is lost")) {
+    sequencer_.Recycle(round.raised.back());
+    round.raised.pop_back();
+  }
   sequencer_.HandOver(round.round, &round.raised);
   if (!ledger_->unused()) TellLater(round);
   for (Unit* unit : round.units) sequencer_.Recycle(unit);
@@ -1883,6 +1904,10 @@ void WorldImpl::FinishRound(RoundInFlight& round) {
   }
   std::vector<Cell*>* changed = cells_->changed();
   for (const Cell* cell : *changed) {
+    if (cell == changed->front() && changed->size() > 1 &&
+        REENACT_PLANTED("a changed cell is not stored")) {
+      continue;
+    }
     const Version* version = cell->committed.load(std::memory_order_relaxed);
     record.cells.Add(cell->reducer, cell->key, version->written_by(),
                      version->state());
@@ -2007,7 +2032,8 @@ bool WorldImpl::Work(std::size_t worker) {
 // looked for in vain; so that one looks again, or this one does.
 bool WorldImpl::TryOrder() {
   if (!role_.TryLock()) {
-    look_again_.store(true);
+    if (!REENACT_PLANTED("nobody looks again")) look_again_.store(true);
+    REENACT_PROBE("world: the ordered role was taken");
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (!role_.TryLock()) return false;
   }
@@ -2164,7 +2190,9 @@ void WorldImpl::ResolveCommitted(InputId input,
 // Called by the journal's writer.
 void WorldImpl::Progress() {
   if (writer_ == nullptr) return;
-  durable_line_->Advance(writer_->durable());
+  durable_line_->Advance(REENACT_PLANTED("committed is called durable")
+                             ? window_->committed()
+                             : writer_->durable());
   const std::uint64_t blocks = writer_->block_count();
   MutexLock lock(&waiting_mutex_);
   while (!tellings_.empty() && tellings_.front().block_count <= blocks) {

@@ -16,6 +16,7 @@
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/cell_hash.h"
 #include "reenact/kernel/check.h"
+#include "reenact/kernel/instrument.h"
 #include "reenact/sequencer/submission_ids.h"
 
 namespace reenact {
@@ -664,7 +665,9 @@ void Sequencer::Impl::OpenHandedOver() {
 }
 
 void Sequencer::Impl::EnqueueDue(LogicalTime now) {
-  while (!timers.empty() && timers.begin()->first.due <= now) {
+  const LogicalTime planted{REENACT_PLANTED("timers are due too late") ? 1 : 0};
+  while (!timers.empty() &&
+         timers.begin()->first.due.value + planted.value <= now.value) {
     Enqueue(timers.begin()->second, first);
     timers.erase(timers.begin());
   }

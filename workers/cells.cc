@@ -7,6 +7,7 @@
 #include <new>
 
 #include "reenact/kernel/check.h"
+#include "reenact/kernel/instrument.h"
 
 namespace reenact {
 
@@ -72,6 +73,7 @@ Cell* CellTable::Find(ReducerId reducer, std::string_view key,
 const Version* CellTable::Load(Cell* cell) {
   const Version* version = cell->committed.load(std::memory_order_acquire);
   if (version != nullptr) return version;
+  instrument::Yield("cells.load", cell);
 
   absl::StatusOr<std::optional<CellSource::Stored>> stored =
       source_->Load(cell->reducer, cell->key);
@@ -90,6 +92,7 @@ const Version* CellTable::Load(Cell* cell) {
     bytes_.fetch_add(loaded->size, std::memory_order_relaxed);
     return loaded;
   }
+  REENACT_PROBE("cells: two loaded one cell");
   Version::Free(loaded);
   return version;
 }
@@ -107,6 +110,7 @@ void CellTable::Fail(const absl::Status& status) {
 
 void CellTable::Publish(Cell* cell, const Version* version, EventId by,
                         Round round) {
+  instrument::Yield("cells.publish", cell);
   const Version* old =
       cell->committed.exchange(version, std::memory_order_acq_rel);
   const std::uint32_t old_size = old == nullptr ? 0 : old->size;
@@ -174,7 +178,9 @@ void CellTable::Evict(EventId committed) {
 }
 
 bool CellTable::TryDrop(Cell* cell, EventId committed) {
-  if (cell->dirty) return false;
+  if (cell->dirty && !REENACT_PLANTED("cells are dropped before they are written")) {
+    return false;
+  }
   const std::uint64_t last_use = cell->last_use.load(std::memory_order_relaxed);
   // Results of the latest `window_` tickets name cells, and scans look at them.
   if (last_use + window_ > committed.value) return false;

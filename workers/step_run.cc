@@ -8,6 +8,7 @@
 #include "reenact/kernel/answer.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/check.h"
+#include "reenact/kernel/instrument.h"
 
 namespace reenact {
 
@@ -117,7 +118,9 @@ void StepRun::Run(Slot* slot, RunMode mode, StepResult* result) {
   ticket_ = &slot->ticket;
   result_ = result;
   result->ran = true;
-  stamp_ = (ticket_->event_id.value << 1) | (mode == RunMode::kAgain ? 1 : 0);
+  const bool again =
+      mode == RunMode::kAgain && !REENACT_PLANTED("a second run is not marked");
+  stamp_ = (ticket_->event_id.value << 1) | (again ? 1 : 0);
   in_turn_ = mode != RunMode::kSpeculative;
   fuel_ = rules_->limits.fuel_max;
   output_bytes_ = 0;
@@ -219,6 +222,7 @@ void StepRun::UseFuel(std::uint64_t amount) {
 }
 
 const Version* StepRun::Newest(Cell* cell) {
+  instrument::Yield("step.read", cell, /*write=*/false);
   if (!in_turn_) {
     const std::uint64_t self = ticket_->event_id.value;
     // A touch of a committed ticket is not followed: its slot may be used
@@ -230,10 +234,14 @@ const Version* StepRun::Newest(Cell* cell) {
     };
     for (Touch* touch = cell->tail.load(std::memory_order_acquire);
          touch != nullptr; touch = older(touch)) {
-      if (touch->event_id >= self) continue;
+      if (touch->event_id >= self &&
+          !REENACT_PLANTED("steps read what later ones write")) {
+        continue;
+      }
       if (touch->event_id <= committed_->load(std::memory_order_acquire)) break;
       Slot* writer = touch->slot;
       for (int spins = 0; spins < kReadSpins && !writer->done() &&
+                          !instrument::Conducted() &&
                           writer->state.load(std::memory_order_relaxed) ==
                               Slot::State::kRunning;
            ++spins) {
@@ -241,9 +249,15 @@ const Version* StepRun::Newest(Cell* cell) {
       }
       // Not done: what it will write is unknown. Going on with what there is
       // costs a second run at worst.
-      if (!writer->done()) continue;
+      if (!writer->done()) {
+        REENACT_PROBE("step: read past a writer that is not done");
+        continue;
+      }
       for (const StepResult::Write& write : writer->result().writes) {
-        if (write.cell == cell) return write.version;
+        if (write.cell == cell) {
+          REENACT_PROBE("step: read what is not committed yet");
+          return write.version;
+        }
       }
     }
   }
@@ -504,7 +518,10 @@ bool StepRun::Affords(std::string_view capability, const Amounts& amounts) {
 Rng& StepRun::rng() {
   UseFuel(1);
   if (!rng_) {
-    rng_.emplace(StepSeed(rules_->world_seed, ticket_->event_id,
+    const bool planted =
+        !in_turn_ && REENACT_PLANTED("seeds depend on how a step runs");
+    rng_.emplace(StepSeed(rules_->world_seed,
+                          planted ? EventId{0} : ticket_->event_id,
                           ticket_->event.reducer, ticket_->event.key));
   }
   return *rng_;

@@ -160,9 +160,13 @@ void Window::Link(Slot* slot) {
 
 // Puts `touch` in line behind `predecessor`; false if that is done already.
 bool Window::WaitFor(Slot* predecessor, Touch* touch) {
+  instrument::Yield("window.wait_for", predecessor);
   Touch* head = predecessor->waiters.load(std::memory_order_acquire);
   do {
-    if (head == Slot::Closed()) return false;
+    if (head == Slot::Closed()) {
+      REENACT_PROBE("window: a predecessor was done before it was waited for");
+      return REENACT_PLANTED("waits for a step that is done");
+    }
     touch->next_waiter = head;
   } while (!predecessor->waiters.compare_exchange_weak(
       head, touch, std::memory_order_release, std::memory_order_acquire));
@@ -211,6 +215,8 @@ void Window::RunInTurn(Slot* slot) {
 
 void Window::RunAgain(Slot* slot) {
   // Into the other result: readers may be looking at the first.
+  REENACT_PROBE("window: a step runs again");
+  instrument::Yield("window.run_again", slot);
   RunStep(slot, RunMode::kAgain, &ordered_->run, &slot->results[1]);
   slot->state.store(Slot::State::kRedone, std::memory_order_release);
 }
@@ -231,12 +237,20 @@ void Window::Unlink(Slot* slot) {
 
 bool Window::IsCurrent(const Slot& slot, const StepResult& result) const {
   for (const StepResult::Read& read : result.reads) {
+    if (REENACT_PLANTED("absences are not validated") && !read.version->exists) {
+      continue;
+    }
     const Version* now = read.cell->committed.load(std::memory_order_acquire);
     // Not loaded: what was read was a version that nobody published, of a step
     // that failed after all or was run again.
+    if (now == nullptr && REENACT_PLANTED("a read of what nobody published is current")) {
+      continue;
+    }
     if (now == nullptr || now->stamp != read.version->stamp) return false;
+    if (REENACT_PLANTED("only the first read is validated")) break;
   }
   for (const StepResult::Scan& scan : result.scans) {
+    if (REENACT_PLANTED("scanned ranges are not validated")) break;
     if (!ScanIsCurrent(slot, scan)) return false;
   }
   return true;
@@ -289,6 +303,7 @@ std::size_t Window::claims_waiting() const {
 // to commit and issue, and it may be that nobody else is awake.
 std::size_t Window::RunSome(std::size_t index) {
   const std::uint64_t want = ClaimSize();
+  instrument::Yield("window.claim", &claimed_);
   Worker* worker = workers_[index].get();
   if (worker->runnable.empty() && !TakeShared(want, worker) &&
       !Claim(want, worker)) {
@@ -334,8 +349,11 @@ bool Window::Claim(std::uint64_t want, Worker* worker) {
 // highest tickets of them are anybody's.
 void Window::Share(std::uint64_t keep, Worker* worker) {
   const auto end = worker->runnable.end() - static_cast<std::ptrdiff_t>(keep);
+  REENACT_PROBE("window: a claim is shared");
   SpinLockHolder lock(&shared_lock_);
-  shared_.insert(shared_.end(), worker->runnable.begin(), end);
+  if (!REENACT_PLANTED("steps that are shared are lost")) {
+    shared_.insert(shared_.end(), worker->runnable.begin(), end);
+  }
   shared_count_.store(shared_.size(), std::memory_order_release);
   worker->runnable.erase(worker->runnable.begin(), end);
 }
@@ -361,12 +379,14 @@ void Window::ObserveCost(std::uint64_t ns_per_step) {
 
 void Window::Execute(Slot* slot, Worker* worker) {
   slot->state.store(Slot::State::kRunning, std::memory_order_relaxed);
+  instrument::Yield("window.run", slot);
   RunStep(slot, RunMode::kSpeculative, &worker->run, &slot->results[0]);
   // Once it is done it can be committed and, a ring later, its slot used again,
   // however long this thread sleeps here: after that only those who wait for
   // it are touched, and they cannot be committed before they are released.
   Touch* waiters =
       slot->waiters.exchange(Slot::Closed(), std::memory_order_acq_rel);
+  instrument::Yield("window.done", slot);
   slot->state.store(Slot::State::kDone, std::memory_order_release);
   Release(waiters, &worker->runnable);
 }
