@@ -985,7 +985,8 @@ absl::StatusOr<Submission> WorldImpl::Submit(Input input) {
 absl::StatusOr<Submission> WorldImpl::Offer(Incoming incoming) {
   incoming.state = std::make_shared<Submission::State>(durable_line_);
   SubmissionState state = incoming.state;
-  REENACT_RETURN_IF_ERROR(ingress_.Offer(std::move(incoming)));
+  const absl::Status offered = ingress_.Offer(std::move(incoming));
+  if (!offered.ok()) return failed_ ? error() : offered;
   doorbell_.Ring();
   return Submission(std::move(state));
 }
@@ -2202,6 +2203,8 @@ void WorldImpl::Progress() {
 }
 
 void WorldImpl::EndSubmissions(const absl::Status& status) {
+  // Nobody would ever look at what came now.
+  ingress_.Close();
   Progress();
   for (auto& [input, state] : live_) state->End(status);
   live_.clear();
