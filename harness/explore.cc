@@ -38,7 +38,8 @@ void AddUp(const RunResult& run, Exploration* sum) {
   sum->recoveries += run.lives > 0 ? run.lives - 1 : 0;
   sum->faults += run.faults;
   sum->effects += run.effects;
-  sum->steps_longest = std::max(sum->steps_longest, run.steps);
+  sum->decisions += run.decisions;
+  sum->decisions_most = std::max(sum->decisions_most, run.decisions);
   sum->tasks_most = std::max(sum->tasks_most, run.tasks);
   for (const auto& [name, tally] : run.reducers) sum->reducers[name] += tally;
 }
@@ -287,7 +288,10 @@ class Explorer {
   Shape CurrentShape(std::uint64_t number) {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (number < kTrialRuns) return Shape();
-    if (!shape_) shape_ = sum_.shape();
+    if (!shape_) {
+      shape_ = sum_.shape();
+      sum_.decisions_assumed = shape_->decisions_most;
+    }
     return *shape_;
   }
 
@@ -316,7 +320,11 @@ bool IsSchedule(const Choice& choice) {
 Shape Exploration::shape() const {
   Shape shape;
   if (runs == 0) return shape;
-  shape.steps = std::max<std::uint64_t>(1, steps / runs);
+  shape.points = std::max<std::uint64_t>(1, steps / runs);
+  shape.decisions = std::max<std::uint64_t>(1, decisions / runs);
+  // Runs to come may be longer.
+  shape.decisions_most =
+      std::max<std::uint64_t>(1, decisions_most + decisions_most / 8);
   shape.tasks = std::max<std::uint64_t>(1, tasks_most);
   return shape;
 }
@@ -383,7 +391,8 @@ std::string ReplayString(const Scenario& scenario, const RunSettings& settings,
                          const ChoiceLog& log) {
   return absl::StrCat("run:v1:", scenario.name, ":w", settings.workers_max,
                       settings.crashes ? "c" : "",
-                      settings.io_errors ? "i" : "", ":", EncodeLog(log));
+                      settings.io_errors ? "i" : "", settings.plain ? "p" : "",
+                      ":", EncodeLog(log));
 }
 
 absl::StatusOr<Replay> ParseReplay(std::string_view text) {
@@ -417,6 +426,7 @@ absl::StatusOr<Replay> ParseReplay(std::string_view text) {
   replay.settings.workers_max = workers;
   replay.settings.crashes = settings.find('c') != settings.npos;
   replay.settings.io_errors = settings.find('i') != settings.npos;
+  replay.settings.plain = settings.find('p') != settings.npos;
   REENACT_ASSIGN_OR_RETURN(replay.script, DecodeLog(parts[4]));
   return replay;
 }

@@ -54,7 +54,10 @@ struct Exploration {
   std::uint64_t recoveries = 0;
   std::uint64_t faults = 0;
   std::uint64_t effects = 0;
-  std::uint64_t steps_longest = 0;
+  std::uint64_t decisions = 0;
+  std::uint64_t decisions_most = 0;  // in one run
+  // What strategies counted on; 0: nothing yet.
+  std::uint64_t decisions_assumed = 0;
   std::uint64_t tasks_most = 0;
   std::map<std::string, ReducerTally> reducers;
   std::optional<Found> found;

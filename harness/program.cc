@@ -55,8 +55,11 @@ absl::Status Resolve(ProgramOptions* options) {
     return absl::InvalidArgumentError(absl::StrCat(
         "'", path, "': a report ends in .html or .json"));
   }
-  if (options->exhaustive >= 0 && settings.engine != EngineKind::kFibers) {
-    return absl::InvalidArgumentError("--exhaustive needs --engine fibers");
+  if (options->exhaustive >= 0) {
+    if (settings.engine != EngineKind::kFibers) {
+      return absl::InvalidArgumentError("--exhaustive needs --engine fibers");
+    }
+    settings.plain = true;  // or all draws of sizes would be 0: one worker
   }
   return absl::OkStatus();
 }
@@ -82,7 +85,8 @@ absl::StatusOr<Exploration> Replayed(const Scenario& scenario,
                            RunReplay(scenario, options.replay));
   Exploration exploration;
   exploration.runs = 1;
-  exploration.steps = exploration.steps_longest = run.steps;
+  exploration.steps = run.steps;
+  exploration.decisions = exploration.decisions_most = run.decisions;
   exploration.switches = run.switches;
   exploration.tickets = run.tickets;
   exploration.tasks_most = run.tasks;
@@ -118,6 +122,8 @@ void AddOptions(CLI::App& app, ProgramOptions* options) {
   app.add_option("--workers", explore.settings.workers_max,
                  "Workers of a world: 1 to so many, drawn")
       ->check(CLI::Range(1U, 64U));
+  app.add_flag("--plain", explore.settings.plain,
+               "Sizes are not drawn: --workers workers, every block synced");
   app.add_option("--faults", options->faults,
                  "crash: the power is cut and the world recovered; io: a write "
                  "fails; none")

@@ -79,7 +79,9 @@ std::vector<Missed> MissedBugs(const ReportInput& input) {
     const double runs = PctRuns(input, depth);
     if (runs < 1) continue;
     const double missed =
-        MissedAtMost(e.tasks_most, e.steps_longest, depth, runs);
+        MissedAtMost(e.tasks_most,
+                     std::max(e.decisions_most, e.decisions_assumed), depth,
+                     runs);
     if (missed < 0.5) all.push_back({depth, missed});
   }
   return all;
@@ -176,8 +178,8 @@ std::string TextReport(const ReportInput& input) {
       &text, "  a run: ", Format("%.0f", PerRun(e, e.steps)), " steps, ",
       Format("%.0f", PerRun(e, e.switches)), " switches, ",
       Format("%.1f", PerRun(e, e.tickets)), " tickets, ",
-      Format("%.2f", PerRun(e, e.reruns)), " re-runs; longest ",
-      e.steps_longest, " steps, at most ", e.tasks_most, " tasks\n");
+      Format("%.2f", PerRun(e, e.reruns)), " re-runs; at most ",
+      e.decisions_most, " decisions, ", e.tasks_most, " tasks\n");
   absl::StrAppend(&text, "  ", Grouped(e.faults), " power cuts, ",
                   Grouped(e.recoveries), " recoveries, ", Grouped(e.effects),
                   " effects; ", Grouped(e.model_runs),
@@ -230,7 +232,7 @@ std::string JsonReport(const ReportInput& input) {
   json["power_cuts"] = e.faults;
   json["recoveries"] = e.recoveries;
   json["effects"] = e.effects;
-  json["steps_longest"] = e.steps_longest;
+  json["decisions_most"] = e.decisions_most;
   json["tasks_most"] = e.tasks_most;
   if (input.exhaustive) json["complete"] = input.complete;
   for (const Missed& missed : MissedBugs(input)) {

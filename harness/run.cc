@@ -270,7 +270,7 @@ void Run::Leave(bool dead) {
 void Run::RunClient(std::size_t index) {
   const auto& [name, body] = bodies_[index];
   // Threads that run freely cannot share a log.
-  Choices own(index * 7919 + shape_.steps);
+  Choices own(index * 7919 + shape_.points);
   const bool shares = settings_.engine != EngineKind::kFree;
   ClientOfRun client(this, name, shares ? &choices_ : &own);
   body(client);
@@ -332,7 +332,7 @@ bool Run::AnswerOne(World* world, Choices& choices) {
 }
 
 void Run::RunExecutor() {
-  Choices own(shape_.steps + 1);
+  Choices own(shape_.points + 1);
   Choices& choices =
       settings_.engine == EngineKind::kFree ? own : choices_;
   for (;;) {
@@ -380,6 +380,10 @@ void Run::BeforeJump() {
 void Run::SetUp() {
   scenario_.set_up(*this);
   REENACT_CHECK(inputs_.empty() || bodies_.empty());
+  options_.effects = this;
+  options_.workers = settings_.workers_max;
+  options_.window = kWindows[0];
+  if (settings_.plain) return;
   options_.workers = 1 + choices_.Below(settings_.workers_max, "workers");
   options_.window = kWindows[choices_.Below(std::size(kWindows), "window")];
   never_inline_ = !choices_.OneIn(8, "inline");
@@ -398,7 +402,6 @@ void Run::SetUp() {
     default:
       options_.sync.kind = SyncPolicy::Kind::kEveryBlock;
   }
-  options_.effects = this;
 }
 
 void Run::DrawFault(bool last) {
@@ -414,7 +417,7 @@ void Run::DrawFault(bool last) {
     case 1: {
       // The bound is the same for every run, so that logs are.
       const auto drawn = static_cast<std::uint32_t>(
-          choices_.Private(std::min<std::uint64_t>(shape_.steps, 0xffff) + 1));
+          choices_.Private(std::min<std::uint64_t>(shape_.points, 0xffff) + 1));
       const std::uint32_t at =
           choices_.Settle(drawn, 0x10000, "fault.cut_at");
       if (!crashes) return;
@@ -636,6 +639,7 @@ RunResult Run::Go(bool keep) {
       result_.tasks = simulator.tasks();
     }
     result_.steps = simulator.steps();
+    result_.decisions = simulator.decisions();
     result_.switches = simulator.switches();
     result_.tasks = simulator.tasks();
     result_.digest = simulator.digest();

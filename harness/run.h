@@ -29,6 +29,9 @@ struct RunSettings {
   std::uint32_t workers_max = 4;
   bool crashes = true;   // the power is cut, up to twice in a run
   bool io_errors = true; // a write fails
+  // Sizes are not drawn: workers_max workers, every block synced, all else as
+  // it comes; so that runs differ in their schedules alone.
+  bool plain = false;
   std::uint64_t steps_max = 200'000;
 };
 
@@ -38,7 +41,8 @@ struct RunResult {
   absl::Status drift;  // of a replay
   ChoiceLog log;
   // What happened, for reports.
-  std::uint64_t steps = 0;
+  std::uint64_t steps = 0;      // points that tasks passed
+  std::uint64_t decisions = 0;  // of them with a choice
   std::uint64_t switches = 0;  // from tasks that could have gone on
   std::uint64_t tasks = 0;
   std::uint64_t digest = 0;

@@ -131,6 +131,7 @@ std::optional<std::uint64_t> Simulator::Choose() {
     if (ready_.empty()) continue;
     std::uint32_t pick = 0;
     if (ready_.size() > 1) {
+      ++decisions_;
       const auto count = static_cast<std::uint32_t>(ready_.size());
       if (!choices_->follows()) {
         pick = static_cast<std::uint32_t>(

@@ -58,6 +58,8 @@ class Simulator final : public instrument::Conductor {
   std::string DescribeTasks() const;
 
   std::uint64_t steps() const { return steps_; }
+  // Points at which more than one task could go on.
+  std::uint64_t decisions() const { return decisions_; }
   // From a task that could have gone on.
   std::uint64_t switches() const { return switches_; }
   std::uint64_t tasks() const { return tasks_.size(); }
@@ -110,6 +112,7 @@ class Simulator final : public instrument::Conductor {
   std::uint64_t now_ns_ = 1'000'000;
   std::uint64_t tick_ns_ = 0;  // what reading the clock takes
   std::uint64_t steps_ = 0;
+  std::uint64_t decisions_ = 0;
   std::uint64_t switches_ = 0;
   std::uint64_t jumps_ = 0;
   std::uint64_t digest_ = 0;

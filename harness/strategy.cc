@@ -63,7 +63,7 @@ class Pct final : public Strategy {
   Pct(int depth, const Shape& shape, Choices& choices) {
     for (int i = 1; i < depth; ++i) {
       changes_.push_back(
-          choices.Private(std::max<std::uint64_t>(1, shape.steps)));
+          choices.Private(std::max<std::uint64_t>(1, shape.decisions_most)));
     }
     std::sort(changes_.begin(), changes_.end());
   }
@@ -150,7 +150,7 @@ class Uniform final : public Strategy {
  public:
   explicit Uniform(const Shape& shape)
       : each_(std::max<std::uint64_t>(
-            1, shape.steps / std::max<std::uint64_t>(1, shape.tasks))) {}
+            1, shape.decisions / std::max<std::uint64_t>(1, shape.tasks))) {}
   std::size_t Pick(const std::vector<Candidate>& ready, bool,
                    Choices& choices) override {
     std::uint64_t sum = 0;
@@ -180,7 +180,7 @@ class Starve final : public Strategy {
  public:
   Starve(const Shape& shape, Choices& choices)
       : victim_(choices.Private(shape.tasks + 1)),
-        from_(choices.Private(std::max<std::uint64_t>(1, shape.steps))),
+        from_(choices.Private(std::max<std::uint64_t>(1, shape.decisions))),
         // How long: evenly in its logarithm.
         to_(from_ + (std::uint64_t{1} << choices.Private(14))) {}
   std::size_t Pick(const std::vector<Candidate>& ready, bool,
@@ -200,7 +200,7 @@ class Starve final : public Strategy {
 class Swizzle final : public Strategy {
  public:
   Swizzle(const Shape& shape, Choices& choices)
-      : span_(std::max<std::uint64_t>(2, shape.steps)) {
+      : span_(std::max<std::uint64_t>(2, shape.decisions)) {
     for (std::uint64_t task = 0; task < shape.tasks + 2; ++task) {
       const std::uint64_t stop = choices.Private(span_);
       const std::uint64_t go = stop + choices.Private(span_);
@@ -295,11 +295,11 @@ std::unique_ptr<Strategy> MakeStrategy(StrategyKind kind, int depth,
   }
 }
 
-double MissedAtMost(std::uint64_t tasks, std::uint64_t steps, int depth,
+double MissedAtMost(std::uint64_t tasks, std::uint64_t decisions, int depth,
                     double runs) {
   const double one =
       1.0 / (static_cast<double>(tasks) *
-             std::pow(static_cast<double>(steps), depth - 1));
+             std::pow(static_cast<double>(decisions), depth - 1));
   return std::exp(runs * std::log1p(-std::min(one, 1.0 - 1e-12)));
 }
 

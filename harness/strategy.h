@@ -25,8 +25,11 @@ struct Candidate {
 // What earlier runs of the scenario were like, for strategies that spread their
 // efforts.
 struct Shape {
-  std::uint64_t steps = 200;  // scheduling points of a run
-  std::uint64_t tasks = 4;
+  std::uint64_t points = 200;     // that tasks pass in a run, on average
+  std::uint64_t decisions = 100;  // of them with more than one task to choose
+                                  // from, on average
+  std::uint64_t decisions_most = 200;
+  std::uint64_t tasks = 4;        // at most
 };
 
 // Thread safety: none; one for each run.
@@ -65,8 +68,9 @@ std::unique_ptr<Strategy> MakeStrategy(StrategyKind kind, int depth,
                                        const Shape& shape, Choices& choices);
 
 // How likely `runs` runs of PCT(d) are to miss a bug of depth `d`, at most:
-// (1 - 1 / (n k^(d-1)))^runs for n tasks and k steps.
-double MissedAtMost(std::uint64_t tasks, std::uint64_t steps, int depth,
+// (1 - 1 / (n k^(d-1)))^runs for n tasks and k decisions. A change of priority
+// where one task alone can go on is one at the next decision.
+double MissedAtMost(std::uint64_t tasks, std::uint64_t decisions, int depth,
                     double runs);
 
 }  // namespace reenact::harness
