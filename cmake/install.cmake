@@ -3,6 +3,9 @@
 #   include/reenact/...        the public headers
 #   lib/libreenact.a           the library
 #   lib/libreenact_executors.a what carries out effects: reenact::executors
+#   lib/libreenact_harness.a   schedules and faults: reenact::harness, with the
+#                              kernel that has its points, which a program links
+#                              instead of the other one
 #   lib/cmake/reenact/         what find_package(reenact) reads
 #   lib/reenact/NAME.so        the example modules, found by --module NAME
 #   bin/reenact                the command; listed in tools/CMakeLists.txt
@@ -16,6 +19,16 @@ install(TARGETS reenact reenact_executors EXPORT reenactTargets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
   FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+if(REENACT_BUILD_HARNESS)
+  set(harness reenact_harness)
+  if(NOT REENACT_INSTRUMENT)
+    list(APPEND harness reenact_instrumented)
+  endif()
+  install(TARGETS ${harness} EXPORT reenactTargets
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+    FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+endif()
 install(EXPORT reenactTargets NAMESPACE reenact:: DESTINATION ${package_dir})
 
 configure_package_config_file(cmake/reenactConfig.cmake.in

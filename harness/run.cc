@@ -135,6 +135,8 @@ class Run final : public Case, private EffectListener {
   std::optional<StartingPlace> place_;
   Simulator* simulator_ = nullptr;
   std::uint64_t cut_at_ = 0;      // a point; 0: none
+  World* fed_ = nullptr;          // to be interrupted
+  std::uint64_t interrupt_at_ = 0;  // at this point
   std::uint64_t kept_ = 0;        // of what is not synced then
   std::uint64_t life_ = 0;        // the first is 1
   std::uint64_t faults_ = 0;
@@ -360,6 +362,7 @@ void Run::Violate(std::string property, std::string detail) {
 }
 
 void Run::AtPoint(std::uint64_t step) {
+  if (fed_ != nullptr && step == interrupt_at_) fed_->Interrupt();
   if (cut_at_ == 0 || step < cut_at_ || disk_.off()) return;
   disk_.CutPower();
   ++faults_;
@@ -519,7 +522,18 @@ absl::Status Run::Drive(World* world) {
   if (!bodies_.empty()) return DriveClients(world);
   InputList source(inputs_, world->position());
   driving_ = true;
-  const absl::Status status = world->Feed(source);
+  // Interrupted or not, the same rows give the same journal.
+  if (choices_.OneIn(4, "feed.interrupt")) {
+    interrupt_at_ = 1 + choices_.Below(256, "feed.interrupt_after");
+    if (simulator_ != nullptr) interrupt_at_ += simulator_->steps();
+    fed_ = world;
+  }
+  absl::Status status = world->Feed(source);
+  while (absl::IsCancelled(status)) {
+    InputList rest(inputs_, world->position());
+    status = world->Feed(rest);
+  }
+  fed_ = nullptr;
   driving_ = false;
   REENACT_RETURN_IF_ERROR(status);
   for (int i = 0; i < 1000; ++i) {

@@ -111,8 +111,8 @@ foreach(folder IN LISTS core)
       if(name MATCHES "^reenact/([a-z]+)/" AND NOT file IN_LIST roots AND
          NOT CMAKE_MATCH_1 IN_LIST arrows_${folder})
         refuse(${file} ${name} "${folder}/ does not see ${CMAKE_MATCH_1}/")
-      elseif(name MATCHES "^reenact/executors/")
-        refuse(${file} ${name} "the core does not see executors/")
+      elseif(name MATCHES "^reenact/(executors|harness)/")
+        refuse(${file} ${name} "the core does not see what stands beside it")
       elseif(name MATCHES "^(tools|examples|bench|tests|harness)/")
         refuse(${file} ${name} "the library does not see what is built on it")
       elseif(name MATCHES "^(kernel|journal|sequencer|workers|committer)/")
@@ -167,7 +167,9 @@ files_of(executors files)
 foreach(file IN LISTS files)
   includes_of(${file} names)
   foreach(name IN LISTS names)
-    if(name MATCHES "^reenact/" AND NOT name MATCHES "^reenact/executors/" AND
+    if(name MATCHES "^reenact/harness/")
+      refuse(${file} ${name} "executors/ does not see harness/")
+    elseif(name MATCHES "^reenact/" AND NOT name MATCHES "^reenact/executors/" AND
        NOT name IN_LIST public AND NOT name IN_LIST executors_see)
       refuse(${file} ${name} "executors/ sees public headers")
     elseif(name MATCHES "^reenact/" AND reenact/${file} IN_LIST installed AND
@@ -185,6 +187,31 @@ foreach(file IN LISTS files)
   endforeach()
 endforeach()
 
+# The harness takes hold of the whole core, and of nothing beside it. What it
+# installs is what anybody sees.
+file(READ ${ROOT}/harness/CMakeLists.txt listing)
+string(REGEX MATCH "set\\(headers([^)]*)" ignored "${listing}")
+string(REGEX MATCHALL "[a-z_]+\\.h" harness_installed "${CMAKE_MATCH_1}")
+list(TRANSFORM harness_installed PREPEND reenact/harness/)
+if(NOT reenact/harness/scenario.h IN_LIST harness_installed)
+  message(FATAL_ERROR "harness/CMakeLists.txt lists no public headers")
+endif()
+files_of(harness files)
+foreach(file IN LISTS files)
+  includes_of(${file} names)
+  foreach(name IN LISTS names)
+    if(name MATCHES "^reenact/executors/")
+      refuse(${file} ${name} "harness/ does not see executors/")
+    elseif(name MATCHES "^reenact/" AND
+           reenact/${file} IN_LIST harness_installed AND
+           NOT name IN_LIST public AND NOT name IN_LIST harness_installed)
+      refuse(${file} ${name} "it is not installed, and ${file} is")
+    elseif(name MATCHES "^(tools|examples|bench|tests)/")
+      refuse(${file} ${name} "the library does not see what is built on it")
+    endif()
+  endforeach()
+endforeach()
+
 # The command reads journals; examples are what users write, but for these.
 set(example_exceptions
   # A tool that ships with its example: reads a world without running it.
@@ -198,8 +225,12 @@ foreach(folder tools examples)
     foreach(name IN LISTS names)
       if("${file}:${name}" IN_LIST example_exceptions)
         continue()
+      elseif(file MATCHES "^tools/reenact_fuzz/" AND
+             name STREQUAL "reenact/harness/program.h")
+        continue()   # the command line of all harness programs
       elseif(name MATCHES "^reenact/" AND
          NOT name IN_LIST public AND NOT name IN_LIST installed AND
+         NOT name IN_LIST harness_installed AND
          NOT (folder STREQUAL tools AND name MATCHES
               "^reenact/(journal/|kernel/check\\.h$)"))
         refuse(${file} ${name} "${folder}/ sees public headers")

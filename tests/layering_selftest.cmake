@@ -4,7 +4,8 @@
 #   cmake -DROOT=... -DWORK=... -P layering_selftest.cmake
 cmake_minimum_required(VERSION 3.25)
 
-set(folders kernel journal sequencer workers committer executors tools examples)
+set(folders kernel journal sequencer workers committer executors harness tools
+    examples)
 set(missed 0)
 
 function(look result)

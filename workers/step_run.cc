@@ -234,10 +234,7 @@ const Version* StepRun::Newest(Cell* cell) {
     };
     for (Touch* touch = cell->tail.load(std::memory_order_acquire);
          touch != nullptr; touch = older(touch)) {
-      if (touch->event_id >= self &&
-          !REENACT_PLANTED("steps read what later ones write")) {
-        continue;
-      }
+      if (touch->event_id >= self) continue;
       if (touch->event_id <= committed_->load(std::memory_order_acquire)) break;
       Slot* writer = touch->slot;
       for (int spins = 0; spins < kReadSpins && !writer->done() &&

@@ -67,7 +67,10 @@ absl::Status RunWorld() {
 
 int main() {
   const absl::Status status = RunWorld();
-  if (status.ok()) return std::system(CARRIER) == 0 ? 0 : 1;
+  if (status.ok()) {
+    const bool carried = std::system(CARRIER) == 0;
+    return carried && std::system(SCENARIO " --runs 200 -q") == 0 ? 0 : 1;
+  }
   std::cerr << "consumer: " << status.ToString() << "\n";
   return 1;
 }

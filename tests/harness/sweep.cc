@@ -1,0 +1,72 @@
+// The scenarios of the tests, as often as there is time for: what tools/check
+// runs from an optimized build.
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <string>
+
+#include "reenact/harness/explore.h"
+#include "reenact/harness/report.h"
+#include "reenact/harness/scoreboard.h"
+#include "tests/harness/scenarios.h"
+
+namespace reenact::harness {
+namespace {
+
+// Shares of all runs, in percent.
+struct Part {
+  Scenario scenario;
+  StrategyKind strategy;
+  int depth;
+  bool plain;
+  std::uint64_t percent;
+};
+
+std::vector<Part> Parts() {
+  return {{Reference(), StrategyKind::kPct, 3, true, 84},
+          {TortureFed(), StrategyKind::kPortfolio, 0, false, 6},
+          {TortureSubmitted(), StrategyKind::kPortfolio, 0, false, 5},
+          {BudgetRace(), StrategyKind::kPortfolio, 0, false, 5}};
+}
+
+// 0: it held.
+int Sweep(const Part& part, std::uint64_t runs, std::uint64_t seed) {
+  ExploreOptions options;
+  options.runs = runs * part.percent / 100;
+  options.seed = seed;
+  options.settings.strategy = part.strategy;
+  options.settings.depth = part.depth;
+  if (part.plain) {
+    options.settings.plain = true;
+    options.settings.workers_max = 2;
+    options.settings.crashes = options.settings.io_errors = false;
+  }
+  const Exploration found = Explore(part.scenario, options);
+  ReportInput input;
+  input.scenario = &part.scenario;
+  input.options = &options;
+  input.exploration = &found;
+  input.command = "harness-sweep";
+  std::printf("%s\n", TextReport(input).c_str());
+  Score("whole-kernel schedules", found.runs);
+  Score("in-memory recoveries", found.recoveries);
+  return found.found || !found.problem.ok() ? 1 : 0;
+}
+
+}  // namespace
+}  // namespace reenact::harness
+
+int main(int argc, char** argv) {
+  CLI::App app(
+      "Runs the harness's own scenarios; ends with 1 if one is violated.");
+  std::uint64_t runs = 500'000, seed = 1;
+  app.add_option("--runs", runs, "Runs in all")->capture_default_str();
+  app.add_option("--seed", seed, "What they are drawn from")
+      ->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  int failed = 0;
+  for (const auto& part : reenact::harness::Parts()) {
+    failed |= reenact::harness::Sweep(part, runs, seed);
+  }
+  return failed;
+}
