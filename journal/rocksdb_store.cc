@@ -68,6 +68,9 @@ constexpr std::size_t kReducerSize = sizeof(ReducerId);
 constexpr std::size_t kNumberSize = sizeof(std::uint64_t);
 
 constexpr std::uint64_t kMebibyte = 1 << 20;
+// RocksDB opens tables on threads made for that, 16 for each column family
+// unless it is told another number, however few tables there are.
+constexpr std::size_t kTablesPerThread = 32;
 // A batch that grew beyond this is not kept for the next group.
 constexpr std::size_t kKeptBatchBytes = 16 * kMebibyte;
 // When a file is made of the cells in memory: at so many bytes of blocks, which
@@ -1138,16 +1141,21 @@ absl::Status RocksDbStore::Close() {
   return status.ok() ? closed : status;
 }
 
-// Whether `path` holds a database. NotFound: none, or one whose making was cut
-// short before anything could be written. DataLoss: what is left of one.
+// Whether `path` holds a database, and of how many files of tables. NotFound:
+// none, or one whose making was cut short before anything could be written.
+// DataLoss: what is left of one.
 absl::Status LookForDatabase(const std::string& path, rocksdb::Env* env,
-                             const StatusMapper& to_status) {
+                             const StatusMapper& to_status,
+                             std::size_t* tables) {
   std::vector<std::string> names;
   const rocksdb::Status status = env->GetChildren(path, &names);
   if (status.IsNotFound() || status.IsPathNotFound()) {
     return absl::NotFoundError("db: there is no database");
   }
   REENACT_RETURN_IF_ERROR(to_status(status));
+  *tables = static_cast<std::size_t>(std::count_if(
+      names.begin(), names.end(),
+      [](const std::string& name) { return name.ends_with(".sst"); }));
   if (std::find(names.begin(), names.end(), "CURRENT") != names.end()) {
     return absl::OkStatus();
   }
@@ -1196,11 +1204,14 @@ absl::Status OpenDatabase(const std::string& path,
   database->statistics = db_options.statistics;
   db_options.env = database->env.get();
 
+  std::size_t tables = 0;
   const absl::Status found =
-      LookForDatabase(path, database->env.get(), database->ToStatus);
+      LookForDatabase(path, database->env.get(), database->ToStatus, &tables);
   if (!absl::IsNotFound(found) || !options.create) {
     REENACT_RETURN_IF_ERROR(found);
   }
+  db_options.max_file_opening_threads = static_cast<int>(
+      std::clamp<std::size_t>(tables / kTablesPerThread, 1, 16));
   const Families families = {
       {rocksdb::kDefaultColumnFamilyName, MakeFamilyOptions(kMebibyte)},
       {kBlocksName, MakeBlocksOptions(options)},
