@@ -704,6 +704,7 @@ absl::Status WorldImpl::Genesis() {
   round->entries = EncodeToBytes(entry::Genesis{options_.config});
   writer_->Append(std::move(round));
   next_block_ = 1;
+  REENACT_FAILPOINT_RETURN("genesis handed over");
   return writer_->Flush();
 }
 
@@ -798,8 +799,10 @@ absl::Status WorldImpl::InitDirectory() {
       return absl::NotFoundError(paths_.directory + ": there is no world here");
     }
     REENACT_RETURN_IF_ERROR(CreateWorldDirectory(paths_));
+    REENACT_FAILPOINT_RETURN("directory made");
   }
   REENACT_ASSIGN_OR_RETURN(ownership_, AcquireOwnership(paths_));
+  REENACT_FAILPOINT_RETURN("owner of the directory");
   // Once more, now that nobody else can change it.
   REENACT_ASSIGN_OR_RETURN(findings, Inspect(paths_));
   decision = Decide(findings);
@@ -813,21 +816,34 @@ absl::Status WorldImpl::CreateWorld() {
   options.create = true;
   REENACT_ASSIGN_OR_RETURN(store_, OpenRocksDbStore(paths_.db, options));
   report_.created = true;
+  REENACT_FAILPOINT_RETURN("database made");
   REENACT_RETURN_IF_ERROR(Genesis());
+  REENACT_FAILPOINT_RETURN("genesis durable");
   return FixModes(paths_);
 }
 
 absl::Status WorldImpl::OpenExisting(OpenDecision decision,
                                      const Findings& findings) {
   REENACT_ASSIGN_OR_RETURN(store_, OpenRocksDbStore(paths_.db, {}));
+  // Read twice: differently, if the disk cannot be trusted.
+  if (store_->block_count() < findings.kept_blocks()) {
+    return absl::DataLossError(
+        paths_.db + ": " + std::to_string(findings.kept_blocks()) +
+        " blocks were there at first, and then " +
+        std::to_string(store_->block_count()) +
+        "; look after the disk, restore db/ from a backup");
+  }
+  REENACT_FAILPOINT_RETURN("database open, nothing recovered");
   REENACT_ASSIGN_OR_RETURN(
       StartingPlace place,
       Recover(paths_, decision, findings, store_.get(), &report_));
+  REENACT_FAILPOINT_RETURN("recovered, before the head record");
   if (findings.head) epoch_ = findings.head->epoch + 1;
   REENACT_ASSIGN_OR_RETURN(std::unique_ptr<HeadFile> head,
                            HeadFile::Open(paths_.head, findings.head));
   REENACT_RETURN_IF_ERROR(StartMachine(place, std::move(head)));
   REENACT_RETURN_IF_ERROR(writer_->Flush());
+  REENACT_FAILPOINT_RETURN("open, before option changes");
   return ApplyOptionChanges();
 }
 
@@ -1424,6 +1440,7 @@ void WorldImpl::AdmitReceipt(IncomingReceipt incoming) {
     if (incoming.done) incoming.done(verdict);
     return;
   }
+  REENACT_FAILPOINT("D15 receipt admitted, not durable");
   last_input_ = input;
   ++counts_.inputs;
   if (incoming.done) {
@@ -1524,6 +1541,7 @@ void WorldImpl::FindCells(RoundInFlight& round) {
 }
 
 void WorldImpl::OpenRound(RoundInFlight round) {
+  REENACT_FAILPOINT("D02 round composed, not recorded");
   round.first = next_ticket_;
   if (!round.control) FindCells(round);
   next_ticket_.value += round.units.size();
@@ -1589,6 +1607,7 @@ bool WorldImpl::IssueTickets() {
       if (!window_->HasRoom()) return issued;
       FillTicket(round);
       window_->Issue(/*serial=*/false);
+      REENACT_FAILPOINT("D01 ticket issued");
       issued = true;
     }
   }
@@ -1647,8 +1666,10 @@ bool WorldImpl::RunInOrder() {
 void WorldImpl::CommitSlot(Slot* slot) {
   RoundInFlight& round = rounds_.front();
   SlotStep step(this, slot);
+  REENACT_FAILPOINT("D04 before validation");
   const std::optional<FailureCode> failure =
       committer_->Commit(step, &round.record->entries);
+  REENACT_FAILPOINT("D06 entry encoded");
   if (!cells_->ok()) {
     Fail(cells_->status());
     return;
@@ -1681,7 +1702,10 @@ void WorldImpl::CommitSlot(Slot* slot) {
     }
     counts_.raised += raised.size();
   }
-  if (!consequences_.empty()) RaiseAnswers(round);
+  if (!consequences_.empty()) {
+    REENACT_FAILPOINT("D05 budget debited in memory");
+    RaiseAnswers(round);
+  }
   if (slot->ticket.kind == UnitKind::kControl && !failure) {
     CommitControl(slot, round);
   }
@@ -1717,6 +1741,7 @@ absl::Status WorldImpl::ChangeLedger(const Slot& slot) {
   const absl::StatusOr<Entry> entry = DecodeEntry(slot.ticket.event.payload);
   REENACT_CHECK(entry.ok());
   if (const auto* grant = std::get_if<entry::GrantChanged>(&*entry)) {
+    REENACT_FAILPOINT("grant about to change");
     return ledger_->Change(*grant);
   }
   if (const auto* policy = std::get_if<entry::PolicyChanged>(&*entry)) {
@@ -1815,12 +1840,17 @@ void WorldImpl::Tell(Telling& telling) {
   for (Ledger::Notice& notice : telling.notices) {
     if (options_.effects == nullptr) break;
     if (notice.open) {
+      REENACT_FAILPOINT("D13 before effect is handed out");
       options_.effects->Open(*notice.open);
+      REENACT_FAILPOINT("D14 after effect was handed out");
     } else {
       options_.effects->Closed(notice.intent_hash);
     }
   }
-  for (auto& [done, verdict] : telling.verdicts) done(verdict);
+  for (auto& [done, verdict] : telling.verdicts) {
+    REENACT_FAILPOINT("before a receipt's verdict is told");
+    done(verdict);
+  }
 }
 
 void WorldImpl::FinishRound(RoundInFlight& round) {
@@ -1865,6 +1895,7 @@ void WorldImpl::FinishRound(RoundInFlight& round) {
     };
   }
   cells_->Advance(last, writer_->written());
+  REENACT_FAILPOINT("round finished, not handed over");
 }
 
 absl::Status WorldImpl::TakeSnapshot(const StartingPlace& place,
@@ -1874,6 +1905,7 @@ absl::Status WorldImpl::TakeSnapshot(const StartingPlace& place,
                                             HeaderAfter(place, header, hash),
                                             place.sequencer, *store_->View())
                               .status());
+  REENACT_FAILPOINT_RETURN("D19 snapshot in place, old ones still there");
   if (options_.snapshots_kept == 0) return absl::OkStatus();
   return RemoveOldSnapshots(paths_.snapshots, options_.snapshots_kept);
 }
@@ -2072,13 +2104,16 @@ absl::Status WorldImpl::Close() {
   ingress_.Close();
   if (!open_) return close_status_;
   close_status_ = Stop();
+  REENACT_FAILPOINT("stopped, before the writer closes");
   const absl::Status written = writer_->Close();
   if (close_status_.ok()) close_status_ = written;
+  REENACT_FAILPOINT("writer closed, before the store");
   const absl::Status stored = store_->Close();
   if (close_status_.ok()) close_status_ = stored;
   EndSubmissions(close_status_.ok()
                      ? absl::FailedPreconditionError("the world was closed")
                      : close_status_);
+  REENACT_FAILPOINT("store closed, before the lock is let go");
   ownership_.reset();
   return close_status_;
 }

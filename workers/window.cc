@@ -205,6 +205,7 @@ void Window::RunInTurn(Slot* slot) {
       options_.workers > 0 && inline_count_++ % kSampleEvery == 0;
   const std::uint64_t start = sampled ? NowNs() : 0;
   RunStep(slot, RunMode::kInTurn, &ordered_->run, &slot->results[0]);
+  REENACT_FAILPOINT("a step run in turn");
   slot->state.store(Slot::State::kDone, std::memory_order_release);
   if (sampled) ObserveCost(NowNs() - start);
 }
@@ -367,6 +368,7 @@ void Window::Execute(Slot* slot, Worker* worker) {
   // it are touched, and they cannot be committed before they are released.
   Touch* waiters =
       slot->waiters.exchange(Slot::Closed(), std::memory_order_acq_rel);
+  REENACT_FAILPOINT("D03 before a result is posted");
   slot->state.store(Slot::State::kDone, std::memory_order_release);
   Release(waiters, &worker->runnable);
 }
