@@ -13,6 +13,7 @@
 #include <deque>
 #include <limits>
 #include <map>
+#include <new>
 #include <thread>
 #include <utility>
 #include <variant>
@@ -92,6 +93,11 @@ LogicalTime MachineTime() {
   return LogicalTime{std::chrono::duration_cast<std::chrono::microseconds>(
                          std::chrono::system_clock::now().time_since_epoch())
                          .count()};
+}
+
+absl::Status OutOfMemory() {
+  return absl::ResourceExhaustedError(
+      "memory has run out; open the world again when there is some");
 }
 
 Bytes EncodeToBytes(const Entry& entry) {
@@ -303,6 +309,7 @@ class WorldImpl final : public World,
 
   // The ordered role.
   bool Order();
+  bool OrderOrFail();
   bool Compose();
   bool ComposeControls();
   absl::StatusOr<bool> PullInputs();
@@ -1953,16 +1960,27 @@ bool WorldImpl::IsLone(const FinishedRound& record) const {
          !record.then;
 }
 
+// What it was at when memory ran out is half done.
+bool WorldImpl::OrderOrFail() {
+  try {
+    return Order();
+  } catch (const std::bad_alloc&) {
+    Fail(OutOfMemory());
+    return false;
+  }
+}
+
 bool WorldImpl::Order() {
   bool did = false;
-  cells_->exclusive()->Lock();
-  const bool in_order =
-      Serial() || (!rounds_.empty() && rounds_.front().control);
-  did |= in_order && window_->issued() == window_->committed() ? RunInOrder()
-                                                               : CommitDone();
-  FinishRounds();
-  PublishCounts();
-  cells_->exclusive()->Unlock();
+  {
+    MutexLock lock(cells_->exclusive());
+    const bool in_order =
+        Serial() || (!rounds_.empty() && rounds_.front().control);
+    did |= in_order && window_->issued() == window_->committed() ? RunInOrder()
+                                                                 : CommitDone();
+    FinishRounds();
+    PublishCounts();
+  }
   for (auto& record : finished_) {
     did = true;
     if (IsLone(*record)) {
@@ -1993,7 +2011,7 @@ bool WorldImpl::Order() {
 bool WorldImpl::Work(std::size_t worker) {
   bool did = false;
   if (role_.TryLock()) {
-    if (!idle_ && !failed_) did = Order();
+    if (!idle_ && !failed_) did = OrderOrFail();
     role_.Unlock();
   }
   if (!serial_ && window_->RunSome(worker) > 0) did = true;
@@ -2018,7 +2036,12 @@ void WorldImpl::Choose(std::size_t index) {
 absl::Status WorldImpl::Drive() {
   if (failed_) return error();
   idle_ = false;
-  pool_->Drive(this);
+  try {
+    pool_->Drive(this);
+  } catch (const std::bad_alloc&) {
+    // In a step, or in what its thread does around it.
+    Fail(OutOfMemory());
+  }
   if (failed_) {
     EndSubmissions(error());
     return error();
@@ -2289,10 +2312,14 @@ absl::StatusOr<Digest> WorldImpl::StateDigest() {
 
 absl::StatusOr<std::unique_ptr<World>> OpenWorld(WorldOptions options,
                                                  WorldInternals internals) {
-  auto world =
-      std::make_unique<WorldImpl>(std::move(options), std::move(internals));
-  REENACT_RETURN_IF_ERROR(world->Init());
-  return std::unique_ptr<World>(std::move(world));
+  try {
+    auto world =
+        std::make_unique<WorldImpl>(std::move(options), std::move(internals));
+    REENACT_RETURN_IF_ERROR(world->Init());
+    return std::unique_ptr<World>(std::move(world));
+  } catch (const std::bad_alloc&) {
+    return OutOfMemory();
+  }
 }
 
 absl::StatusOr<std::unique_ptr<World>> World::Open(WorldOptions options) {

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <cstdint>
@@ -25,6 +26,7 @@
 #include "reenact/kernel/replay.h"
 #include "tests/chaos/lab.h"
 #include "tests/chaos/scratch.h"
+#include "tests/journal/temporary_directory.h"
 #include "tests/support/status_matchers.h"
 
 extern char** environ;
@@ -73,11 +75,19 @@ void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
 namespace reenact {
 namespace {
 
+#if defined(NDEBUG)
+constexpr std::uint64_t kShare = 1;
+#else
+constexpr std::uint64_t kShare = 6;
+#endif
+
 const Workload kWorkload{.name = "few",
                          .seed = 5,
                          .inputs = 8,
                          .round_limit = 4,
                          .snapshot_every = 2};
+
+constexpr std::int64_t kNever = std::int64_t{1} << 60;
 
 // What a process of this program does instead of testing; see main().
 enum Exit : int { kFine = 0, kStatus = 10, kNotReached = 11, kThrown = 12 };
@@ -106,6 +116,9 @@ absl::Status DoWhat(const std::string& what, const std::string& path) {
     std::_Exit(kThrown);
   }
   fails_at = 0;
+  if (nth == kNever) {
+    WriteWholeFile(path + ".count", std::to_string(allocations.load()));
+  }
   if (!failed) std::_Exit(kNotReached);
   std::_Exit(status.ok() ? kFine : kStatus);
 }
@@ -132,17 +145,15 @@ class Allocations {
  public:
   Allocations() : truth_(MakeTruth()) {}
 
-  // Fails each `step`-th allocation of `what` in turn, in a world that `from`
-  // is the name of ("": a new one).
-  void Sweep(const std::string& what, const std::string& from,
-             std::int64_t step) {
+  // Fails allocations of `what`, spread evenly, one in each run, in a copy of
+  // the world `from` ("": in a new one).
+  void Sweep(const std::string& what, const std::string& from) {
+    const std::int64_t count = Count(what, from);
+    const auto runs = static_cast<std::int64_t>(ForTier(300, 20'000) / kShare);
+    const std::int64_t step = std::max<std::int64_t>(1, count / runs);
     std::map<int, std::uint64_t> ends;
     for (std::int64_t nth = 1;; nth += step) {
-      const std::string path = scratch_.Fresh();
-      if (!from.empty()) {
-        std::filesystem::copy(scratch_ / from, path,
-                              std::filesystem::copy_options::recursive);
-      }
+      const std::string path = Copy(from);
       const int end = Spawn(what, path, nth);
       INFO(what << " from '" << from << "', allocation " << nth << ", ended "
                 << end);
@@ -156,7 +167,7 @@ class Allocations {
       if (end == kNotReached) break;
     }
     std::uint64_t all = 0;
-    for (const auto& [end, count] : ends) all += count;
+    for (const auto& [end, times] : ends) all += times;
     std::printf(
         "%s from '%s': %llu fine, %llu statuses, %llu thrown, %llu "
         "aborted\n",
@@ -169,6 +180,24 @@ class Allocations {
   }
 
  private:
+  std::string Copy(const std::string& from) {
+    std::string path = scratch_.Fresh();
+    if (!from.empty()) {
+      std::filesystem::copy(scratch_ / from, path,
+                            std::filesystem::copy_options::recursive);
+    }
+    return path;
+  }
+
+  // How many allocations there are if none fails.
+  std::int64_t Count(const std::string& what, const std::string& from) {
+    const std::string path = Copy(from);
+    CHECK(Spawn(what, path, kNever) == kNotReached);
+    const std::string count = ReadWholeFile(path + ".count");
+    std::filesystem::remove_all(path);
+    return std::stoll(count);
+  }
+
   Truth MakeTruth() {
     REQUIRE_OK(RunWorkload(kWorkload, scratch_ / "whole"));
     Workload half = kWorkload;
@@ -182,27 +211,21 @@ class Allocations {
   const Truth truth_;
 };
 
-#if defined(NDEBUG)
-constexpr std::int64_t kStep = 1;
-#else
-constexpr std::int64_t kStep = 29;
-#endif
-
 TEST_CASE(
     "chaos 32: memory runs out at any allocation of making and running a "
     "world",
     "[chaos]") {
-  Allocations().Sweep("run", "", 5 * kStep);
+  Allocations().Sweep("run", "");
 }
 TEST_CASE(
     "chaos 32: memory runs out at any allocation of opening a world and "
     "going on",
     "[chaos]") {
-  Allocations().Sweep("run", "half", 5 * kStep);
+  Allocations().Sweep("run", "half");
 }
 TEST_CASE("chaos 32: memory runs out at any allocation of verifying a world",
           "[chaos]") {
-  Allocations().Sweep("verify", "whole", 5 * kStep);
+  Allocations().Sweep("verify", "whole");
 }
 
 }  // namespace

@@ -80,7 +80,7 @@ class Damages {
   void Judge(const std::string& path, std::uint64_t acknowledged,
              const std::string& what) {
     const std::string verdict = truth_.Judge(path, acknowledged);
-    INFO(what);
+    INFO(what << ": " << verdict);
     CHECK(verdict.find("wrong: ") == verdict.npos);
     ++(verdict.empty() ? harmless_ : refused_);
   }
