@@ -14,6 +14,7 @@
 #include "reenact/journal/entry.h"
 #include "reenact/journal/posix_file.h"
 #include "reenact/journal/rocksdb_store.h"
+#include "reenact/kernel/instrument.h"
 
 namespace reenact {
 namespace {
@@ -214,7 +215,8 @@ class Inspector {
     }
     found_.head = head.newest();
     found_.head_valid = found_.head.has_value();
-    found_.head_damaged = head.damaged[0] || head.damaged[1];
+    found_.head_damaged =
+        (head.damaged[0] || head.damaged[1]) && !head.first_write_torn();
     if (head.damaged[0]) Detail("HEAD: the slot at byte 0 is damaged");
     if (head.damaged[1]) Detail("HEAD: the slot at byte 4096 is damaged");
     return absl::OkStatus();
@@ -436,8 +438,10 @@ absl::Status WriteMarker(const WorldPaths& paths) {
         posix::File file,
         posix::File::Open(temporary, O_WRONLY | O_CREAT | O_TRUNC));
     REENACT_RETURN_IF_ERROR(file.Append(Marker()));
+    REENACT_FAILPOINT_RETURN("making: WORLD.tmp written");
     REENACT_RETURN_IF_ERROR(file.Sync());
   }
+  REENACT_FAILPOINT_RETURN("making: WORLD.tmp synced");
   return posix::RenameDurably(temporary, paths.marker);
 }
 
@@ -554,11 +558,14 @@ absl::Status CreateWorldDirectory(const WorldPaths& paths) {
   REENACT_RETURN_IF_ERROR(posix::MakeDirectory(paths.directory));
   REENACT_RETURN_IF_ERROR(
       posix::SyncDirectory(posix::ParentOf(paths.directory)));
+  REENACT_FAILPOINT_RETURN("making: an empty directory");
   // First, so that whatever else a crash leaves is known to be a world's.
   REENACT_RETURN_IF_ERROR(WriteMarker(paths));
   REENACT_RETURN_IF_ERROR(
       posix::File::Open(paths.owner, O_RDWR | O_CREAT).status());
+  REENACT_FAILPOINT_RETURN("making: before db/");
   REENACT_RETURN_IF_ERROR(posix::MakeDirectory(paths.db));
+  REENACT_FAILPOINT_RETURN("making: before snapshots/");
   REENACT_RETURN_IF_ERROR(posix::MakeDirectory(paths.snapshots));
   return posix::SyncDirectory(paths.directory);
 }

@@ -63,7 +63,8 @@ struct Findings {
   bool database_opens = false;     // RocksDB finds no damage
   bool genesis_valid = false;      // block 0 decodes, and its config
   bool head_valid = false;         // one slot of HEAD at least
-  bool head_damaged = false;       // a slot holds something invalid
+  bool head_damaged = false;       // a slot holds something invalid, and it
+                                   // is not that of a first write that tore
   bool same_world = false;         // HEAD and genesis agree on the world id
   bool reaches_head = false;       // all blocks HEAD acknowledges are there
   bool head_hash_matches = false;  // and the last of them has HEAD's hash

@@ -9,6 +9,7 @@
 #include "reenact/journal/posix_file.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/check.h"
+#include "reenact/kernel/instrument.h"
 
 namespace reenact {
 namespace {
@@ -59,6 +60,21 @@ HeadRecord ReadRecord(cbor::Reader& reader) {
   return record;
 }
 
+// Under its name it is there with its final size or not at all, so that later
+// syncs write no metadata, and nothing but a record can tear.
+absl::Status MakeHeadFile(const std::string& path) {
+  const std::string temporary = path + ".tmp";
+  {
+    REENACT_ASSIGN_OR_RETURN(
+        posix::File file,
+        posix::File::Open(temporary, O_WRONLY | O_CREAT | O_TRUNC));
+    REENACT_RETURN_IF_ERROR(file.Append(Bytes(2 * kHeadSlotSize, '\0')));
+    REENACT_RETURN_IF_ERROR(file.Sync());
+  }
+  REENACT_FAILPOINT_RETURN("head: made, before it has its name");
+  return posix::RenameDurably(temporary, path);
+}
+
 class HeadFileImpl final : public HeadFile {
  public:
   HeadFileImpl(posix::File file, std::uint64_t generation)
@@ -79,6 +95,7 @@ class HeadFileImpl final : public HeadFile {
     REENACT_RETURN_IF_ERROR(file_.WriteAt(SlotOf(generation_) * kHeadSlotSize,
                                           EncodeHeadSlot(record)));
     if (!sync) return absl::OkStatus();
+    REENACT_FAILPOINT_RETURN("head: written, before its sync");
     REENACT_RETURN_IF_ERROR(file_.Sync());
     synced_ = true;
     return absl::OkStatus();
@@ -170,11 +187,13 @@ absl::StatusOr<HeadFindings> ReadHeadFile(const std::string& path) {
 
 absl::StatusOr<std::unique_ptr<HeadFile>> HeadFile::Open(
     const std::string& path, const std::optional<HeadRecord>& last) {
-  REENACT_ASSIGN_OR_RETURN(posix::File file,
-                           posix::File::Open(path, O_RDWR | O_CREAT));
+  REENACT_ASSIGN_OR_RETURN(const posix::Kind kind, posix::KindOfPath(path));
+  if (kind == posix::Kind::kNothing) {
+    REENACT_RETURN_IF_ERROR(MakeHeadFile(path));
+  }
+  REENACT_ASSIGN_OR_RETURN(posix::File file, posix::File::Open(path, O_RDWR));
   REENACT_ASSIGN_OR_RETURN(const std::uint64_t size, file.Size());
   if (size < 2 * kHeadSlotSize) {
-    // Its final size at once, so that later syncs write no metadata.
     REENACT_RETURN_IF_ERROR(
         file.WriteAt(size, Bytes(2 * kHeadSlotSize - size, '\0')));
     REENACT_RETURN_IF_ERROR(file.Sync());

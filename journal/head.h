@@ -45,6 +45,11 @@ struct HeadFindings {
   std::optional<HeadRecord> newest() const;
   // A slot holds something, and it is not valid.
   bool damaged[2] = {false, false};
+  // Only the slot of the very first record holds something: what a crash while
+  // that was written for the first time leaves. Nobody had been told anything.
+  bool first_write_torn() const {
+    return damaged[1] && !damaged[0] && !slots[0];
+  }
 };
 absl::StatusOr<HeadFindings> ReadHeadFile(const std::string& path);
 

@@ -8,8 +8,13 @@
 #include <cstdio>
 #include <system_error>
 
+#include "reenact/journal/disk_watch.h"
+#include "reenact/kernel/instrument.h"
+
 namespace reenact::posix {
 namespace {
+
+using disk::Call;
 
 absl::StatusCode CodeOf(int error) {
   switch (error) {
@@ -41,6 +46,46 @@ auto Uninterrupted(Call call) {
   return result;
 }
 
+// Makes a call, unless a harness has it fail. `make` gets what there is to
+// write.
+template <typename Make>
+auto Watched(Call call, Make make) {
+#if defined(REENACT_INSTRUMENTED)
+  disk::Watcher* const watcher = disk::watcher;
+  std::uint64_t mark = 0;
+  if (watcher != nullptr) {
+    if (const int error = watcher->Before(&call, &mark); error != 0) {
+      errno = error;
+      return decltype(make(call.bytes))(-1);
+    }
+  }
+#endif
+  const auto result = Uninterrupted([&] { return make(call.bytes); });
+#if defined(REENACT_INSTRUMENTED)
+  if (watcher != nullptr && result != -1) {
+    if (call.what == Call::What::kWrite) {
+      call.bytes = call.bytes.substr(0, static_cast<std::size_t>(result));
+    }
+    watcher->After(call, mark);
+  }
+#endif
+  return result;
+}
+
+void WatchRead([[maybe_unused]] const std::string& path,
+               [[maybe_unused]] char* bytes,
+               [[maybe_unused]] std::size_t size) {
+#if defined(REENACT_INSTRUMENTED)
+  if (disk::watcher == nullptr) return;
+  disk::watcher->Read(path, Call::kAtEnd, bytes, size);
+#endif
+}
+
+Call::What WhatOpens(int flags) {
+  if ((flags & O_CREAT) == 0) return Call::What::kOpen;
+  return (flags & O_TRUNC) == 0 ? Call::What::kCreate : Call::What::kReplace;
+}
+
 }  // namespace
 
 absl::Status ErrnoStatus(int error, const std::string& path,
@@ -55,7 +100,7 @@ absl::Status ErrnoStatus(int error, const std::string& path,
 }
 
 absl::StatusOr<File> File::Open(const std::string& path, int flags) {
-  const int fd = Uninterrupted([&] {
+  const int fd = Watched({WhatOpens(flags), path}, [&](BytesView) {
     return ::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW, kFileMode);
   });
   if (fd == -1) return ErrnoStatus(errno, path, "cannot open it");
@@ -73,8 +118,9 @@ File::~File() {
 
 absl::Status File::Append(BytesView bytes) {
   while (!bytes.empty()) {
-    const ssize_t written =
-        Uninterrupted([&] { return ::write(fd_, bytes.data(), bytes.size()); });
+    const ssize_t written = Watched(
+        {Call::What::kWrite, path_, {}, Call::kAtEnd, bytes},
+        [&](BytesView some) { return ::write(fd_, some.data(), some.size()); });
     if (written <= 0) return ErrnoStatus(errno, path_, "cannot write");
     bytes.remove_prefix(static_cast<std::size_t>(written));
   }
@@ -83,10 +129,11 @@ absl::Status File::Append(BytesView bytes) {
 
 absl::Status File::WriteAt(std::uint64_t offset, BytesView bytes) {
   while (!bytes.empty()) {
-    const ssize_t written = Uninterrupted([&] {
-      return ::pwrite(fd_, bytes.data(), bytes.size(),
-                      static_cast<off_t>(offset));
-    });
+    const ssize_t written = Watched(
+        {Call::What::kWrite, path_, {}, offset, bytes}, [&](BytesView some) {
+          return ::pwrite(fd_, some.data(), some.size(),
+                          static_cast<off_t>(offset));
+        });
     if (written <= 0) return ErrnoStatus(errno, path_, "cannot write");
     bytes.remove_prefix(static_cast<std::size_t>(written));
     offset += static_cast<std::uint64_t>(written);
@@ -98,10 +145,12 @@ absl::Status File::Read(std::size_t size, Bytes* buffer) {
   buffer->resize(size);
   std::size_t have = 0;
   while (have < size) {
-    const ssize_t got = Uninterrupted(
-        [&] { return ::read(fd_, buffer->data() + have, size - have); });
+    const ssize_t got = Watched({Call::What::kRead, path_}, [&](BytesView) {
+      return ::read(fd_, buffer->data() + have, size - have);
+    });
     if (got == -1) return ErrnoStatus(errno, path_, "cannot read");
     if (got == 0) break;
+    WatchRead(path_, buffer->data() + have, static_cast<std::size_t>(got));
     have += static_cast<std::size_t>(got);
   }
   buffer->resize(have);
@@ -124,7 +173,8 @@ absl::StatusOr<std::uint64_t> File::Size() const {
 }
 
 absl::Status File::Sync() {
-  if (Uninterrupted([&] { return ::fdatasync(fd_); }) != 0) {
+  if (Watched({Call::What::kSync, path_},
+              [&](BytesView) { return ::fdatasync(fd_); }) != 0) {
     return ErrnoStatus(errno, path_, "cannot sync");
   }
   return absl::OkStatus();
@@ -163,7 +213,8 @@ absl::StatusOr<std::optional<Bytes>> ReadSmallFile(const std::string& path,
 absl::Status SyncDirectory(const std::string& path) {
   REENACT_ASSIGN_OR_RETURN(File directory,
                            File::Open(path, O_RDONLY | O_DIRECTORY));
-  if (Uninterrupted([&] { return ::fsync(directory.fd()); }) != 0) {
+  if (Watched({Call::What::kSyncDirectory, path},
+              [&](BytesView) { return ::fsync(directory.fd()); }) != 0) {
     return ErrnoStatus(errno, path, "cannot sync");
   }
   return absl::OkStatus();
@@ -176,7 +227,11 @@ std::string ParentOf(const std::string& path) {
 }
 
 absl::Status MakeDirectory(const std::string& path) {
-  if (::mkdir(path.c_str(), kDirectoryMode) != 0 && errno != EEXIST) {
+  if (Watched({Call::What::kMakeDirectory, path},
+              [&](BytesView) {
+                return ::mkdir(path.c_str(), kDirectoryMode);
+              }) != 0 &&
+      errno != EEXIST) {
     return ErrnoStatus(errno, path, "cannot make the directory");
   }
   REENACT_ASSIGN_OR_RETURN(File directory,
@@ -188,14 +243,19 @@ absl::Status MakeDirectory(const std::string& path) {
 }
 
 absl::Status RenameDurably(const std::string& from, const std::string& to) {
-  if (::rename(from.c_str(), to.c_str()) != 0) {
+  if (Watched({Call::What::kRename, from, to}, [&](BytesView) {
+        return ::rename(from.c_str(), to.c_str());
+      }) != 0) {
     return ErrnoStatus(errno, to, "cannot put the new file in place");
   }
+  REENACT_FAILPOINT_RETURN("D18 renamed, before the directory's sync");
   return SyncDirectory(ParentOf(to));
 }
 
 absl::Status RemoveFile(const std::string& path) {
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
+  if (Watched({Call::What::kRemove, path},
+              [&](BytesView) { return ::unlink(path.c_str()); }) != 0 &&
+      errno != ENOENT) {
     return ErrnoStatus(errno, path, "cannot remove it");
   }
   return absl::OkStatus();

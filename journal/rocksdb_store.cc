@@ -10,7 +10,9 @@
 #include <utility>
 
 #include "reenact/journal/cell_layer.h"
+#include "reenact/journal/disk_watch.h"
 #include "reenact/kernel/check.h"
+#include "reenact/kernel/instrument.h"
 #include "reenact/kernel/mutex.h"
 #include "rocksdb/cache.h"
 #include "rocksdb/db.h"
@@ -68,6 +70,9 @@ constexpr std::size_t kReducerSize = sizeof(ReducerId);
 constexpr std::size_t kNumberSize = sizeof(std::uint64_t);
 
 constexpr std::uint64_t kMebibyte = 1 << 20;
+// RocksDB opens tables on threads made for that, 16 for each column family
+// unless it is told another number, however few tables there are.
+constexpr std::size_t kTablesPerThread = 32;
 // A batch that grew beyond this is not kept for the next group.
 constexpr std::size_t kKeptBatchBytes = 16 * kMebibyte;
 // When a file is made of the cells in memory: at so many bytes of blocks, which
@@ -157,12 +162,28 @@ class NullLogger final : public rocksdb::Logger {
   void Logv(const char*, va_list) override {}
 };
 
-// The system's file system, with files and directories that only their owner
+// While this is set, what this thread removes of tables stays. RocksDB takes a
+// new table away again if it could not make its MANIFEST durable, and opening
+// fails if the MANIFEST names it all the same, which nobody can know after a
+// failed sync. What nothing names is removed by the next open.
+thread_local bool keeps_tables = false;
+
+// The system's, or what a harness has put in its place.
+std::shared_ptr<rocksdb::FileSystem> FilesBelow() {
+#if defined(REENACT_INSTRUMENTED)
+  if (disk::between != nullptr) {
+    return disk::between(rocksdb::FileSystem::Default());
+  }
+#endif
+  return rocksdb::FileSystem::Default();
+}
+
+// A file system, the system's, with files and directories that only their owner
 // may read: RocksDB itself leaves the mode to the umask, which is not ours to
 // change.
 class PrivateFileSystem final : public rocksdb::FileSystemWrapper {
  public:
-  PrivateFileSystem() : FileSystemWrapper(rocksdb::FileSystem::Default()) {}
+  PrivateFileSystem() : FileSystemWrapper(FilesBelow()) {}
 
   const char* Name() const override { return "reenact.PrivateFileSystem"; }
 
@@ -195,6 +216,25 @@ class PrivateFileSystem final : public rocksdb::FileSystemWrapper {
         path, 0700,
         FileSystemWrapper::CreateDirIfMissing(path, options, debug));
   }
+  // The name CURRENT leads to other names of its directory, of which RocksDB
+  // syncs none before: without this, opening after a power cut would depend on
+  // a file system that keeps names in order.
+  rocksdb::IOStatus RenameFile(const std::string& from, const std::string& to,
+                               const rocksdb::IOOptions& options,
+                               rocksdb::IODebugContext* debug) override {
+    if (to.ends_with("/CURRENT")) {
+      rocksdb::IOStatus status =
+          SyncDirectory(to.substr(0, to.rfind('/')), options, debug);
+      if (!status.ok()) return status;
+    }
+    return FileSystemWrapper::RenameFile(from, to, options, debug);
+  }
+  rocksdb::IOStatus DeleteFile(const std::string& path,
+                               const rocksdb::IOOptions& options,
+                               rocksdb::IODebugContext* debug) override {
+    if (keeps_tables && path.ends_with(".sst")) return rocksdb::IOStatus::OK();
+    return FileSystemWrapper::DeleteFile(path, options, debug);
+  }
   rocksdb::IOStatus LockFile(const std::string& path,
                              const rocksdb::IOOptions& options,
                              rocksdb::FileLock** lock,
@@ -214,6 +254,15 @@ class PrivateFileSystem final : public rocksdb::FileSystemWrapper {
     // A file system without modes is no reason to fail.
     if (status.ok()) static_cast<void>(chmod(path.c_str(), mode));
     return status;
+  }
+
+  rocksdb::IOStatus SyncDirectory(const std::string& path,
+                                  const rocksdb::IOOptions& options,
+                                  rocksdb::IODebugContext* debug) {
+    std::unique_ptr<rocksdb::FSDirectory> directory;
+    rocksdb::IOStatus status =
+        FileSystemWrapper::NewDirectory(path, options, &directory, debug);
+    return status.ok() ? directory->Fsync(options, debug) : status;
   }
 
   // RocksDB has no code for it: fcntl() failed, or its own table has the path.
@@ -260,6 +309,9 @@ absl::StatusCode CodeOf(const rocksdb::Status& status) {
     case rocksdb::Status::kCorruption:
       return absl::StatusCode::kDataLoss;
     case rocksdb::Status::kIOError:
+    // Its options are constants that it takes: what it calls invalid is that it
+    // could not look at a file to see what the file system can do.
+    case rocksdb::Status::kInvalidArgument:
       return IoErrorCode(status);
     case rocksdb::Status::kNotSupported:
       return absl::StatusCode::kFailedPrecondition;
@@ -705,7 +757,9 @@ absl::Status RocksDbStore::Commit(const CommitGroup& group, bool sync) {
     block_bytes += block.size();
   }
   if (!group.open_work.empty()) AddOpenWork(index, group.open_work);
+  REENACT_FAILPOINT_RETURN("store: batch made, before it is written");
   if (batch_.Count() > 0) REENACT_RETURN_IF_ERROR(Write(sync));
+  REENACT_FAILPOINT_RETURN("store: blocks written, before the cells");
   if (!group.blocks.empty()) block_count_ = index;
   TakeCells(group, index, block_bytes);
   return FileCells(sync);
@@ -770,6 +824,7 @@ absl::Status RocksDbStore::FileCells(bool synced) {
       if (due_ || !IsDue() || !file_status_.ok()) return absl::OkStatus();
     }
     if (!synced) REENACT_RETURN_IF_ERROR(Sync());
+    REENACT_FAILPOINT_RETURN("store: before a file of cells is asked for");
     synced = true;
     AskForFile();
   }
@@ -874,12 +929,17 @@ absl::Status RocksDbStore::WriteFile(const CellLayers& layers,
   if (database.env->FileExists(path).ok()) {
     REENACT_RETURN_IF_ERROR(database.ToStatus(database.env->DeleteFile(path)));
   }
+  REENACT_FAILPOINT_RETURN("store: before a file of cells is made");
   REENACT_RETURN_IF_ERROR(MakeFile(path, layers, through));
+  REENACT_FAILPOINT_RETURN("D20 file of cells made, not taken over");
   rocksdb::IngestExternalFileOptions options;
   options.move_files = true;
   options.write_global_seqno = false;
-  return database.ToStatus(
-      database.db->IngestExternalFile(database.cells(), {path}, options));
+  keeps_tables = true;
+  const rocksdb::Status status =
+      database.db->IngestExternalFile(database.cells(), {path}, options);
+  keeps_tables = false;
+  return database.ToStatus(status);
 }
 
 absl::Status RocksDbStore::MakeFile(const std::string& path,
@@ -1032,6 +1092,7 @@ absl::Status RocksDbStore::ClearCells() {
   batch_.DeleteRange(database_->cells(), rocksdb::Slice(""),
                      CellKey(kNoReducer, ""));
   batch_.Put(database_->cells(), CellsThroughKey(), IndexKey(0));
+  REENACT_FAILPOINT_RETURN("store: before the cells are cleared");
   REENACT_RETURN_IF_ERROR(Write(true));
   filed_through_ = 0;
   return absl::OkStatus();
@@ -1045,6 +1106,7 @@ absl::Status RocksDbStore::CutBlocks(std::uint64_t count) {
   for (std::uint64_t index = count; index < block_count_; ++index) {
     batch_.Delete(database_->blocks(), IndexKey(index));
   }
+  REENACT_FAILPOINT_RETURN("store: before blocks are cut");
   for (; !open_works_.empty() && open_works_.back() > count;
        open_works_.pop_back()) {
     batch_.Delete(database_->meta(), OpenWorkKey(open_works_.back()));
@@ -1125,6 +1187,7 @@ absl::Status RocksDbStore::Close() {
   absl::Status status;
   if (!read_only_ && failed_.ok()) {
     status = Drain();
+    REENACT_FAILPOINT("store: cells filed, before it closes");
     if (status.ok() && user_bytes_ > 0) {
       AddWritten();
       status = Write(false);
@@ -1138,16 +1201,21 @@ absl::Status RocksDbStore::Close() {
   return status.ok() ? closed : status;
 }
 
-// Whether `path` holds a database. NotFound: none, or one whose making was cut
-// short before anything could be written. DataLoss: what is left of one.
+// Whether `path` holds a database, and of how many files of tables. NotFound:
+// none, or one whose making was cut short before anything could be written.
+// DataLoss: what is left of one.
 absl::Status LookForDatabase(const std::string& path, rocksdb::Env* env,
-                             const StatusMapper& to_status) {
+                             const StatusMapper& to_status,
+                             std::size_t* tables) {
   std::vector<std::string> names;
   const rocksdb::Status status = env->GetChildren(path, &names);
   if (status.IsNotFound() || status.IsPathNotFound()) {
     return absl::NotFoundError("db: there is no database");
   }
   REENACT_RETURN_IF_ERROR(to_status(status));
+  *tables = static_cast<std::size_t>(std::count_if(
+      names.begin(), names.end(),
+      [](const std::string& name) { return name.ends_with(".sst"); }));
   if (std::find(names.begin(), names.end(), "CURRENT") != names.end()) {
     return absl::OkStatus();
   }
@@ -1162,12 +1230,22 @@ absl::Status LookForDatabase(const std::string& path, rocksdb::Env* env,
 
 using Families = std::vector<rocksdb::ColumnFamilyDescriptor>;
 
+// RocksDB forgets for good what it could not read of its log, so it is first
+// asked to open a log that is whole. Where that fails, a crash has torn the
+// end, or the log was misread: only what cannot be read a second time either is
+// the end of it.
 rocksdb::Status OpenToWrite(const rocksdb::DBOptions& options,
                             const std::string& path, const Families& families,
                             Database* database) {
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status status =
-      rocksdb::DB::Open(options, path, families, &database->families, &db);
+  rocksdb::DBOptions strict = options;
+  strict.wal_recovery_mode = rocksdb::WALRecoveryMode::kAbsoluteConsistency;
+  rocksdb::Status status =
+      rocksdb::DB::Open(strict, path, families, &database->families, &db);
+  if (status.IsCorruption()) {
+    status =
+        rocksdb::DB::Open(options, path, families, &database->families, &db);
+  }
   database->db.reset(db);
   return status;
 }
@@ -1196,11 +1274,14 @@ absl::Status OpenDatabase(const std::string& path,
   database->statistics = db_options.statistics;
   db_options.env = database->env.get();
 
+  std::size_t tables = 0;
   const absl::Status found =
-      LookForDatabase(path, database->env.get(), database->ToStatus);
+      LookForDatabase(path, database->env.get(), database->ToStatus, &tables);
   if (!absl::IsNotFound(found) || !options.create) {
     REENACT_RETURN_IF_ERROR(found);
   }
+  db_options.max_file_opening_threads = static_cast<int>(
+      std::clamp<std::size_t>(tables / kTablesPerThread, 1, 16));
   const Families families = {
       {rocksdb::kDefaultColumnFamilyName, MakeFamilyOptions(kMebibyte)},
       {kBlocksName, MakeBlocksOptions(options)},
@@ -1214,8 +1295,8 @@ absl::Status OpenDatabase(const std::string& path,
     return absl::FailedPreconditionError(
         "another process, or this one, has the database open: " + message);
   }
-  // A column family is not there yet.
-  if (options.read_only && status.IsInvalidArgument()) {
+  if (options.read_only && status.IsInvalidArgument() &&
+      message.find("olumn famil") != std::string::npos) {
     return absl::NotFoundError("db: its making was not finished: " + message);
   }
   return database->ToStatus(status);

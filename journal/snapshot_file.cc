@@ -10,6 +10,7 @@
 
 #include "reenact/journal/posix_file.h"
 #include "reenact/kernel/cbor.h"
+#include "reenact/kernel/instrument.h"
 
 namespace reenact {
 namespace {
@@ -321,7 +322,9 @@ absl::StatusOr<SnapshotDigests> WriteAll(posix::File& file,
         return encoder.AddCell(reducer, key, state);
       }));
   REENACT_ASSIGN_OR_RETURN(SnapshotDigests digests, encoder.Finish());
+  REENACT_FAILPOINT_RETURN("D16 snapshot's body written");
   REENACT_RETURN_IF_ERROR(file.Sync());
+  REENACT_FAILPOINT_RETURN("D17 snapshot synced, before its rename");
   return digests;
 }
 
@@ -540,6 +543,7 @@ absl::Status RemoveOldSnapshots(const std::string& directory,
   REENACT_ASSIGN_OR_RETURN(const std::vector<EventId> all,
                            ListSnapshots(directory));
   for (std::size_t i = 0; i + keep < all.size(); ++i) {
+    REENACT_FAILPOINT_RETURN("before an old snapshot is removed");
     REENACT_RETURN_IF_ERROR(posix::RemoveFile(NameOf(directory, all[i])));
   }
   return absl::OkStatus();

@@ -29,9 +29,7 @@ using RoundPtr = std::unique_ptr<FinishedRound>;
 using Group = std::vector<RoundPtr>;
 
 // Decides when to sync and how long to wait; no recorded byte depends on it.
-std::uint64_t SteadyMs() {
-  return instrument::NowNs() / 1'000'000;
-}
+std::uint64_t SteadyMs() { return instrument::NowNs() / 1'000'000; }
 
 // The chain's end after some block.
 struct ChainEnd {
@@ -292,6 +290,7 @@ absl::Status GroupWriter::Close() {
   }
   const absl::Status flushed = Flush();
   StopThread();
+  REENACT_FAILPOINT("writer: before the clean head record");
   // From here on the writing is this thread's.
   if (flushed.ok() && head_ != nullptr && end_.block_count > 0) {
     const absl::Status status = WriteHead(/*clean=*/true, /*sync=*/true);
@@ -394,8 +393,10 @@ absl::Status GroupWriter::TryWriteGroup(const Group& group) {
   if (!sync && synced_blocks_ == commit_.first_index) {
     unsynced_since_ms_ = NowMs();
   }
+  REENACT_FAILPOINT_RETURN("D07 before append");
   REENACT_RETURN_IF_ERROR(store_->CommitAndTake(
       &commit_, sync && !REENACT_PLANTED("blocks are not synced")));
+  REENACT_FAILPOINT_RETURN("D10 after sync, before anybody is told");
   ++group_count_;
   written_ = end_.event_id.value;
   if (sync) {
@@ -404,9 +405,11 @@ absl::Status GroupWriter::TryWriteGroup(const Group& group) {
   }
   // Nobody waits for HEAD: what it does not say yet is found whole behind it.
   PublishDurable();
+  REENACT_FAILPOINT_RETURN("D12 told, before the head record");
   if (sync) {
     REENACT_RETURN_IF_ERROR(WriteHead(/*clean=*/false, HeadSyncIsDue()));
   }
+  REENACT_FAILPOINT_RETURN("D11 after the head record");
   return RunThen(*group.back());
 }
 
@@ -419,6 +422,7 @@ absl::Status GroupWriter::PrepareHead() {
   if (head_ == nullptr || end_.block_count == 0) return absl::OkStatus();
   REENACT_RETURN_IF_ERROR(store_->Sync());
   ++sync_count_;
+  REENACT_FAILPOINT_RETURN("writer: tail synced, HEAD still says clean");
   return WriteHead(/*clean=*/false, /*sync=*/true);
 }
 
@@ -474,6 +478,7 @@ absl::Status GroupWriter::Sync(bool sync_head) {
   const bool behind = synced_blocks_ < end_.block_count;
   if (behind) {
     REENACT_RETURN_IF_ERROR(store_->Sync());
+    REENACT_FAILPOINT_RETURN("writer: flushed, before the head record");
     ++sync_count_;
     synced_blocks_ = end_.block_count;
   }

@@ -9,6 +9,7 @@
 #include "reenact/journal/snapshot_file.h"
 #include "reenact/kernel/check.h"
 #include "reenact/kernel/forward.h"
+#include "reenact/kernel/instrument.h"
 
 namespace reenact {
 namespace {
@@ -46,11 +47,13 @@ class Recovery {
 
 absl::StatusOr<StartingPlace> Recovery::Run(OpenDecision decision) {
   REENACT_RETURN_IF_ERROR(RemoveTemporarySnapshots(paths_.snapshots));
+  REENACT_FAILPOINT_RETURN("recovery: before the tail is cut");
   REENACT_RETURN_IF_ERROR(CutTail());
   const std::uint64_t keep = findings_.kept_blocks();
   const bool ahead = decision == OpenDecision::kOpenRebuildCells ||
                      store_->cells_through() > keep;
   REENACT_ASSIGN_OR_RETURN(StartingPlace place, FindPlace(ahead));
+  REENACT_FAILPOINT_RETURN("recovery: before going forward");
   const EventId started_at = place.event_id;
   REENACT_RETURN_IF_ERROR(FastForward(store_, keep, &place));
   report_->snapshot_used = started_at;
@@ -100,6 +103,7 @@ absl::StatusOr<StartingPlace> Recovery::Rebuild(
     const std::vector<EventId>& snapshots) {
   report_->cells_rebuilt = true;
   REENACT_RETURN_IF_ERROR(store_->ClearCells());
+  REENACT_FAILPOINT_RETURN("recovery: cells cleared");
   for (auto it = snapshots.rbegin(); it != snapshots.rend(); ++it) {
     std::optional<StartingPlace> place = FromSnapshot(*it);
     if (!place) continue;
@@ -191,6 +195,7 @@ absl::Status Recovery::LoadCells(const std::string& path,
   };
   REENACT_RETURN_IF_ERROR(ReadSnapshotFile(path, visit).status());
   group.first_index = place.block_count;
+  REENACT_FAILPOINT_RETURN("recovery: before the last part of the cells");
   return store_->Commit(group, false);
 }
 

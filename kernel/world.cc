@@ -13,6 +13,7 @@
 #include <deque>
 #include <limits>
 #include <map>
+#include <new>
 #include <thread>
 #include <utility>
 #include <variant>
@@ -93,6 +94,11 @@ LogicalTime MachineTime() {
   return LogicalTime{std::chrono::duration_cast<std::chrono::microseconds>(
                          std::chrono::system_clock::now().time_since_epoch())
                          .count()};
+}
+
+absl::Status OutOfMemory() {
+  return absl::ResourceExhaustedError(
+      "memory has run out; open the world again when there is some");
 }
 
 Bytes EncodeToBytes(const Entry& entry) {
@@ -305,6 +311,7 @@ class WorldImpl final : public World,
   // The ordered role.
   bool TryOrder();
   bool Order();
+  bool OrderOrFail();
   bool Compose();
   bool ComposeControls();
   absl::StatusOr<bool> PullInputs();
@@ -744,6 +751,7 @@ absl::Status WorldImpl::Genesis() {
   round->entries = EncodeToBytes(entry::Genesis{options_.config});
   writer_->Append(std::move(round));
   next_block_ = 1;
+  REENACT_FAILPOINT_RETURN("genesis handed over");
   return writer_->Flush();
 }
 
@@ -838,8 +846,10 @@ absl::Status WorldImpl::InitDirectory() {
       return absl::NotFoundError(paths_.directory + ": there is no world here");
     }
     REENACT_RETURN_IF_ERROR(CreateWorldDirectory(paths_));
+    REENACT_FAILPOINT_RETURN("directory made");
   }
   REENACT_ASSIGN_OR_RETURN(ownership_, AcquireOwnership(paths_));
+  REENACT_FAILPOINT_RETURN("owner of the directory");
   // Once more, now that nobody else can change it.
   REENACT_ASSIGN_OR_RETURN(findings, Inspect(paths_));
   decision = Decide(findings);
@@ -853,21 +863,34 @@ absl::Status WorldImpl::CreateWorld() {
   options.create = true;
   REENACT_ASSIGN_OR_RETURN(store_, OpenRocksDbStore(paths_.db, options));
   report_.created = true;
+  REENACT_FAILPOINT_RETURN("database made");
   REENACT_RETURN_IF_ERROR(Genesis());
+  REENACT_FAILPOINT_RETURN("genesis durable");
   return FixModes(paths_);
 }
 
 absl::Status WorldImpl::OpenExisting(OpenDecision decision,
                                      const Findings& findings) {
   REENACT_ASSIGN_OR_RETURN(store_, OpenRocksDbStore(paths_.db, {}));
+  // Read twice: differently, if the disk cannot be trusted.
+  if (store_->block_count() < findings.kept_blocks()) {
+    return absl::DataLossError(
+        paths_.db + ": " + std::to_string(findings.kept_blocks()) +
+        " blocks were there at first, and then " +
+        std::to_string(store_->block_count()) +
+        "; look after the disk, restore db/ from a backup");
+  }
+  REENACT_FAILPOINT_RETURN("database open, nothing recovered");
   REENACT_ASSIGN_OR_RETURN(
       StartingPlace place,
       Recover(paths_, decision, findings, store_.get(), &report_));
+  REENACT_FAILPOINT_RETURN("recovered, before the head record");
   if (findings.head) epoch_ = findings.head->epoch + 1;
   REENACT_ASSIGN_OR_RETURN(std::unique_ptr<HeadFile> head,
                            HeadFile::Open(paths_.head, findings.head));
   REENACT_RETURN_IF_ERROR(StartMachine(place, std::move(head)));
   REENACT_RETURN_IF_ERROR(writer_->Flush());
+  REENACT_FAILPOINT_RETURN("open, before option changes");
   return ApplyOptionChanges();
 }
 
@@ -1315,6 +1338,7 @@ absl::StatusOr<bool> WorldImpl::PullInputs() {
       pulling_ = false;
       break;
     }
+    instrument::Yield("world.pull", this);
     pulling_ = PullRow();
     if (!pulling_) break;
   }
@@ -1475,6 +1499,7 @@ void WorldImpl::AdmitReceipt(IncomingReceipt incoming) {
     if (incoming.done) incoming.done(verdict);
     return;
   }
+  REENACT_FAILPOINT("D15 receipt admitted, not durable");
   last_input_ = input;
   ++counts_.inputs;
   if (incoming.done) {
@@ -1575,6 +1600,7 @@ void WorldImpl::FindCells(RoundInFlight& round) {
 }
 
 void WorldImpl::OpenRound(RoundInFlight round) {
+  REENACT_FAILPOINT("D02 round composed, not recorded");
   round.first = next_ticket_;
   if (!round.control) FindCells(round);
   next_ticket_.value += round.units.size();
@@ -1640,6 +1666,7 @@ bool WorldImpl::IssueTickets() {
       if (!window_->HasRoom()) return issued;
       FillTicket(round);
       window_->Issue(/*serial=*/false);
+      REENACT_FAILPOINT("D01 ticket issued");
       issued = true;
     }
   }
@@ -1699,8 +1726,10 @@ void WorldImpl::CommitSlot(Slot* slot) {
   instrument::Yield("world.commit", slot);
   RoundInFlight& round = rounds_.front();
   SlotStep step(this, slot);
+  REENACT_FAILPOINT("D04 before validation");
   const std::optional<FailureCode> failure =
       committer_->Commit(step, &round.record->entries);
+  REENACT_FAILPOINT("D06 entry encoded");
   if (!cells_->ok()) {
     Fail(cells_->status());
     return;
@@ -1769,6 +1798,7 @@ absl::Status WorldImpl::ChangeLedger(const Slot& slot) {
   const absl::StatusOr<Entry> entry = DecodeEntry(slot.ticket.event.payload);
   REENACT_CHECK(entry.ok());
   if (const auto* grant = std::get_if<entry::GrantChanged>(&*entry)) {
+    REENACT_FAILPOINT("grant about to change");
     return ledger_->Change(*grant);
   }
   if (const auto* policy = std::get_if<entry::PolicyChanged>(&*entry)) {
@@ -1785,6 +1815,9 @@ absl::Status WorldImpl::ChangeLedger(const Slot& slot) {
 
 // Behind the events that the step raised.
 void WorldImpl::TakeConsequences(RoundInFlight& round) {
+  if (!consequences_.empty()) {
+    REENACT_FAILPOINT("D05 budget debited in memory");
+  }
   round.record->entry_count += consequences_.entries.size();
   for (Ledger::Answer& answer : consequences_.answers) {
     round.raised.push_back(UnitFor(std::move(answer)));
@@ -1869,12 +1902,17 @@ void WorldImpl::Tell(Telling& telling) {
   for (Ledger::Notice& notice : telling.notices) {
     if (options_.effects == nullptr) break;
     if (notice.open) {
+      REENACT_FAILPOINT("D13 before effect is handed out");
       options_.effects->Open(*notice.open);
+      REENACT_FAILPOINT("D14 after effect was handed out");
     } else {
       options_.effects->Closed(notice.intent_hash);
     }
   }
-  for (auto& [done, verdict] : telling.verdicts) done(verdict);
+  for (auto& [done, verdict] : telling.verdicts) {
+    REENACT_FAILPOINT("before a receipt's verdict is told");
+    done(verdict);
+  }
 }
 
 void WorldImpl::FinishRound(RoundInFlight& round) {
@@ -1930,6 +1968,7 @@ void WorldImpl::FinishRound(RoundInFlight& round) {
     };
   }
   cells_->Advance(last, writer_->written());
+  REENACT_FAILPOINT("round finished, not handed over");
 }
 
 absl::Status WorldImpl::TakeSnapshot(const StartingPlace& place,
@@ -1939,6 +1978,7 @@ absl::Status WorldImpl::TakeSnapshot(const StartingPlace& place,
                                             HeaderAfter(place, header, hash),
                                             place.sequencer, *store_->View())
                               .status());
+  REENACT_FAILPOINT_RETURN("D19 snapshot in place, old ones still there");
   if (options_.snapshots_kept == 0) return absl::OkStatus();
   return RemoveOldSnapshots(paths_.snapshots, options_.snapshots_kept);
 }
@@ -1986,16 +2026,27 @@ bool WorldImpl::IsLone(const FinishedRound& record) const {
          !record.then;
 }
 
+// What it was at when memory ran out is half done.
+bool WorldImpl::OrderOrFail() {
+  try {
+    return Order();
+  } catch (const std::bad_alloc&) {
+    Fail(OutOfMemory());
+    return false;
+  }
+}
+
 bool WorldImpl::Order() {
   bool did = false;
-  cells_->exclusive()->Lock();
-  const bool in_order =
-      Serial() || (!rounds_.empty() && rounds_.front().control);
-  did |= in_order && window_->issued() == window_->committed() ? RunInOrder()
-                                                               : CommitDone();
-  FinishRounds();
-  PublishCounts();
-  cells_->exclusive()->Unlock();
+  {
+    MutexLock lock(cells_->exclusive());
+    const bool in_order =
+        Serial() || (!rounds_.empty() && rounds_.front().control);
+    did |= in_order && window_->issued() == window_->committed() ? RunInOrder()
+                                                                 : CommitDone();
+    FinishRounds();
+    PublishCounts();
+  }
   for (auto& record : finished_) {
     did = true;
     if (IsLone(*record)) {
@@ -2039,7 +2090,7 @@ bool WorldImpl::TryOrder() {
     if (!role_.TryLock()) return false;
   }
   bool did = false;
-  if (!idle_ && !failed_) did = Order();
+  if (!idle_ && !failed_) did = OrderOrFail();
   role_.Unlock();
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (look_again_.load(std::memory_order_relaxed)) {
@@ -2066,7 +2117,12 @@ void WorldImpl::Choose(std::size_t index) {
 absl::Status WorldImpl::Drive() {
   if (failed_) return error();
   idle_ = false;
-  pool_->Drive(this);
+  try {
+    pool_->Drive(this);
+  } catch (const std::bad_alloc&) {
+    // In a step, or in what its thread does around it.
+    Fail(OutOfMemory());
+  }
   if (failed_) {
     EndSubmissions(error());
     return error();
@@ -2152,13 +2208,16 @@ absl::Status WorldImpl::Close() {
   ingress_.Close();
   if (!open_) return close_status_;
   close_status_ = Stop();
+  REENACT_FAILPOINT("stopped, before the writer closes");
   const absl::Status written = writer_->Close();
   if (close_status_.ok()) close_status_ = written;
+  REENACT_FAILPOINT("writer closed, before the store");
   const absl::Status stored = store_->Close();
   if (close_status_.ok()) close_status_ = stored;
   EndSubmissions(close_status_.ok()
                      ? absl::FailedPreconditionError("the world was closed")
                      : close_status_);
+  REENACT_FAILPOINT("store closed, before the lock is let go");
   ownership_.reset();
   return close_status_;
 }
@@ -2338,10 +2397,14 @@ absl::StatusOr<Digest> WorldImpl::StateDigest() {
 
 absl::StatusOr<std::unique_ptr<World>> OpenWorld(WorldOptions options,
                                                  WorldInternals internals) {
-  auto world =
-      std::make_unique<WorldImpl>(std::move(options), std::move(internals));
-  REENACT_RETURN_IF_ERROR(world->Init());
-  return std::unique_ptr<World>(std::move(world));
+  try {
+    auto world =
+        std::make_unique<WorldImpl>(std::move(options), std::move(internals));
+    REENACT_RETURN_IF_ERROR(world->Init());
+    return std::unique_ptr<World>(std::move(world));
+  } catch (const std::bad_alloc&) {
+    return OutOfMemory();
+  }
 }
 
 absl::StatusOr<std::unique_ptr<World>> World::Open(WorldOptions options) {

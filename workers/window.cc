@@ -209,6 +209,7 @@ void Window::RunInTurn(Slot* slot) {
       options_.workers > 0 && inline_count_++ % kSampleEvery == 0;
   const std::uint64_t start = sampled ? NowNs() : 0;
   RunStep(slot, RunMode::kInTurn, &ordered_->run, &slot->results[0]);
+  REENACT_FAILPOINT("a step run in turn");
   slot->state.store(Slot::State::kDone, std::memory_order_release);
   if (sampled) ObserveCost(NowNs() - start);
 }
@@ -387,6 +388,7 @@ void Window::Execute(Slot* slot, Worker* worker) {
   Touch* waiters =
       slot->waiters.exchange(Slot::Closed(), std::memory_order_acq_rel);
   instrument::Yield("window.done", slot);
+  REENACT_FAILPOINT("D03 before a result is posted");
   slot->state.store(Slot::State::kDone, std::memory_order_release);
   Release(waiters, &worker->runnable);
 }

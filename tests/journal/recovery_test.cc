@@ -423,6 +423,37 @@ TEST_CASE("a torn head slot falls back, and the tail is found whole",
   CHECK_THAT(findings.detail, Catch::Contains("HEAD"));
 }
 
+// A power cut between the first write to HEAD and its sync was once taken for
+// damage, and a world that nobody had been told about could not be opened.
+TEST_CASE("a first head record that tore is a creation that goes on",
+          "[journal][recovery]") {
+  World world;
+  const Chain chain = MakeChain(1, 2);
+  world.Create();
+  const bool stored = GENERATE(false, true);
+  if (stored) world.Store(Part(chain, 0, 1));
+  world.Head(RecordOf(chain, 1));  // generation 1: slot 1
+  Damage(world.paths().head, kHeadSlotSize + 50);
+
+  const Findings findings = world.Look();
+
+  CHECK_FALSE(findings.head_damaged);
+  CHECK_FALSE(findings.head_valid);
+  CHECK(Decide(findings) ==
+        (stored ? OpenDecision::kOpenExtend : OpenDecision::kCreate));
+}
+
+TEST_CASE("a first head record is not believed to be torn beside blocks",
+          "[journal][recovery]") {
+  World world;
+  const Chain chain = MakeChain(1, 2);
+  world.Create();
+  world.Store(chain.blocks);
+  world.Head(RecordOf(chain, 1));
+  Damage(world.paths().head, kHeadSlotSize + 50);
+  CHECK(Decide(world.Look()) == OpenDecision::kRefuseDamaged);
+}
+
 TEST_CASE("acknowledged blocks that are gone are a refusal",
           "[journal][recovery]") {
   World world;
