@@ -344,6 +344,7 @@ class WorldImpl final : public World,
   bool CommitDone();
   bool RunInOrder();
   void CommitSlot(Slot* slot);
+  void SelfCheck(Slot* slot);
   void CommitControl(Slot* slot, RoundInFlight& round);
   std::optional<Ledger::Refusal> Gate(const Slot& slot);
   absl::Status ChangeLedger(const Slot& slot);
@@ -550,6 +551,7 @@ class WorldImpl::SlotStep final : public PendingStep {
 
   void AppendEntries(std::optional<FailureCode> failure,
                      Bytes* entries) const override {
+    if (world_->options_.self_check > 0) world_->SelfCheck(slot_);
     const StepResult& result = slot_->result();
     if (!failure || result.outcome.failure) {
       if (result.encoded) {
@@ -1722,6 +1724,24 @@ bool WorldImpl::RunInOrder() {
   return done;
 }
 
+// A sample that is spread over all tickets and the same in each run.
+void WorldImpl::SelfCheck(Slot* slot) {
+  const std::uint64_t spread =
+      slot->ticket.event_id.value * 0x9e3779b97f4a7c15 >> 32;
+  if (slot->ticket.code == nullptr || spread % options_.self_check != 0) return;
+  ++counts_.self_checks;
+  window_->CheckAgain(slot);
+  const StepResult& result = slot->result();
+  if (!result.impure) return;
+  ++counts_.nondeterministic;
+  if (!options_.on_nondeterminism) return;  // CommitSlot() ends the world
+  options_.on_nondeterminism({slot->ticket.event_id,
+                              {std::string(slot->ticket.code->name()),
+                               std::string(slot->ticket.event.key)},
+                              result.entries,
+                              result.other});
+}
+
 void WorldImpl::CommitSlot(Slot* slot) {
   instrument::Yield("world.commit", slot);
   RoundInFlight& round = rounds_.front();
@@ -1737,7 +1757,7 @@ void WorldImpl::CommitSlot(Slot* slot) {
   round.record->entry_count += 2;
   StepResult& result =
       slot->results[slot->state.load() == Slot::State::kRedone];
-  if (result.impure) {
+  if (result.impure && !options_.on_nondeterminism) {
     if (internals_.impure != nullptr) {
       internals_.impure->emplace(
           WorldInternals::Impure{slot->ticket.event_id,

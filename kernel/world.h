@@ -34,6 +34,14 @@
 
 namespace reenact {
 
+// A step that came to two things from the same input.
+struct NondeterministicStep {
+  EventId event_id;
+  CellId cell;
+  Bytes first;   // what each run came to, as journal entries
+  Bytes second;
+};
+
 struct WorldOptions {
   // The world's directory, made if there is none. Empty: a world in memory,
   // which ends with the object.
@@ -83,6 +91,15 @@ struct WorldOptions {
   // own. Outlives the world. Null: they stay open until somebody else opens the
   // world.
   EffectListener* effects = nullptr;
+
+  // One in so many steps runs a second time, on the thread that commits it, and
+  // is compared before it is recorded; 0: none. Never changes what is recorded.
+  // A step that takes 10 us costs 10 us / self_check more.
+  std::uint64_t self_check = 0;
+  // Hears of steps that differ, on the thread that commits, which waits
+  // meanwhile; they are recorded as their first run went. Empty: the world ends
+  // with Internal, which names the reducer, before such a step is recorded.
+  std::function<void(const NondeterministicStep&)> on_nondeterminism;
 };
 
 // What Open() found and did.
@@ -110,6 +127,8 @@ struct WorldStats {
   std::uint64_t raised = 0;
   std::uint64_t conflicts = 0;  // steps whose reads were stale at commit
   std::uint64_t reruns = 0;     // of them; one each
+  std::uint64_t self_checks = 0;       // see WorldOptions::self_check
+  std::uint64_t nondeterministic = 0;  // of them
   std::uint64_t waits = 0;      // steps that waited for a declared predecessor
   std::uint64_t inline_steps = 0;  // run by the ordering thread itself
   std::uint64_t cells_cached = 0;

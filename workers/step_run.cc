@@ -163,6 +163,12 @@ void StepRun::RunTwice(Slot* slot, RunMode mode, StepObserver* observer,
       SameReads(*result, second_) && !SameOutcome(*result, second_);
 }
 
+void StepRun::Compare(Slot* slot, StepResult* result) {
+  Run(slot, RunMode::kAgain, &second_);
+  result->impure =
+      SameReads(*result, second_) && !SameOutcome(*result, second_);
+}
+
 void StepRun::ForgetSecond() {
   for (StepResult::Write& write : second_.writes) {
     versions_.Free(write.version);

@@ -98,6 +98,10 @@ class StepRun final : public StepContext {
   // which must be called.
   void RunTwice(Slot* slot, RunMode mode, StepObserver* observer,
                 StepResult* result);
+  // Runs a step whose turn it is, and whose `result` is current, once more, and
+  // sets result->impure if that comes to something else. second() is there
+  // until ForgetSecond(), which must follow.
+  void Compare(Slot* slot, StepResult* result);
   StepResult* second() { return &second_; }
   void ForgetSecond();
 

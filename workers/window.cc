@@ -222,6 +222,18 @@ void Window::RunAgain(Slot* slot) {
   slot->state.store(Slot::State::kRedone, std::memory_order_release);
 }
 
+void Window::CheckAgain(Slot* slot) {
+  StepResult* const result =
+      &slot->results[slot->state.load() == Slot::State::kRedone];
+  ordered_->run.Compare(slot, result);
+  if (result->impure) {
+    if (!result->encoded) encode_(*slot, *result, &result->entries);
+    result->encoded = true;
+    encode_(*slot, *ordered_->run.second(), &result->other);
+  }
+  ordered_->run.ForgetSecond();
+}
+
 void Window::Committed(Slot* slot) {
   Unlink(slot);
   committed_.store(slot->ticket.event_id.value, std::memory_order_release);

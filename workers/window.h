@@ -76,6 +76,11 @@ class Window {
   // Runs it again: what it read was stale.
   void RunAgain(Slot* slot);
 
+  // Runs a step whose turn it is once more, by the ordered role whoever ran it
+  // before, and sets impure in its result if that comes to something else.
+  // REQUIRES: the result is current and not settled.
+  void CheckAgain(Slot* slot);
+
   // The step whose turn it was is history. Its versions have been published or
   // discarded.
   void Committed(Slot* slot);

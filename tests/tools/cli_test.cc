@@ -427,6 +427,18 @@ TEST_CASE("verify: an impure reducer is caught, with its name",
   }
 }
 
+TEST_CASE("run: with --self-check a step that differs ends the run, unrecorded",
+          "[tools][cli][run]") {
+  const World world;
+  const CommandResult result =
+      world.Run(TestModule("impure_static"), Clicks(20), {"--self-check", "1"});
+  CAPTURE(result.out, result.err);
+  CHECK(result.code == 5);
+  CHECK_THAT(result.err, Contains("\"counter\" at ticket 1"));
+  const World other;
+  CHECK(other.Run("counter", Clicks(50), {"--self-check", "3"}).code == 0);
+}
+
 TEST_CASE("verify: other builds of the same reducers are said",
           "[tools][cli][verify]") {
   const World world;

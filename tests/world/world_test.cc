@@ -1008,5 +1008,88 @@ TEST_CASE("cells that memory would not hold at once come from a snapshot",
   CHECK((StatesOf(options.path) == states));
 }
 
+// --- self-check
+// --------------------------------------------------------------
+
+// Adds how often it was called, which no step may know.
+std::shared_ptr<const Reducer> Impure(std::uint64_t from) {
+  auto calls = std::make_shared<std::atomic<std::int64_t>>(0);
+  return Custom([calls, from](StepContext& step) {
+    const std::int64_t call = calls->fetch_add(1);
+    const bool impure = step.event_id().value >= from;
+    step.SetState(EncodeInteger(impure ? call : 0));
+    return absl::OkStatus();
+  });
+}
+
+TEST_CASE("a sample of steps runs twice, and leaves no trace", "[world]") {
+  Digest plain;
+  for (const std::uint64_t self_check : {0, 1, 4, 1000}) {
+    for (const std::size_t workers : {0, 2}) {
+      CAPTURE(self_check, workers);
+      WorldOptions options = Options({Counter()});
+      options.self_check = self_check;
+      options.workers = workers;
+      auto world = MustOpen(options);
+      for (int i = 0; i < 400; ++i) {
+        MustSubmit(*world, To("counter", std::to_string(i % 7), i));
+      }
+      REQUIRE_OK(world->Run());
+      const WorldStats stats = world->stats();
+      CHECK(stats.nondeterministic == 0);
+      if (self_check == 0) CHECK(stats.self_checks == 0);
+      if (self_check == 1) CHECK(stats.self_checks == 400);
+      if (self_check == 4) {
+        CHECK(stats.self_checks > 50);
+        CHECK(stats.self_checks < 150);
+      }
+      if (plain == Digest()) plain = world->journal_digest();
+      CHECK(world->journal_digest() == plain);
+      REQUIRE_OK(world->Close());
+    }
+  }
+}
+
+TEST_CASE("a step that differs ends the world before it is recorded",
+          "[world]") {
+  for (const std::size_t workers : {0, 2}) {
+    CAPTURE(workers);
+    WorldOptions options = Options({Impure(5)});
+    options.self_check = 1;
+    options.workers = workers;
+    auto world = MustOpen(options);
+    for (int i = 0; i < 9; ++i) {
+      MustSubmit(*world, To("custom", std::to_string(i), i));
+    }
+    const absl::Status status = world->Run();
+    REQUIRE(absl::IsInternal(status));
+    CHECK(std::string(status.message()).find("\"custom\" at ticket 5") !=
+          std::string::npos);
+    CHECK(world->durable() < EventId{5});
+    CHECK(absl::IsInternal(world->Submit(To("custom", "x", 1)).status()));
+  }
+}
+
+TEST_CASE("or is reported, and recorded as its first run went", "[world]") {
+  std::vector<NondeterministicStep> found;
+  WorldOptions options = Options({Impure(5)});
+  options.self_check = 1;
+  options.workers = 2;
+  options.on_nondeterminism = [&found](const NondeterministicStep& step) {
+    found.push_back(step);
+  };
+  auto world = MustOpen(options);
+  for (int i = 0; i < 9; ++i) {
+    MustSubmit(*world, To("custom", std::to_string(i), i));
+  }
+  REQUIRE_OK(world->Run());
+  CHECK(world->head() == EventId{9});
+  CHECK(world->stats().nondeterministic == 5);
+  REQUIRE(found.size() == 5);
+  CHECK(found[0].event_id == EventId{5});
+  CHECK(found[0].cell == CellId{"custom", "4"});
+  CHECK(found[0].first != found[0].second);
+}
+
 }  // namespace
 }  // namespace reenact

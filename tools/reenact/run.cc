@@ -71,7 +71,8 @@ constexpr const char* kFooter =
     "same command. The messages in the world's inbox are taken in, too.\n"
     "\n"
     "Exit codes: 0 all done; 3 damaged world; 4 other modules than recorded; "
-    "6 newer\n"
+    "5 a step\n"
+    "that differs (--self-check); 6 newer "
     "format; 7 bad row, named as FILE:LINE, with everything before it kept; "
     "8 world\n"
     "open elsewhere or made otherwise; 9 disk full, permission, I/O; 10 bad "
@@ -93,6 +94,7 @@ struct RunOptions {
   std::string seed = "0";
   std::string cache = "64MiB";
   std::size_t window = 256;
+  std::uint64_t self_check = 0;
   std::uint64_t limit = 0;
   bool with_executors = false;
   std::string executor_socket;
@@ -254,6 +256,7 @@ Failure RunCommand::FillWorldOptions() {
   options.modules = modules_;
   options.workers = options_.workers;
   options.window = options_.window;
+  options.self_check = options_.self_check;
   options.accept_module_change = options_.accept_module_change;
   options.accept_config_change = options_.accept_config_change;
   const auto sync = SyncPolicy::Parse(options_.sync);
@@ -444,6 +447,9 @@ absl::Status RunCommand::FeedAll() {
 }
 
 ExitCode RunCommand::End(const absl::Status& fed, const absl::Status& closed) {
+  if (world_->stats().nondeterministic > 0) {
+    return Complain(ExitCode::kImpure, ToStd(fed.message()));
+  }
   if (!closed.ok()) return Complain(closed);
   if (fed.ok()) return ExitCode::kOk;
   if (absl::IsCancelled(fed) && StopSignal() != 0) {
@@ -627,6 +633,11 @@ void AddRunCommand(CLI::App& app, Action* action) {
       ->capture_default_str();
   run->add_option("--window", options->window,
                   "Tickets in flight, a power of two. Leaves no trace")
+      ->capture_default_str();
+  run->add_option("--self-check", options->self_check,
+                  "Run one in so many steps twice and compare, before they are "
+                  "recorded; the first that differs ends the run, with exit "
+                  "code 5. 0: none. Leaves no trace")
       ->capture_default_str();
   run->add_option("--limit", options->limit, "Stop after so many rows");
   run->add_flag("--accept-module-change", options->accept_module_change,
