@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <new>
 #include <optional>
 #include <set>
 #include <utility>
@@ -710,7 +711,12 @@ absl::StatusOr<VerifyReport> Verify(const VerifyOptions& options) {
   if (options.modules.empty()) {
     return absl::InvalidArgumentError("verifying needs at least one module");
   }
-  return Verifier(options).Run();
+  try {
+    return Verifier(options).Run();
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError(
+        "memory has run out; verify again when there is some");
+  }
 }
 
 }  // namespace reenact

@@ -17,6 +17,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <new>
 #include <string>
@@ -117,7 +118,7 @@ absl::Status DoWhat(const std::string& what, const std::string& path) {
   }
   fails_at = 0;
   if (nth == kNever) {
-    WriteWholeFile(path + ".count", std::to_string(allocations.load()));
+    std::ofstream(path + ".count") << allocations.load();
   }
   if (!failed) std::_Exit(kNotReached);
   std::_Exit(status.ok() ? kFine : kStatus);

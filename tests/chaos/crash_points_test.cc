@@ -75,6 +75,7 @@ class Sweep {
     Deeper(image, depth, dice);
   }
 
+  std::string What(std::size_t k) const { return Describe(recorded_.log, k); }
   std::uint64_t cycles() const { return cycles_; }
   std::uint64_t points() const { return points_; }
 
@@ -200,6 +201,26 @@ TEST_CASE("chaos 06: a crash in the recovery from a crash is one more crash",
     sweep.CutRecovery(dice.Below(sweep.size()), {Kind::kDrawn, dice.Next()}, 2,
                       &dice);
   }
+  Report(sweep);
+}
+
+TEST_CASE(
+    "chaos 07: the power goes while a snapshot is written, synced, renamed or "
+    "an "
+    "old one removed",
+    "[chaos]") {
+  Sweep sweep(kWorkloads[5]);
+  std::uint64_t cuts = 0;
+  for (std::size_t k = 0; k < sweep.size(); ++k) {
+    if (sweep.What(k).find("snapshots") == std::string::npos) continue;
+    if (++cuts % kShare != 0) continue;
+    sweep.Cut(k, {Kind::kKilled});
+    sweep.Cut(k, {Kind::kDropped});
+    for (std::uint64_t seed = 101; seed < 109; ++seed) {
+      sweep.Cut(k, {Kind::kDrawn, seed});
+    }
+  }
+  CHECK(cuts > 20);
   Report(sweep);
 }
 

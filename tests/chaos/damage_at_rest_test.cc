@@ -39,7 +39,7 @@ constexpr std::uint64_t kShare = 12;
 struct Worlds {
   Recorded recorded = Record({.name = "64 inputs",
                               .seed = 3,
-                              .inputs = 64,
+                              .inputs = 80,
                               .sessions = 2,
                               .snapshot_every = 6,
 

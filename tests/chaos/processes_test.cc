@@ -17,7 +17,9 @@
 
 #include "reenact/harness/disk/dice.h"
 #include "reenact/harness/scoreboard.h"
+#include "reenact/journal/archive.h"
 #include "reenact/journal/directory.h"
+#include "reenact/journal/entry.h"
 #include "reenact/journal/rocksdb_store.h"
 #include "reenact/kernel/instrument.h"
 #include "reenact/kernel/replay.h"
@@ -249,6 +251,56 @@ TEST_CASE(
   CHECK(matrix.kills() >= 240);
   Score("real process kills", matrix.kills());
   Score("failpoints hit", names.size());
+}
+
+// Each intent that was queued has been answered, once.
+void CheckEffects(const std::string& directory) {
+  const auto archive = Archive::Open(directory);
+  REQUIRE_OK(archive);
+  std::map<std::string, int> receipts;
+  std::set<std::string> queued;
+  REQUIRE_OK((*archive)->ScanEntries(
+      0, [&](const BlockHeader&, const Entry& entry, BytesView) {
+        if (const auto* effect = std::get_if<entry::EffectQueued>(&entry)) {
+          CHECK(queued.insert(effect->intent_hash.ToHex()).second);
+        }
+        if (const auto* got = std::get_if<entry::ReceiptAppended>(&entry)) {
+          ++receipts[got->receipt.intent_hash.ToHex()];
+        }
+        return absl::OkStatus();
+      }));
+  CHECK(!queued.empty());
+  for (const auto& [hash, count] : receipts) {
+    CHECK(count == 1);
+    CHECK(queued.count(hash) == 1);
+  }
+}
+
+TEST_CASE(
+    "chaos 08: killed between the sync, the handing out of an effect, its "
+    "receipt "
+    "and what that changes, nothing is handed out before it is durable, or "
+    "answered twice",
+    "[chaos]") {
+  Scratch scratch;
+  std::uint64_t kills = 0;
+  for (const std::string& point : AllFailpoints()) {
+    if (point < "D10" || point >= "D16") continue;
+    for (const std::uint64_t hit : {1, 4, 6}) {
+      Child::What what;
+      what.workers = 2;
+      what.point = point;
+      what.hit = hit;
+      INFO(point << ", time " << hit);
+      const std::string directory = scratch.Fresh();
+      kills += KillOnce(directory, what) ? 1 : 0;
+      CheckReplays(directory);
+      CheckEffects(directory);
+      fs::remove_all(directory);
+    }
+  }
+  CHECK(kills >= 12);
+  Score("real process kills", kills);
 }
 
 TEST_CASE(

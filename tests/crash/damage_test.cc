@@ -96,7 +96,7 @@ const std::set<std::string> kHarmless = {"OWNER",      "HEAD",        "db/LOG",
                                          "db/OPTIONS", "db/IDENTITY", "db/LOCK",
                                          "db/LOG.old", "snapshots/*"};
 
-TEST_CASE("a flipped bit anywhere is a refusal or no harm", "[crash]") {
+TEST_CASE("chaos 17: a flipped bit anywhere is a refusal or no harm", "[crash]") {
   TemporaryDirectory directory;
   MakeWorld(directory / "world", 60);
   const Truth truth{BlocksOf(directory / "world"),
@@ -134,7 +134,7 @@ TEST_CASE("a flipped bit anywhere is a refusal or no harm", "[crash]") {
   CHECK(refused > 0);
 }
 
-TEST_CASE("a file that is gone or empty is a refusal or no harm", "[crash]") {
+TEST_CASE("chaos 21: a file that is gone or empty is a refusal or no harm", "[crash]") {
   TemporaryDirectory directory;
   MakeWorld(directory / "world", 60);
   const Truth truth{BlocksOf(directory / "world"),
@@ -166,7 +166,7 @@ TEST_CASE("a file that is gone or empty is a refusal or no harm", "[crash]") {
   CHECK(harmless.count("db/CURRENT") == 0);
 }
 
-TEST_CASE("a damaged snapshot is passed over for an older one", "[crash]") {
+TEST_CASE("chaos 53: a damaged snapshot is passed over for an older one", "[crash]") {
   TemporaryDirectory directory;
   const std::string path = directory / "world";
   MakeWorld(path, 200);

@@ -60,7 +60,7 @@ StartingPlace AfterGenesis(const Store& store, const WorldConfig& config) {
   return place;
 }
 
-TEST_CASE("an error of the store closes the world, and opening goes on",
+TEST_CASE("chaos 12: an error of the store closes the world, and opening goes on",
           "[crash]") {
   using What = FailingStore::What;
   TemporaryDirectory directory;

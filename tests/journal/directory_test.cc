@@ -95,7 +95,7 @@ TEST_CASE("a world has one owner at a time", "[journal][directory]") {
   REQUIRE_OK(AcquireOwnership(paths));
 }
 
-TEST_CASE("an owner notices that its lock file is gone or another",
+TEST_CASE("chaos 52: an owner notices that its lock file is gone or another",
           "[journal][directory]") {
   const TemporaryDirectory directory;
   const WorldPaths paths(directory / "world");

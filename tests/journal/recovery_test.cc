@@ -492,7 +492,7 @@ TEST_CASE("a damaged acknowledged block is a refusal that names it",
              Catch::Contains("block " + std::to_string(index)));
 }
 
-TEST_CASE("another history of the same world is a refusal",
+TEST_CASE("chaos 58: another history of the same world is a refusal",
           "[journal][recovery]") {
   World world;
   const Chain chain = MakeChain(1, 4);
@@ -562,7 +562,7 @@ TEST_CASE("a marker that is not well-formed is no marker",
   CHECK(Decide(world.Look()) == OpenDecision::kRefuseNotAWorld);
 }
 
-TEST_CASE("a world of another format is a refusal that says which",
+TEST_CASE("chaos 55: a world of another format is a refusal that says which",
           "[journal][recovery]") {
   World world;
   world.Create();

@@ -774,7 +774,7 @@ TEST_CASE("a phantom in a scanned range is a conflict", "[world]") {
   CHECK(conflicts > 0);
 }
 
-TEST_CASE("a step may use what its limits say, and not one more", "[world]") {
+TEST_CASE("chaos 60: a step may use what its limits say, and not one more", "[world]") {
   const auto run = [](Limits limits, std::int64_t amount,
                       std::function<void(StepContext&, std::int64_t)> use) {
     WorldOptions options = Options({Custom([use](StepContext& step) {
