@@ -10,7 +10,7 @@ endfunction()
 
 if(REENACT_SANITIZE)
   reenact_skipped_test("project: all"
-    "includes, misuses, installation and README are looked at without \
+    "includes, misuses, installation, README and model are looked at without \
 sanitizers, which do not change what is found")
   return()
 endif()
@@ -58,6 +58,17 @@ if(REENACT_INSTALL AND REENACT_BUILD_TOOLS)
     "consumer: a project finds it, builds, and runs a world"
     "consumer: the command finds its modules where it is installed" PROPERTIES
     FIXTURES_REQUIRED installation TIMEOUT 300)
+endif()
+
+find_program(SPIN spin)
+if(SPIN)
+  add_test(NAME "project: the model of ticketed commit holds"
+    COMMAND ${PROJECT_SOURCE_DIR}/tools/model --no-install)
+  set_tests_properties("project: the model of ticketed commit holds"
+    PROPERTIES TIMEOUT 900)
+else()
+  reenact_skipped_test("project: the model of ticketed commit holds"
+                       "there is no spin")
 endif()
 
 find_program(PYTHON3_SYSTEM python3 PATHS /usr/bin NO_DEFAULT_PATH)
