@@ -1694,6 +1694,9 @@ void WorldImpl::PublishCounts() {
 }
 
 bool WorldImpl::CommitDone() {
+  // A round without tickets, which records that receipts were refused, ends
+  // before a ticket of the next one commits, or it would be given that.
+  if (FrontIsCommitted()) FinishRounds();
   bool done = false;
   for (std::size_t i = 0; i < kBurst && !failed_; ++i) {
     Slot* slot = window_->Next();

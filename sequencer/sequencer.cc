@@ -888,8 +888,10 @@ void Sequencer::Impl::DecodeHandedOver(cbor::Reader& reader) {
       if (reader.ok()) Raise(unit, &raised);
     }
     if (!reader.ok()) return;
+    // Rounds of control commands are not composed here, so it may have been any
+    // number of rounds after `last` that raised them.
     if (raised.count == 0 || raised.eligible <= previous ||
-        raised.eligible.value - last.value > rules.pipeline_depth) {
+        raised.eligible.value > kLastRound) {
       return reader.Fail("nothing becomes eligible in such a round");
     }
     previous = raised.eligible;

@@ -652,6 +652,50 @@ TEST_CASE("chaos 50: a clock that jumps, stands still or runs backward moves "
   CHECK(report->verdict == Verdict::kIdentical);
 }
 
+TEST_CASE("a round that only records what was refused keeps out of the next "
+          "one's tickets",
+          "[effects]") {
+  TemporaryDirectory directory;
+  WorldOptions options = Options(directory / "w");
+  auto world = MustOpen(options);
+  for (int i = 0; i < 60; ++i) {
+    Receipt stray;
+    stray.intent_hash = Hash(Bytes(1, static_cast<char>(i)));
+    CHECK(absl::IsNotFound(Send(*world, stray)));
+    MustSubmit(*world, To("a", Value::Map()));
+    REQUIRE_OK(world->Run());
+  }
+  REQUIRE_OK(world->Close());
+  VerifyOptions verify;
+  verify.path = directory / "w";
+  verify.modules = options.modules;
+  for (const std::size_t workers : {0, 1, 2}) {
+    verify.workers = workers;
+    const auto report = Verify(verify);
+    REQUIRE_OK(report);
+    CHECK(report->verdict == Verdict::kIdentical);
+  }
+}
+
+TEST_CASE("a world whose last word was a rejection opens again", "[effects]") {
+  TemporaryDirectory directory;
+  Listener listener;
+  WorldOptions options = Options(directory / "w");
+  options.effects = &listener;
+  {
+    auto world = MustOpen(options);
+    MustSetPolicy(*world, Value::Map({{"version", 1}, {"otherwise", "ask"}}));
+    MustSubmit(*world, Intending("a", {Wish("mail")}));
+    REQUIRE_OK(world->Run());
+    REQUIRE(world->Effects().size() == 1);
+    REQUIRE_OK(world->Reject(world->Effects()[0].effect.intent_hash, "b", ""));
+    REQUIRE_OK(world->Run());
+    REQUIRE_OK(world->Close());
+  }
+  auto world = MustOpen(options);
+  CHECK(NotesOf(*world, "a") == Notes{"mail denied: not approved by b"});
+}
+
 // --- the same history, whoever computes it -----------------------------------
 
 struct History {
