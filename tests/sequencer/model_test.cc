@@ -1,6 +1,6 @@
 // Random histories, told to the sequencer and to the model side by side.
 
-#include "model.h"
+#include "reenact/harness/sequencer_model.h"
 
 #include <rapidcheck.h>
 

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "model.h"
+#include "reenact/harness/sequencer_model.h"
 #include "reenact/sequencer/sequencer.h"
 #include "units.h"
 
