@@ -6,9 +6,8 @@
 
 #include "reenact/kernel/rng.h"
 #include "tests/executors/open_effects.h"
+#include "tests/fuzz/targets.h"
 #include "tests/support/status_matchers.h"
-
-extern "C" int FrameFuzzOneInput(const std::uint8_t* data, std::size_t size);
 
 namespace reenact {
 namespace {

@@ -1,15 +1,14 @@
 // Any bytes: what the codec accepts is what its encoder writes, and the
 // different ways to read agree on what is acceptable.
 
-#include <cstddef>
-#include <cstdint>
+#include <string>
 
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/cbor_value.h"
 #include "reenact/kernel/check.h"
+#include "tests/fuzz/targets.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
-                                      std::size_t size) {
+extern "C" int CborFuzzOneInput(const std::uint8_t* data, std::size_t size) {
   namespace cbor = reenact::cbor;
   const reenact::BytesView input(reinterpret_cast<const char*>(data), size);
   const bool valid = cbor::Validate(input).ok();

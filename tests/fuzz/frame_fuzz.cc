@@ -13,8 +13,7 @@
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/check.h"
 #include "reenact/kernel/receipt.h"
-
-extern "C" int FrameFuzzOneInput(const std::uint8_t* data, std::size_t size);
+#include "tests/fuzz/targets.h"
 
 namespace {
 
@@ -85,10 +84,3 @@ extern "C" int FrameFuzzOneInput(const std::uint8_t* data, std::size_t size) {
   LookAt(Bytes(stream));
   return 0;
 }
-
-#ifdef REENACT_FUZZER
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
-                                      std::size_t size) {
-  return FrameFuzzOneInput(data, size);
-}
-#endif

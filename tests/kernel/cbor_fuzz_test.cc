@@ -4,18 +4,15 @@
 #include <cstdint>
 
 #include "reenact/kernel/rng.h"
+#include "tests/fuzz/targets.h"
 #include "tests/kernel/vectors.h"
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
-                                      std::size_t size);
 
 namespace reenact {
 namespace {
 
 void Feed(const Bytes& bytes) {
-  REQUIRE(LLVMFuzzerTestOneInput(
-              reinterpret_cast<const std::uint8_t*>(bytes.data()),
-              bytes.size()) == 0);
+  REQUIRE(CborFuzzOneInput(reinterpret_cast<const std::uint8_t*>(bytes.data()),
+                           bytes.size()) == 0);
 }
 
 // Changes, adds or takes a byte.
