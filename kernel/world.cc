@@ -310,6 +310,7 @@ class WorldImpl final : public World,
   // The ordered role.
   bool Order();
   bool OrderOrFail();
+  bool RunSomeOrFail(std::size_t worker);
   bool Compose();
   bool ComposeControls();
   absl::StatusOr<bool> PullInputs();
@@ -2014,8 +2015,17 @@ bool WorldImpl::Work(std::size_t worker) {
     if (!idle_ && !failed_) did = OrderOrFail();
     role_.Unlock();
   }
-  if (!serial_ && window_->RunSome(worker) > 0) did = true;
+  if (!serial_ && RunSomeOrFail(worker)) did = true;
   return did;
+}
+
+bool WorldImpl::RunSomeOrFail(std::size_t worker) {
+  try {
+    return window_->RunSome(worker) > 0;
+  } catch (const std::bad_alloc&) {
+    Fail(OutOfMemory());
+    return false;
+  }
 }
 
 bool WorldImpl::Finished() { return failed_ || (idle_ && !in_flight_); }
