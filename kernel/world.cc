@@ -312,6 +312,7 @@ class WorldImpl final : public World,
   bool TryOrder();
   bool Order();
   bool OrderOrFail();
+  bool RunSomeOrFail(std::size_t worker);
   bool Compose();
   bool ComposeControls();
   absl::StatusOr<bool> PullInputs();
@@ -2099,7 +2100,7 @@ bool WorldImpl::Order() {
 
 bool WorldImpl::Work(std::size_t worker) {
   bool did = TryOrder();
-  if (!serial_ && window_->RunSome(worker) > 0) did = true;
+  if (!serial_ && RunSomeOrFail(worker)) did = true;
   return did;
 }
 
@@ -2120,6 +2121,15 @@ bool WorldImpl::TryOrder() {
     did |= look_again_.exchange(false);
   }
   return did;
+}
+
+bool WorldImpl::RunSomeOrFail(std::size_t worker) {
+  try {
+    return window_->RunSome(worker) > 0;
+  } catch (const std::bad_alloc&) {
+    Fail(OutOfMemory());
+    return false;
+  }
 }
 
 bool WorldImpl::Finished() { return failed_ || (idle_ && !in_flight_); }

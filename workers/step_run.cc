@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <exception>
 #include <map>
+#include <new>
 
 #include "absl/base/attributes.h"
 #include "reenact/kernel/answer.h"
@@ -144,6 +145,8 @@ FailureCode StepRun::CallStep() {
     return refusal.ok() ? kNoFailure : CodeOf(refusal);
   } catch (const Abort& abort) {
     return abort.code;
+  } catch (const std::bad_alloc&) {
+    throw;  // how much memory a machine has is nothing to record
   } catch (...) {
     return FailureCode::kException;
   }
