@@ -322,6 +322,35 @@ absl::Status Ledger::Change(EventId event_id,
   return absl::OkStatus();
 }
 
+void Ledger::RollBack(EventId to, std::string_view reason,
+                      Consequences* into) {
+  Consequences ended;
+  for (auto it = open_.upper_bound({to, std::numeric_limits<std::uint32_t>::max()});
+       it != open_.end();) {
+    const Place place = (it++)->first;
+    Close(place, Cause(), ReceiptStatus::kCancelled, std::string(reason),
+          &ended);
+  }
+  for (Entry& entry : ended.entries) into->entries.push_back(std::move(entry));
+}
+
+std::optional<Ledger::Answer> Ledger::AnswerTo(const Entry& end) const {
+  const auto* appended = std::get_if<entry::ReceiptAppended>(&end);
+  const auto* closed = std::get_if<entry::EffectClosed>(&end);
+  if (appended == nullptr && closed == nullptr) return std::nullopt;
+  const auto it = places_.find(appended != nullptr
+                                   ? appended->receipt.intent_hash
+                                   : closed->intent_hash);
+  if (it == places_.end()) return std::nullopt;
+  const Open& open = open_.at(it->second);
+  if (closed != nullptr) {
+    return AnswerFor(open, Cause(), nullptr, closed->status, closed->reason,
+                     false);
+  }
+  return AnswerFor(open, Cause(), &appended->receipt,
+                   appended->receipt.status, "", false);
+}
+
 // --- receipts --------------------------------------------------------------
 
 // Whether the policy lets it speak, before anything that it says is looked at.

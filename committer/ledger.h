@@ -33,6 +33,9 @@ namespace reenact {
 inline constexpr std::string_view kTimerKind = "timer";
 inline constexpr std::string_view kCancelKind = "effect.cancel";
 
+// What is on record of effects that a rollback ends.
+inline constexpr std::string_view kRolledBackReason = "rolled back";
+
 // The effects of a world from their intent to their end, and the authority
 // behind them. spec/effects.md and spec/authority.md have the rules.
 //
@@ -137,6 +140,12 @@ class Ledger {
   absl::Status Change(EventId event_id, const entry::EffectsCancelled& cancel,
                       Consequences* into);
 
+  // Back to the state after ticket `to`: what later tickets have open ends,
+  // cancelled for `reason`, and what it reserved is free again. Nobody gets an
+  // answer, as nobody will have asked. What was spent stays spent, and grants,
+  // the policy and rates stay as they are.
+  void RollBack(EventId to, std::string_view reason, Consequences* into);
+
   // --- at the opening of a round ---
 
   // Takes a receipt. What it returns goes to the sender; what `into` has, on
@@ -173,6 +182,10 @@ class Ledger {
   const Grants& grants() const { return grants_; }
   const Policy& policy() const { return policy_; }
   const Rates& rates() const { return rates_; }
+
+  // The answer that comes of `end`, a ReceiptAppended or an EffectClosed, if it
+  // ends something that is open here; its cause is left empty.
+  std::optional<Answer> AnswerTo(const Entry& end) const;
 
   // What executors are to hear since the last call.
   std::vector<Notice> TakeNotices() { return std::exchange(notices_, {}); }

@@ -19,7 +19,7 @@ constexpr std::uint64_t kGapFirst =
 constexpr std::uint64_t kGapLast =
     static_cast<std::uint64_t>(EntryKind::kEffectQueued) - 1;
 constexpr std::uint64_t kKindLast =
-    static_cast<std::uint64_t>(EntryKind::kEffectsCancelled);
+    static_cast<std::uint64_t>(EntryKind::kRolledBack);
 constexpr std::uint64_t kGap = kGapLast - kGapFirst + 1;
 static_assert(std::variant_size_v<Entry> == kKindLast + 1 - kGap);
 
@@ -292,6 +292,16 @@ void Append(const entry::EffectsCancelled& cancel, Bytes* out) {
     cell.Text(cancel.cell->key);
   }
   fields.Text(4, cancel.by);
+}
+
+void Append(const entry::RolledBack& back, Bytes* out) {
+  OptionalFields fields(EntryKind::kRolledBack, 4,
+                        {!back.by.empty(), !back.reason.empty()}, out);
+  fields.first().Unsigned(back.input.value);
+  fields.At(2).Unsigned(back.to.value);
+  fields.At(3).Unsigned(back.round.value);
+  fields.Text(4, back.by);
+  fields.Text(5, back.reason);
 }
 
 // --- reading ---
@@ -734,6 +744,20 @@ entry::EffectsCancelled ReadEffectsCancelled(cbor::Reader& reader,
   return cancel;
 }
 
+entry::RolledBack ReadRolledBack(cbor::Reader& reader, EntryFields& fields) {
+  entry::RolledBack back;
+  fields.Need(1);
+  back.input = ReadInputId(reader);
+  fields.Need(2);
+  back.to = ReadEventId(reader);
+  fields.Need(3);
+  back.round = Round{reader.Unsigned()};
+  FailIf(reader, back.round.value == 0, "rounds count from 1");
+  back.by = TextIfThere(reader, fields, 4);
+  back.reason = TextIfThere(reader, fields, 5);
+  return back;
+}
+
 absl::StatusOr<entry::Genesis> ReadGenesis(cbor::Reader& reader,
                                            EntryFields& fields) {
   fields.Need(1);
@@ -764,7 +788,7 @@ std::string_view EntryKindName(EntryKind kind) {
       "StepCommitted", "StepFailed",       "SnapshotTaken", "ModuleChanged",
       "ConfigChanged", "SnapshotRequested", "EffectQueued",
       "ReceiptAppended", "GrantChanged", "PolicyChanged", "ReceiptRefused",
-      "EffectClosed", "EffectJudged", "EffectsCancelled"};
+      "EffectClosed", "EffectJudged", "EffectsCancelled", "RolledBack"};
   const auto number = static_cast<std::uint64_t>(kind);
   if (!IsKind(number)) return "unknown";
   return kNames[number < kGapFirst ? number : number - kGap];
@@ -1269,6 +1293,8 @@ absl::StatusOr<Entry> EntryReader::ReadAny() {
       return ReadEffectJudged(*reader_, fields_);
     case EntryKind::kEffectsCancelled:
       return ReadEffectsCancelled(*reader_, fields_);
+    case EntryKind::kRolledBack:
+      return ReadRolledBack(*reader_, fields_);
   }
   return absl::InternalError("not a kind of entry");
 }

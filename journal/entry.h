@@ -53,6 +53,7 @@ enum class EntryKind : std::uint8_t {
   kEffectClosed = 21,
   kEffectJudged = 22,      // an input
   kEffectsCancelled = 23,  // an input
+  kRolledBack = 24,        // an input
 };
 
 // What the gate made of an intent. Numbers are part of the format.
@@ -209,6 +210,16 @@ struct EffectsCancelled {
                          const EffectsCancelled&) = default;
 };
 
+// Back to a snapshot. What that changes is in the StepCommitted of its ticket.
+struct RolledBack {
+  InputId input;
+  EventId to;   // the last ticket before the snapshot
+  Round round;  // the one that it was taken after
+  std::string by;
+  std::string reason;
+  friend bool operator==(const RolledBack&, const RolledBack&) = default;
+};
+
 struct InputAdmittedView;  // see below
 
 }  // namespace entry
@@ -221,7 +232,8 @@ using Entry =
                  entry::EffectQueued, entry::ReceiptAppended,
                  entry::GrantChanged, entry::PolicyChanged,
                  entry::ReceiptRefused, entry::EffectClosed,
-                 entry::EffectJudged, entry::EffectsCancelled>;
+                 entry::EffectJudged, entry::EffectsCancelled,
+                 entry::RolledBack>;
 
 EntryKind KindOf(const Entry& entry);
 

@@ -231,6 +231,7 @@ class Forwarder {
   absl::Status OnEffects(EventId by, EntryReader* entries);
   absl::Status OnRecorded(EntryReader* entries);
   absl::Status FollowRaised();
+  absl::Status RollBackIfAsked();
   void AdmitAnswers();
   absl::Status ExpectRecorded();
   Unit* UnitFor(Ledger::Answer&& answer);
@@ -259,6 +260,7 @@ class Forwarder {
   std::uint64_t tickets_ = 0;
   // Scheduling.
   bool control_ = false;
+  bool rolled_back_ = false;
   std::vector<Entry> controls_;  // in order of their tickets
   std::size_t next_control_ = 0;
   Ledger::Consequences consequences_;
@@ -383,6 +385,7 @@ absl::Status Forwarder::Schedule() {
   composed_once_ = false;
   next_unit_ = 0;
   control_ = false;
+  rolled_back_ = false;
   controls_.clear();
   next_control_ = 0;
   expected_.clear();
@@ -405,6 +408,7 @@ absl::Status Forwarder::Schedule() {
   }
   for (Unit* unit : composed_) sequencer_.Recycle(unit);
   composed_.clear();
+  if (rolled_back_) sequencer_.DropAll();
   for (CellRef& cell : timers_dropped_) {
     if (control_) {
       sequencer_.DropTimersNow(cell);
@@ -452,6 +456,7 @@ absl::Status Forwarder::OnEntry(EntryKind kind, EntryReader* entries) {
     case EntryKind::kPolicyChanged:
     case EntryKind::kEffectJudged:
     case EntryKind::kEffectsCancelled:
+    case EntryKind::kRolledBack:
       return OnControl(entries);
     case EntryKind::kReceiptAppended:
     case EntryKind::kReceiptRefused:
@@ -498,7 +503,20 @@ absl::Status Forwarder::OnStep(EntryReader* entries) {
     raised_.push_back(sequencer_.NewUnit());
     FillRaised(event.Own(), by, i, raised_.back());
   }
+  REENACT_RETURN_IF_ERROR(RollBackIfAsked());
   return effects_ ? OnEffects(by, entries) : absl::OkStatus();
+}
+
+// Unlike other commands, a rollback can fail for what its changes would break,
+// so it counts only once its step has committed.
+absl::Status Forwarder::RollBackIfAsked() {
+  if (!control_ || next_control_ == 0) return absl::OkStatus();
+  const auto* back =
+      std::get_if<entry::RolledBack>(&controls_[next_control_ - 1]);
+  if (back == nullptr) return absl::OkStatus();
+  rolled_back_ = true;
+  ledger_.RollBack(back->to, kRolledBackReason, &consequences_);
+  return FollowRaised();
 }
 
 // --- effects ---

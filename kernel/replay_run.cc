@@ -6,6 +6,7 @@
 #include "reenact/journal/block_stream.h"
 #include "reenact/journal/snapshot_file.h"
 #include "reenact/kernel/forward.h"
+#include "reenact/kernel/rollback.h"
 #include "reenact/workers/pool.h"
 #include "reenact/workers/step_run.h"
 
@@ -40,6 +41,10 @@ absl::Status ReplayRun::Init() {
   internals.store = std::move(cells);
   internals.make_writer = [this](Store*) { return MakeWriter(); };
   internals.script = script_.get();
+  internals.rollback_target = [this](const entry::RolledBack& back,
+                                     std::uint64_t block) {
+    return RecomputeRollbackTarget(Scan(), back.to, back.round, block);
+  };
   internals.start = start_.place;
   internals.config_as_is = true;
   internals.want_open_work = options_.snapshots != nullptr;

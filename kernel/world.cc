@@ -11,6 +11,7 @@
 #include <atomic>
 #include <chrono>
 #include <deque>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <new>
@@ -26,6 +27,7 @@
 #include "reenact/journal/directory.h"
 #include "reenact/journal/entry.h"
 #include "reenact/journal/memory_store.h"
+#include "reenact/journal/posix_file.h"
 #include "reenact/journal/rocksdb_store.h"
 #include "reenact/journal/snapshot_file.h"
 #include "reenact/journal/writer.h"
@@ -37,6 +39,7 @@
 #include "reenact/kernel/policy.h"
 #include "reenact/kernel/recovery.h"
 #include "reenact/kernel/reducer_table.h"
+#include "reenact/kernel/rollback.h"
 #include "reenact/kernel/step_entries.h"
 #include "reenact/kernel/submission.h"
 #include "reenact/kernel/world_internal.h"
@@ -176,6 +179,7 @@ struct RoundInFlight {
   bool control = false;
   bool snapshot = false;   // a snapshot is taken at its end
   bool open_work = false;  // the open work is recorded at its end
+  bool rolled_back = false;
   std::vector<Unit*> raised;
   std::vector<CellRef> timers_dropped;
   std::uint64_t block = 0;
@@ -191,7 +195,7 @@ struct RoundInFlight {
     raised.clear();
     timers_dropped.clear();
     issued = committed = 0;
-    control = snapshot = open_work = false;
+    control = snapshot = open_work = rolled_back = false;
   }
 };
 
@@ -264,6 +268,8 @@ class WorldImpl final : public World,
   absl::StatusOr<Submission> CancelEffectsOf(std::string_view reducer,
                                              std::string_view key,
                                              std::string_view by) override;
+  absl::StatusOr<Submission> RollBack(EventId snapshot, std::string_view by,
+                                      std::string_view reason) override;
   absl::Status SubmitReceipt(Receipt receipt, Done done) override;
   void RefuseReceipt(std::string_view executor, std::string_view reason,
                      const Digest& digest) override;
@@ -315,6 +321,12 @@ class WorldImpl final : public World,
   bool RunSomeOrFail(std::size_t worker);
   bool Compose();
   bool ComposeControls();
+  std::deque<PendingControl> TakeControls();
+  absl::Status PrepareRollback(const entry::RolledBack& back);
+  absl::Status PlanChanges(const RollbackTarget& target);
+  void PlanChange(CellRef cell, std::optional<Bytes> state);
+  void FillRollback(Slot* slot);
+  BlockStream::Scan Blocks() const;
   absl::StatusOr<bool> PullInputs();
   bool PullRow();
   bool EndFeed(absl::Status status);
@@ -347,6 +359,7 @@ class WorldImpl final : public World,
   void CommitSlot(Slot* slot);
   void SelfCheck(Slot* slot);
   void CommitControl(Slot* slot, RoundInFlight& round);
+  void AbandonWaiting(InputId but);
   std::optional<Ledger::Refusal> Gate(const Slot& slot);
   absl::Status ChangeLedger(const Slot& slot);
   void TakeConsequences(RoundInFlight& round);
@@ -381,6 +394,7 @@ class WorldImpl final : public World,
   absl::Status CheckSizes(std::string_view key, BytesView payload) const;
   absl::StatusOr<Submission> Offer(Incoming incoming);
   absl::Status CheckEffects() const;
+  absl::Status NoSuchSnapshot(EventId snapshot) const;
   absl::StatusOr<Submission> OfferControl(const Entry& entry);
   absl::StatusOr<Submission> Judge(const Digest& intent_hash, bool approved,
                                    std::string_view by, std::string_view note);
@@ -446,6 +460,9 @@ class WorldImpl final : public World,
   std::deque<RoundInFlight> rounds_;
   std::vector<RoundInFlight> spare_rounds_;  // for their memory
   std::deque<PendingControl> controls_;
+  // Of the rollback that its round holds.
+  std::vector<std::pair<CellRef, std::optional<Bytes>>> rollback_changes_;
+  std::vector<RaisedEvent> rollback_events_;
   std::vector<std::unique_ptr<FinishedRound>> finished_;
   std::string detail_;  // why the step that commits was refused
   // What the step that commits has settled; here for its memory.
@@ -572,6 +589,8 @@ class WorldImpl::SlotStep final : public PendingStep {
  private:
   ABSL_ATTRIBUTE_NOINLINE std::optional<FailureCode> AskGate() {
     asked_gate_ = true;
+    // What a rollback changes is known before its ticket.
+    if (slot_->ticket.kind == UnitKind::kControl) world_->FillRollback(slot_);
     const bool rules = !world_->cell_rules_.none();
     if (rules && BreaksRule()) return FailureCode::kInvariant;
     if (!slot_->result().outcome.effects.empty() ||
@@ -1116,6 +1135,39 @@ absl::StatusOr<Submission> WorldImpl::CancelEffectsOf(std::string_view reducer,
                                               std::string(by)});
 }
 
+absl::StatusOr<Submission> WorldImpl::RollBack(EventId snapshot,
+                                               std::string_view by,
+                                               std::string_view reason) {
+  REENACT_RETURN_IF_ERROR(CheckEffects());
+  REENACT_RETURN_IF_ERROR(CheckWords("the name", by));
+  REENACT_RETURN_IF_ERROR(CheckWords("the reason", reason));
+  if (options_.path.empty()) {
+    return absl::FailedPreconditionError(
+        "a world in memory has no snapshots to go back to");
+  }
+  const std::string path = paths_.Snapshot(snapshot);
+  REENACT_ASSIGN_OR_RETURN(const posix::Kind kind, posix::KindOfPath(path));
+  if (kind != posix::Kind::kFile) return NoSuchSnapshot(snapshot);
+  REENACT_ASSIGN_OR_RETURN(const SnapshotContents contents,
+                           ReadSnapshotFile(path));
+  return OfferControl(entry::RolledBack{kAnyInput, snapshot,
+                                        contents.header.round,
+                                        std::string(by), std::string(reason)});
+}
+
+absl::Status WorldImpl::NoSuchSnapshot(EventId snapshot) const {
+  std::string there;
+  const absl::StatusOr<std::vector<EventId>> ids =
+      ListSnapshots(paths_.snapshots);
+  REENACT_RETURN_IF_ERROR(ids.status());
+  for (const EventId id : *ids) {
+    there += (there.empty() ? "" : ", ") + std::to_string(id.value);
+  }
+  return absl::NotFoundError(
+      "no snapshot was kept of ticket " + std::to_string(snapshot.value) +
+      (there.empty() ? "; there is none at all" : "; there are " + there));
+}
+
 absl::Status WorldImpl::SubmitReceipt(Receipt receipt, Done done) {
   REENACT_RETURN_IF_ERROR(CheckEffects());
   if (receipt.payload.size() > rules_.limits.payload_bytes_max / 2) {
@@ -1543,12 +1595,25 @@ Unit* WorldImpl::UnitFor(Ledger::Answer&& answer) {
 // ticket is entirely before or entirely after a change.
 bool WorldImpl::ComposeControls() {
   if (!rounds_.empty()) return false;
+  if (const auto* back =
+          std::get_if<entry::RolledBack>(&controls_.front().entry)) {
+    if (absl::Status wrong = PrepareRollback(*back); !wrong.ok()) {
+      if (internals_.script != nullptr) {
+        Fail(wrong);
+        return false;
+      }
+      controls_.front().state->End(wrong);
+      controls_.pop_front();
+      return true;
+    }
+  }
+  std::deque<PendingControl> controls = TakeControls();
   RoundInFlight round = NewRound();
   round.round = Round{last_round_.value + 1};
   round.time = TimeFor(round.round);
   round.control = true;
   admitted_writer_.Flush();
-  for (PendingControl& control : controls_) {
+  for (PendingControl& control : controls) {
     ++last_input_.value;
     ++counts_.inputs;
     std::visit(
@@ -1567,9 +1632,114 @@ bool WorldImpl::ComposeControls() {
       live_.emplace(last_input_.value, std::move(control.state));
     }
   }
-  controls_.clear();
   OpenRound(std::move(round));
   return true;
+}
+
+// Those of the next round. A rollback is alone in its own: what it changes is
+// worked out against the state before that.
+std::deque<PendingControl> WorldImpl::TakeControls() {
+  const auto is_rollback = [](const PendingControl& control) {
+    return std::holds_alternative<entry::RolledBack>(control.entry);
+  };
+  auto end = std::find_if(controls_.begin(), controls_.end(), is_rollback);
+  if (end == controls_.begin()) ++end;
+  std::deque<PendingControl> taken(std::make_move_iterator(controls_.begin()),
+                                   std::make_move_iterator(end));
+  controls_.erase(controls_.begin(), end);
+  return taken;
+}
+
+// --- rolling back --------------------------------------------------------------
+
+BlockStream::Scan WorldImpl::Blocks() const {
+  return [this](std::uint64_t from, const auto& visit) {
+    return store_->ScanBlocks(from, visit);
+  };
+}
+
+// Works out what the rollback changes and raises. Nothing is on its way, and
+// nothing else will be before it.
+absl::Status WorldImpl::PrepareRollback(const entry::RolledBack& back) {
+  RollbackTarget target;
+  if (internals_.rollback_target) {
+    REENACT_ASSIGN_OR_RETURN(target,
+                             internals_.rollback_target(back, next_block_));
+  } else {
+    REENACT_RETURN_IF_ERROR(writer_->Flush());
+    REENACT_ASSIGN_OR_RETURN(
+        target, ReadRollbackTarget(paths_.Snapshot(back.to), Blocks()));
+    if (target.place.round != back.round) {
+      return absl::AbortedError(
+          "another snapshot has taken its place; try again");
+    }
+  }
+  for (const RaisedEvent& event : target.events) {
+    if (rules_.Has(event.reducer)) continue;
+    return absl::FailedPreconditionError(
+        "at the snapshot an event for \"" + NameOf(event.reducer) +
+        "\" waited, a reducer that the modules no longer have");
+  }
+  rollback_events_ = std::move(target.events);
+  return PlanChanges(target);
+}
+
+void WorldImpl::PlanChange(CellRef cell, std::optional<Bytes> state) {
+  rollback_changes_.emplace_back(std::move(cell), std::move(state));
+}
+
+// By reducer, then key: what differs from the state as it is.
+absl::Status WorldImpl::PlanChanges(const RollbackTarget& target) {
+  rollback_changes_.clear();
+  auto then = target.cells.begin();
+  std::vector<std::pair<std::string, Bytes>> present;
+  for (ReducerId reducer = 0; reducer < config_.reducers.size(); ++reducer) {
+    present.clear();
+    {
+      MutexLock lock(cells_->exclusive());
+      REENACT_RETURN_IF_ERROR(cells_->Scan(
+          reducer, {}, {}, std::numeric_limits<std::size_t>::max(), &present));
+    }
+    auto now = present.begin();
+    for (;;) {
+      const bool has_then =
+          then != target.cells.end() && then->first.reducer == reducer;
+      const bool has_now = now != present.end();
+      if (!has_then && !has_now) break;
+      if (!has_now || (has_then && then->first.key < now->first)) {
+        PlanChange(then->first, then->second);
+        ++then;
+      } else if (!has_then || now->first < then->first.key) {
+        PlanChange({reducer, now->first}, std::nullopt);
+        ++now;
+      } else {
+        if (then->second != now->second) PlanChange(then->first, then->second);
+        ++then;
+        ++now;
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Makes the outcome of a rollback's step; of other commands, nothing.
+void WorldImpl::FillRollback(Slot* slot) {
+  const EventId by = slot->ticket.event_id;
+  StepResult& result =
+      slot->results[slot->state.load() == Slot::State::kRedone];
+  for (const auto& [ref, state] : rollback_changes_) {
+    Cell* const cell = cells_->Find(ref.reducer, ref.key, by);
+    cells_->Load(cell);
+    result.writes.push_back(
+        {cell, cells_->NewVersion(by.value << 1,
+                                  state ? std::optional<BytesView>(*state)
+                                        : std::nullopt)});
+  }
+  result.outcome.raised = std::move(rollback_events_);
+  result.encoded = false;  // when it ran, there was nothing of this
+  result.entries.clear();
+  rollback_changes_.clear();
+  rollback_events_.clear();
 }
 
 RoundInFlight WorldImpl::NewRound() {
@@ -1834,6 +2004,9 @@ absl::Status WorldImpl::ChangeLedger(const Slot& slot) {
   if (const auto* cancel = std::get_if<entry::EffectsCancelled>(&*entry)) {
     return ledger_->Change(event_id, *cancel, &consequences_);
   }
+  if (const auto* back = std::get_if<entry::RolledBack>(&*entry)) {
+    ledger_->RollBack(back->to, kRolledBackReason, &consequences_);
+  }
   return absl::OkStatus();
 }
 
@@ -1872,6 +2045,23 @@ void WorldImpl::CommitControl(Slot* slot, RoundInFlight& round) {
     sequencer_.SetScheduling(rules->scheduling);
   } else if (std::holds_alternative<entry::SnapshotRequested>(*entry)) {
     round.snapshot = true;
+  } else if (std::holds_alternative<entry::RolledBack>(*entry)) {
+    round.rolled_back = true;
+    AbandonWaiting(slot->ticket.cause.input);
+  }
+}
+
+// What was submitted and has no ticket will never have one.
+void WorldImpl::AbandonWaiting(InputId but) {
+  for (auto it = live_.begin(); it != live_.end();) {
+    if (it->first == but.value) {
+      ++it;
+      continue;
+    }
+    it->second->End(absl::AbortedError(
+        "the world was rolled back before this had its turn; submit it again, "
+        "under another submission id, if it is still wanted"));
+    live_.erase(it++);
   }
 }
 
@@ -1940,6 +2130,7 @@ void WorldImpl::Tell(Telling& telling) {
 }
 
 void WorldImpl::FinishRound(RoundInFlight& round) {
+  if (round.rolled_back) sequencer_.DropAll();
   for (CellRef& cell : round.timers_dropped) {
     // Nothing was composed beyond a control command.
     if (round.control) {

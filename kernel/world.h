@@ -297,6 +297,19 @@ class World : public ReceiptDoor {
                                                      std::string_view key,
                                                      std::string_view by) = 0;
 
+  // Puts every cell back to what it was at the snapshot taken after ticket
+  // `snapshot`, with what waited there; what has been done outside since stays
+  // done, and paid for. spec/effects.md says what becomes of everything else.
+  // Submissions that were not ticketed end with Aborted. Fails, as a step does,
+  // if an invariant would break. Takes memory for the whole state.
+  //
+  // FailedPrecondition: the world is of format 1, or in memory, where there are
+  // no snapshots. NotFound: there is no snapshot of that ticket. DataLoss: it
+  // is damaged, or of another history.
+  virtual absl::StatusOr<Submission> RollBack(EventId snapshot,
+                                              std::string_view by,
+                                              std::string_view reason) = 0;
+
   // What is open, in order of ticket and index, as of head().
   virtual std::vector<EffectState> Effects() const = 0;
   virtual AuthorityState Authority() const = 0;

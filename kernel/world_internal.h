@@ -14,6 +14,7 @@
 
 #include "reenact/journal/entry.h"
 #include "reenact/kernel/outcome.h"
+#include "reenact/kernel/rollback.h"
 #include "reenact/kernel/starting_place.h"
 #include "reenact/kernel/world.h"
 
@@ -59,6 +60,10 @@ struct WorldInternals {
   // own, asked for once. Empty: a writer that makes blocks of them.
   std::function<std::unique_ptr<JournalWriter>(Store*)> make_writer;
   RoundScript* script = nullptr;  // where rounds come from, in Run()
+  // With a script: what a rollback recorded in block `block` goes back to.
+  std::function<absl::StatusOr<RollbackTarget>(const entry::RolledBack& back,
+                                               std::uint64_t block)>
+      rollback_target;
   // With a store: where to go on. Nullopt: a new world, or with a script, one
   // whose genesis has this configuration as it stands.
   std::optional<StartingPlace> start;

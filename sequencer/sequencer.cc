@@ -402,6 +402,8 @@ struct Sequencer::Impl {
   // --- composing ---
   void Raise(Queued* unit, HandedOver* into);
   void DropTimer(Queued* unit);
+  void DropHandedOver(HandedOver* each);
+  void DropQueued();
   void DropTimersOf(const CellRef& cell);
   void DropHandedOver(const CellRef& cell);
   void DropTimersUpTo(Round round);
@@ -646,6 +648,28 @@ void Sequencer::Impl::DropTimersUpTo(Round round) {
   }
 }
 
+void Sequencer::Impl::DropHandedOver(HandedOver* each) {
+  for (Queued *unit = each->head, *behind; unit != nullptr; unit = behind) {
+    behind = unit->behind;
+    DropTimer(unit);
+  }
+}
+
+// As if a round without a limit had taken them.
+void Sequencer::Impl::DropQueued() {
+  composed = 0;
+  if (out.size() < waiting_count()) out.resize(waiting_count());
+  for (Class& each : classes) {
+    while (Entity* const entity = each.ring.front()) {
+      while (!TakeHead(entity)) {
+      }
+    }
+  }
+  for (std::size_t i = 0; i < composed; ++i) Recycle(Of(out[i]));
+  composed = 0;
+  EndRound();
+}
+
 void Sequencer::Impl::OpenHandedOver() {
   while (!handed_over.empty() && handed_over.front().eligible <= last) {
     // Before what the same round raised: that came after.
@@ -738,6 +762,44 @@ void Sequencer::Impl::EndRound() {
   for (Class& each : classes) each.ring.Append(&each.aside);
   if (classes[current].ring.empty()) deficit = 0;
   if (all.empty()) current = 0;
+}
+
+// --- rolling back ---
+
+namespace {
+
+RaisedEvent AsRaised(const Unit& unit) {
+  RaisedEvent event{unit.reducer, unit.key, unit.schema, unit.payload, {}};
+  if (unit.kind == UnitKind::kTimer) event.due = unit.due;
+  return event;
+}
+
+}  // namespace
+
+std::vector<RaisedEvent> Sequencer::Waiting() const {
+  std::vector<RaisedEvent> waiting;
+  for (const Queued* unit = impl_->all.front(); unit != nullptr;
+       unit = unit->newer) {
+    waiting.push_back(AsRaised(*unit));
+  }
+  for (const HandedOver& each : impl_->handed_over) {
+    for (const Queued* unit = each.head; unit != nullptr; unit = unit->behind) {
+      waiting.push_back(AsRaised(*unit));
+    }
+  }
+  for (const auto& [order, unit] : impl_->timers) {
+    waiting.push_back(AsRaised(*unit));
+  }
+  return waiting;
+}
+
+void Sequencer::DropAll() {
+  impl_->DropQueued();
+  for (HandedOver& each : impl_->handed_over) impl_->DropHandedOver(&each);
+  impl_->handed_over.clear();
+  for (const auto& [order, unit] : impl_->timers) impl_->DropTimer(unit);
+  impl_->timers.clear();
+  impl_->dropped.clear();
 }
 
 // --- snapshots ---

@@ -148,6 +148,18 @@ class Sequencer {
   // been handed over: all of the cell's timers go at once.
   void DropTimersNow(const CellRef& cell);
 
+  // --- rolling back ---
+
+  // Everything that waits, as events to be raised again: what is in queues in
+  // order of admission, what was handed over by rounds, then timers as they are
+  // due.
+  std::vector<RaisedEvent> Waiting() const;
+
+  // Forgets everything that waits. What was admitted under which submission id
+  // is remembered, and the number of the last round. Whoever calls it has seen
+  // to it that every round composed so far has been handed over.
+  void DropAll();
+
   // --- composing ---
 
   // The next round's number: the first one after the last composed for which

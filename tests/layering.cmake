@@ -19,7 +19,8 @@ set(arrows_committer kernel journal committer)
 set(core kernel journal sequencer workers committer)
 set(roots kernel/world.cc kernel/world_internal.h kernel/replay.cc
     kernel/forward.h kernel/forward.cc
-    kernel/recovery.h kernel/recovery.cc kernel/step_entries.h
+    kernel/recovery.h kernel/recovery.cc kernel/rollback.h
+    kernel/rollback.cc kernel/step_entries.h
     kernel/step_entries.cc)
 foreach(part blocks cells report run script segments slice writer)
   list(APPEND roots kernel/replay_${part}.h kernel/replay_${part}.cc)

@@ -55,7 +55,7 @@ class Random {
   explicit Random(std::uint64_t seed) : state_(seed) {}
 
   Entry Any() {
-    switch (Below(17)) {
+    switch (Below(18)) {
       case 0:
         return entry::RoundOpened{Round{Big()}, Time(), EventId{Big()},
                                   Below(5000)};
@@ -91,6 +91,9 @@ class Random {
                                    Maybe(Text()), Maybe(Text())};
       case 14:
         return Cancelled();
+      case 15:
+        return entry::RolledBack{InputId{Big()}, EventId{Big()}, Round{Big()},
+                                 Maybe(Text()), Maybe(Text())};
       default:
         return Committed();
     }
@@ -344,7 +347,7 @@ TEST_CASE("bytes that are no entry are refused, and why", "[journal]") {
 
 TEST_CASE("a kind that this version does not know is refused as such",
           "[journal]") {
-  const std::uint64_t kind = GENERATE(10, 15, 24, 255, 1U << 31);
+  const std::uint64_t kind = GENERATE(10, 15, 25, 255, 1U << 31);
   CAPTURE(kind);
   Bytes bytes;
   cbor::Encoder encoder(&bytes);

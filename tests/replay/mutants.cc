@@ -117,6 +117,12 @@ class Mutator {
     With("an input of another number", entry,
          [](auto* e) { ++e->input.value; });
   }
+  void Mutate(const entry::RolledBack& entry) {
+    With("an input of another number", entry,
+         [](auto* e) { ++e->input.value; });
+    With("back to another ticket", entry, [](auto* e) { ++e->to.value; });
+    With("back to another round", entry, [](auto* e) { ++e->round.value; });
+  }
   void Mutate(const entry::ReceiptRefused& entry) {
     With("an input of another number", entry,
          [](auto* e) { ++e->input.value; });

@@ -25,6 +25,7 @@ void AddEffectsCommand(CLI::App& app, Action* action);
 void AddJudgeCommands(CLI::App& app, Action* action);  // approve, reject
 void AddCancelCommand(CLI::App& app, Action* action);
 void AddRetryCommand(CLI::App& app, Action* action);
+void AddRollbackCommand(CLI::App& app, Action* action);
 void AddGrantCommand(CLI::App& app, Action* action);
 void AddBudgetCommand(CLI::App& app, Action* action);
 void AddPolicyCommand(CLI::App& app, Action* action);

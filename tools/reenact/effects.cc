@@ -192,6 +192,21 @@ ExitCode RunCancel(const CancelOptions& options) {
   });
 }
 
+// --- rollback ----------------------------------------------------------------------
+
+struct RollbackOptions {
+  LiveWorldOptions live;
+  std::uint64_t to = 0;
+  std::string reason;
+};
+
+ExitCode RunRollback(const RollbackOptions& options) {
+  return TellWorld(options.live, [&](World& world) {
+    return world.RollBack(EventId{options.to}, NameOr(options.live.by),
+                          options.reason);
+  });
+}
+
 // --- retry -----------------------------------------------------------------------
 
 struct RetryOptions {
@@ -360,6 +375,33 @@ void AddCancelCommand(CLI::App& app, Action* action) {
   cancel->add_option("--cell", options->cell, "REDUCER/KEY: all that it has");
   cancel->callback(
       [options, action] { *action = [options] { return RunCancel(*options); }; });
+}
+
+void AddRollbackCommand(CLI::App& app, Action* action) {
+  auto options = std::make_shared<RollbackOptions>();
+  CLI::App* const rollback = app.add_subcommand(
+      "rollback",
+      "Puts every cell back to what it was at a snapshot, with what waited "
+      "there.\n\n"
+      "Nothing is taken out of history: the way back is recorded like any other "
+      "step. What was done outside since stays done and paid for; effects that "
+      "are open since then end, and their receipts are refused. Events that "
+      "wait and have no ticket are dropped.");
+  rollback->footer(std::string("Examples:\n"
+                               "  reenact log w --kind SnapshotTaken\n"
+                               "  reenact rollback w --to 4096 --module shop "
+                               "--reason \"bad import\"\n"
+                               "\n") +
+                   kLiveWorldExitCodes);
+  AddLiveWorldOptions(*rollback, &options->live, true);
+  rollback
+      ->add_option("--to", options->to,
+                   "The event_id of the snapshot: the last ticket before it")
+      ->required();
+  rollback->add_option("--reason", options->reason, "Why; recorded");
+  rollback->callback([options, action] {
+    *action = [options] { return RunRollback(*options); };
+  });
 }
 
 void AddRetryCommand(CLI::App& app, Action* action) {

@@ -66,6 +66,7 @@ int Main(int argc, char** argv) {
   AddJudgeCommands(app, &action);
   AddCancelCommand(app, &action);
   AddRetryCommand(app, &action);
+  AddRollbackCommand(app, &action);
   AddGrantCommand(app, &action);
   AddBudgetCommand(app, &action);
   AddPolicyCommand(app, &action);

@@ -18,7 +18,8 @@ constexpr EntryKind kKinds[] = {
     EntryKind::kEffectQueued,  EntryKind::kReceiptAppended,
     EntryKind::kGrantChanged,  EntryKind::kPolicyChanged,
     EntryKind::kReceiptRefused, EntryKind::kEffectClosed,
-    EntryKind::kEffectJudged,  EntryKind::kEffectsCancelled};
+    EntryKind::kEffectJudged,  EntryKind::kEffectsCancelled,
+    EntryKind::kRolledBack};
 
 std::string_view UpdateName(Update::Op op) {
   switch (op) {
@@ -214,6 +215,15 @@ class Fields {
     if (cancel.intent_hash) json["intent"] = cancel.intent_hash->ToHex();
     if (cancel.cell) json["cell"] = Cell(cancel.cell->reducer, cancel.cell->key);
     if (!cancel.by.empty()) json["by"] = cancel.by;
+    return json;
+  }
+  Json operator()(const entry::RolledBack& back) const {
+    Json json;
+    json["input"] = back.input.value;
+    json["to"] = back.to.value;
+    json["round"] = back.round.value;
+    if (!back.by.empty()) json["by"] = back.by;
+    if (!back.reason.empty()) json["reason"] = back.reason;
     return json;
   }
 
