@@ -132,7 +132,7 @@ TEST_CASE("what is wrong with a call is said, and the exit code is 2",
           "not a replay string");
   refused({"--module", "counter", "--events", events, "--report", "r.txt"},
           ".html or .json");
-  std::ofstream(directory / "bad.jsonl") << "{\"counter\": \"a\"}\n";
+  std::ofstream(directory / "bad.jsonl") << "{\"add\": 1}\n";
   refused({"--module", "counter", "--events", directory / "bad.jsonl"},
           "bad.jsonl:1");
   CHECK(RunReenact({"fuzz", "--help"}).out.find("Exit codes: 0") !=
