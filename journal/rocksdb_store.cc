@@ -434,7 +434,10 @@ struct Database {
 
   rocksdb::Status Close() {
     if (db == nullptr) return rocksdb::Status::OK();
-    for (rocksdb::ColumnFamilyHandle* family : families) {
+    // Each once, even if memory runs out on the way and the destructor goes on.
+    while (!families.empty()) {
+      rocksdb::ColumnFamilyHandle* const family = families.back();
+      families.pop_back();
       db->DestroyColumnFamilyHandle(family).PermitUncheckedError();
     }
     const rocksdb::Status status = db->Close();
