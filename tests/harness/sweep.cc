@@ -59,7 +59,7 @@ int Sweep(const Part& part, std::uint64_t runs, std::uint64_t seed) {
 int main(int argc, char** argv) {
   CLI::App app(
       "Runs the harness's own scenarios; ends with 1 if one is violated.");
-  std::uint64_t runs = 500'000, seed = 1;
+  std::uint64_t runs = 560'000, seed = 1;
   app.add_option("--runs", runs, "Runs in all")->capture_default_str();
   app.add_option("--seed", seed, "What they are drawn from")
       ->capture_default_str();
