@@ -212,7 +212,8 @@ class Reducer {
   //
   // An error refuses the event: nothing changes, and the journal records the
   // code (not the message, which may be reworded freely). An exception does
-  // the same, with FailureCode::kException.
+  // the same, with FailureCode::kException; but std::bad_alloc closes the world
+  // with ResourceExhausted, since how much memory there is is no outcome.
   virtual absl::Status Step(StepContext& step) const = 0;
 
   // Declares, from the event alone, cells besides its own that the step will

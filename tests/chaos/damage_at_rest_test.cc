@@ -34,15 +34,14 @@ constexpr std::uint64_t kShare = 1;
 constexpr std::uint64_t kShare = 12;
 #endif
 
-// 64 inputs with all that they lead to, in two sessions; as it was closed, and
+// 80 inputs with all that they lead to, in two sessions; as it was closed, and
 // as it was before: killed when all of its second session was in the log.
 struct Worlds {
-  Recorded recorded = Record({.name = "64 inputs",
+  Recorded recorded = Record({.name = "80 inputs",
                               .seed = 3,
                               .inputs = 80,
                               .sessions = 2,
                               .snapshot_every = 6,
-
                               .snapshots_kept = 0});
   Image closed = AfterCrash(recorded.log, recorded.log.size(), {});
   Image killed = Killed();
