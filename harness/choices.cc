@@ -1,7 +1,5 @@
 #include "reenact/harness/choices.h"
 
-#include <array>
-
 #include "reenact/kernel/check.h"
 
 namespace reenact::harness {
@@ -139,22 +137,15 @@ absl::StatusOr<Script> DecodeLog(std::string_view text) {
   }
 }
 
-std::uint64_t Choices::Next() {  // splitmix64
-  std::uint64_t z = (state_ += 0x9e3779b97f4a7c15);
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  return z ^ (z >> 31);
-}
-
 std::uint32_t Choices::Below(std::uint32_t bound, std::string_view site) {
   REENACT_CHECK(bound > 0);
   const auto value =
-      follows() ? 0 : static_cast<std::uint32_t>(Next() % bound);
+      follows() ? 0 : static_cast<std::uint32_t>(dice_.Below(bound));
   return Settle(value, bound, site);
 }
 
 bool Choices::OneIn(std::uint32_t one_in, std::string_view site) {
-  const bool hit = !follows() && Next() % one_in == 0;
+  const bool hit = !follows() && dice_.Below(one_in) == 0;
   return Settle(hit ? 1 : 0, 2, site) != 0;
 }
 

@@ -8,8 +8,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "reenact/harness/dice.h"
 #include "reenact/kernel/status.h"
 
 namespace reenact::harness {
@@ -52,10 +54,10 @@ absl::StatusOr<Script> DecodeLog(std::string_view text);
 // Thread safety: none; tasks of one run take turns.
 class Choices {
  public:
-  explicit Choices(std::uint64_t seed) : state_(seed) {}
+  explicit Choices(std::uint64_t seed) : dice_(seed) {}
   // Follows `script`; beyond its end everything is 0. A value that is not below
   // its bound is taken modulo that.
-  explicit Choices(Script script) : script_(std::move(script)) {}
+  explicit Choices(Script script) : dice_(0), script_(std::move(script)) {}
 
   // A number below `bound`, evenly; 0 is the plainest. `site` is a literal.
   // REQUIRES: bound > 0.
@@ -71,7 +73,7 @@ class Choices {
 
   // Numbers that strategies draw for themselves; not logged. REQUIRES: bound >
   // 0.
-  std::uint64_t Private(std::uint64_t bound) { return Next() % bound; }
+  std::uint64_t Private(std::uint64_t bound) { return dice_.Below(bound); }
 
   const ChoiceLog& log() const { return log_; }
   // After the run: OK, or what in it was not as in the run that the script was
@@ -80,9 +82,7 @@ class Choices {
   absl::Status Drift() const;
 
  private:
-  std::uint64_t Next();
-
-  std::uint64_t state_ = 0;
+  Dice dice_;
   std::optional<Script> script_;
   ChoiceLog log_;
 };

@@ -5,9 +5,7 @@
 #include <utility>
 
 #include "reenact/journal/block.h"
-#include "reenact/journal/entry.h"
 #include "reenact/journal/memory_store.h"
-#include "reenact/kernel/cbor.h"
 #include "reenact/kernel/forward.h"
 #include "reenact/kernel/instrument.h"
 
@@ -129,16 +127,11 @@ void DiskInMemory::PowerUp(std::uint64_t unsynced_kept) {
 
 absl::StatusOr<std::optional<StartingPlace>> DiskInMemory::Recover() {
   if (store_->block_count() == 0) return std::optional<StartingPlace>();
-  REENACT_ASSIGN_OR_RETURN(const Bytes stored, store_->ReadBlock(0));
-  REENACT_ASSIGN_OR_RETURN(const BlockView genesis, DecodeBlock(stored));
-  cbor::Reader reader(genesis.entries);
-  REENACT_ASSIGN_OR_RETURN(const Entry first, DecodeEntry(reader));
-  const auto* const config = std::get_if<entry::Genesis>(&first);
-  if (config == nullptr) return absl::DataLossError("no genesis");
-  StartingPlace place;
-  place.config = config->config;
-  place.block_count = 1;
-  place.block_hash = genesis.hash;
+  REENACT_ASSIGN_OR_RETURN(
+      StartingPlace place,
+      PlaceAfterGenesis([this](std::uint64_t from, const auto& visit) {
+        return store_->ScanBlocks(from, visit);
+      }));
   ForwardOptions forward;
   forward.read_ahead = false;
   REENACT_RETURN_IF_ERROR(

@@ -21,12 +21,6 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-std::uint64_t Mix(std::uint64_t z) {  // splitmix64's
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  return z ^ (z >> 31);
-}
-
 void AddUp(const RunResult& run, Exploration* sum) {
   ++sum->runs;
   sum->model_runs += run.model_applied ? 1 : 0;
@@ -245,7 +239,7 @@ class Explorer {
   }
 
   void One(std::uint64_t number) {
-    const std::uint64_t seed = Mix(options_.seed * 0x9e3779b97f4a7c15 + number);
+    const std::uint64_t seed = Mix64(options_.seed * Dice::kStep + number);
     const Shape shape = CurrentShape(number);
     RunResult run =
         RunOnce(scenario_, options_.settings, shape, Choices(seed));

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <thread>
 
+#include "reenact/harness/dice.h"
 #include "reenact/kernel/instrument.h"
 
 namespace reenact::harness {
@@ -16,10 +17,7 @@ class RandomSleeper final : public instrument::Perturber {
   void Reset(std::uint64_t seed) { state_.store(seed); }
   void Yield(const char*) override {
     // One number for all threads: who gets which is left to chance, too.
-    std::uint64_t z = state_.fetch_add(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    z ^= z >> 31;
+    const std::uint64_t z = Mix64(state_.fetch_add(Dice::kStep));
     if (z % 16 == 0) std::this_thread::yield();
     if (z % 256 == 1) {
       std::this_thread::sleep_for(std::chrono::microseconds(z / 256 % 200));

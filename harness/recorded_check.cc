@@ -40,14 +40,11 @@ class BlockList final : public RecordedBlocks {
   const std::vector<Bytes>& blocks_;
 };
 
-absl::StatusOr<WorldConfig> ConfigOf(const std::vector<Bytes>& blocks) {
-  if (blocks.empty()) return absl::DataLossError("there is no block");
-  REENACT_ASSIGN_OR_RETURN(const BlockView genesis, DecodeBlock(blocks[0]));
-  cbor::Reader reader(genesis.entries);
-  REENACT_ASSIGN_OR_RETURN(const Entry first, DecodeEntry(reader));
-  const auto* const config = std::get_if<entry::Genesis>(&first);
-  if (config == nullptr) return absl::DataLossError("no genesis");
-  return config->config;
+absl::StatusOr<StartingPlace> BeginningOf(const std::vector<Bytes>& blocks) {
+  const BlockList list(blocks);
+  return PlaceAfterGenesis([&list](std::uint64_t from, const auto& visit) {
+    return list.Scan(from, visit);
+  });
 }
 
 // Calls `visit` with every entry.
@@ -182,13 +179,13 @@ void TallySteps(const std::vector<Bytes>& blocks,
 std::optional<Violation> CheckReplay(const std::vector<Bytes>& blocks,
                                      const std::vector<Module>& modules,
                                      const Observe& observe) {
-  const absl::StatusOr<WorldConfig> config = ConfigOf(blocks);
-  if (!config.ok()) return Unreadable(config.status());
+  const absl::StatusOr<StartingPlace> beginning = BeginningOf(blocks);
+  if (!beginning.ok()) return Unreadable(beginning.status());
   const BlockList list(blocks);
   ReplayRun::Options options;
   options.blocks = &list;
   options.modules = modules;
-  options.start.genesis = *config;
+  options.start.genesis = beginning->config;
   options.end = blocks.size();
   options.run_twice = true;
   Observer observer(observe);
@@ -232,12 +229,8 @@ StateMap StatesOf(const Store& store) {
 
 std::optional<Violation> CheckCells(const std::vector<Bytes>& blocks,
                                     const StateMap& cells) {
-  const absl::StatusOr<WorldConfig> config = ConfigOf(blocks);
-  if (!config.ok()) return Unreadable(config.status());
-  StartingPlace place;
-  place.config = *config;
-  place.block_count = 1;
-  place.block_hash = DecodeBlock(blocks[0])->hash;
+  absl::StatusOr<StartingPlace> place = BeginningOf(blocks);
+  if (!place.ok()) return Unreadable(place.status());
   const std::unique_ptr<Store> applied = NewMemoryStore();
   CommitGroup group;
   group.blocks = blocks;
@@ -247,7 +240,7 @@ std::optional<Violation> CheckCells(const std::vector<Bytes>& blocks,
   forward.read_ahead = false;
   forward.always_schedule = true;
   const absl::Status status =
-      FastForward(applied.get(), blocks.size(), &place, forward);
+      FastForward(applied.get(), blocks.size(), &*place, forward);
   if (!status.ok()) return Unreadable(status);
   const StateMap recorded = StatesOf(*applied);
   if (recorded == cells) return std::nullopt;
@@ -343,9 +336,9 @@ std::optional<Violation> CheckModel(const std::vector<Bytes>& blocks,
   });
   if (!read.ok()) return Unreadable(read);
   if (!*applies) return std::nullopt;
-  const absl::StatusOr<WorldConfig> config = ConfigOf(blocks);
-  if (!config.ok()) return Unreadable(config.status());
-  ModelKernel model(*config, modules[0].reducers);
+  const absl::StatusOr<StartingPlace> beginning = BeginningOf(blocks);
+  if (!beginning.ok()) return Unreadable(beginning.status());
+  ModelKernel model(beginning->config, modules[0].reducers);
   model.Feed(inputs);
   const std::string difference =
       FirstDifference(blocks, "world", model.blocks(), "model");

@@ -65,6 +65,8 @@ class Run final : public Case, private EffectListener {
         choices_(std::move(choices)) {}
 
   RunResult Go(bool keep);
+  // Whether tasks are left that point to this, which then may not go.
+  bool abandoned() const { return abandoned_; }
 
   // Case.
   Choices& choices() override { return choices_; }
@@ -98,7 +100,7 @@ class Run final : public Case, private EffectListener {
   void DrawFault(bool last);
   absl::Status Drive(World* world);
   absl::Status DriveClients(World* world);
-  void SettleEffects(World* world);
+  void SettleEffects();
   void Recover();
   void CheckInvariants(const World& world);
   void CheckJournal();
@@ -134,10 +136,10 @@ class Run final : public Case, private EffectListener {
   DiskInMemory disk_;
   std::optional<StartingPlace> place_;
   Simulator* simulator_ = nullptr;
+  bool abandoned_ = false;
   std::uint64_t cut_at_ = 0;      // a point; 0: none
   World* fed_ = nullptr;          // to be interrupted
   std::uint64_t interrupt_at_ = 0;  // at this point
-  std::uint64_t kept_ = 0;        // of what is not synced then
   std::uint64_t life_ = 0;        // the first is 1
   std::uint64_t faults_ = 0;
   bool faulty_ = false;  // this life has one
@@ -552,14 +554,13 @@ absl::Status Run::DriveClients(World* world) {
     changed_.SignalAll();
     while (running_ > 0 && !dead_) changed_.Wait(&mutex_);
   }
-  SettleEffects(world);
+  SettleEffects();
   return world->Stop();
 }
 
 // Until no executor has anything to do.
-void Run::SettleEffects(World* world) {
+void Run::SettleEffects() {
   for (int i = 0; i < 1000; ++i) {
-    (void)world;
     MutexLock lock(&mutex_);
     if (dead_ || (effects_.empty() && inside_ == 0)) return;
     changed_.WaitFor(&mutex_, 10);
@@ -569,8 +570,7 @@ void Run::SettleEffects(World* world) {
 void Run::Recover() {
   const auto unsynced =
       static_cast<std::uint32_t>(disk_.block_count() - disk_.synced_blocks());
-  kept_ = choices_.Below(unsynced + 1, "fault.kept");
-  disk_.PowerUp(kept_);
+  disk_.PowerUp(choices_.Below(unsynced + 1, "fault.kept"));
   absl::StatusOr<std::optional<StartingPlace>> place = disk_.Recover();
   if (!place.ok()) {
     return Violate("what a crash leaves can be opened",
@@ -649,8 +649,7 @@ RunResult Run::Go(bool keep) {
       const bool stuck = end == Simulator::End::kDeadlock;
       Violate(stuck ? "nobody waits for ever" : "every run ends",
               absl::StrCat(simulator.DescribeTasks(), "\n"));
-      // What the tasks hold is lost with them; so nothing here may go.
-      result_.tasks = simulator.tasks();
+      abandoned_ = true;
     }
     result_.steps = simulator.steps();
     result_.decisions = simulator.decisions();
@@ -689,11 +688,7 @@ RunResult RunOnce(const Scenario& scenario, const RunSettings& settings,
   auto run = std::make_unique<Run>(scenario, settings, shape,
                                    std::move(choices));
   RunResult result = run->Go(keep);
-  // Tasks that were abandoned point to it.
-  const bool abandoned =
-      result.violation && (result.violation->property == "every run ends" ||
-                           result.violation->property == "nobody waits for ever");
-  if (abandoned) (void)run.release();
+  if (run->abandoned()) (void)run.release();
   return result;
 }
 

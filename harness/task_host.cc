@@ -4,8 +4,6 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#include <array>
-#include <cstring>
 #include <cxxabi.h>
 #include <semaphore>
 #include <string>

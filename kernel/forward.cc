@@ -726,4 +726,24 @@ absl::Status FastForward(const BlockStream::Scan& scan, Store* cells,
   return forwarder.Finish();
 }
 
+absl::StatusOr<StartingPlace> PlaceAfterGenesis(
+    const BlockStream::Scan& scan) {
+  const std::unique_ptr<BlockStream> blocks =
+      BlockStream::Start(scan, ChainEnd::Nothing(), 1, /*ahead=*/false);
+  REENACT_ASSIGN_OR_RETURN(const auto block, blocks->Next());
+  if (block == nullptr) {
+    return absl::DataLossError("the first block is not there");
+  }
+  REENACT_ASSIGN_OR_RETURN(const Entry first, DecodeEntry(block->entries()));
+  const auto* const genesis = std::get_if<entry::Genesis>(&first);
+  if (genesis == nullptr) {
+    return absl::DataLossError("the first block does not begin with Genesis");
+  }
+  StartingPlace place;
+  place.config = genesis->config;
+  place.block_count = 1;
+  place.block_hash = block->hash();
+  return place;
+}
+
 }  // namespace reenact

@@ -31,6 +31,10 @@ struct ForwardOptions {
   bool read_ahead = true;
 };
 
+// Where a world stands after its first block, which is checked: with what that
+// says and nothing else. DataLoss: it is not there, damaged, or no Genesis.
+absl::StatusOr<StartingPlace> PlaceAfterGenesis(const BlockStream::Scan& blocks);
+
 // Moves `place` from where it is to the end of block `block_count` - 1 of
 // `store`: applies the recorded diffs to the store's cells (those of blocks
 // that cells_through() says are in them already are not applied again) and

@@ -92,25 +92,6 @@ absl::StatusOr<std::uint64_t> CheckHistory(const StartingPlace& place,
                              " is of another history");
 }
 
-absl::StatusOr<StartingPlace> AfterGenesis(const BlockStream::Scan& scan) {
-  const std::unique_ptr<BlockStream> blocks =
-      BlockStream::Start(scan, ChainEnd::Nothing(), 1, /*ahead=*/false);
-  REENACT_ASSIGN_OR_RETURN(const auto block, blocks->Next());
-  if (block == nullptr) {
-    return absl::DataLossError("the first block is not there");
-  }
-  REENACT_ASSIGN_OR_RETURN(const Entry first, DecodeEntry(block->entries()));
-  const auto* const genesis = std::get_if<entry::Genesis>(&first);
-  if (genesis == nullptr) {
-    return absl::DataLossError("the first block does not begin with Genesis");
-  }
-  StartingPlace place;
-  place.config = genesis->config;
-  place.block_count = 1;
-  place.block_hash = block->hash();
-  return place;
-}
-
 }  // namespace
 
 absl::StatusOr<RollbackTarget> ReadRollbackTarget(
@@ -143,7 +124,7 @@ absl::StatusOr<RollbackTarget> RecomputeRollbackTarget(
     const BlockStream::Scan& blocks, EventId to, Round round,
     std::uint64_t end) {
   RollbackTarget target;
-  REENACT_ASSIGN_OR_RETURN(target.place, AfterGenesis(blocks));
+  REENACT_ASSIGN_OR_RETURN(target.place, PlaceAfterGenesis(blocks));
   ReplayCells cells;
   ForwardOptions options;
   options.read_ahead = false;

@@ -346,7 +346,6 @@ class WorldImpl final : public World,
   void AdmitReceipt(IncomingReceipt incoming);
   void CloseDue(Round round, LogicalTime time);
   void RecordAdmitted();
-  std::optional<Round> NextDue(LogicalTime* time, std::optional<Round> round);
   std::optional<Round> ChooseRound(LogicalTime* time);
   LogicalTime TimeFor(Round round) const;
   RoundInFlight NewRound();
@@ -392,6 +391,7 @@ class WorldImpl final : public World,
   absl::Status CheckInput(const Input& input) const;
   absl::Status CheckEvent(const Input& input) const;
   absl::Status CheckSizes(std::string_view key, BytesView payload) const;
+  absl::Status PutInLine(Incoming incoming);
   absl::StatusOr<Submission> Offer(Incoming incoming);
   absl::Status CheckEffects() const;
   absl::Status NoSuchSnapshot(EventId snapshot) const;
@@ -1027,12 +1027,17 @@ absl::StatusOr<Submission> WorldImpl::Submit(Input input) {
   return Offer(Incoming{std::move(input), nullptr});
 }
 
-absl::StatusOr<Submission> WorldImpl::Offer(Incoming incoming) {
-  incoming.state = std::make_shared<Submission::State>(durable_line_);
-  SubmissionState state = incoming.state;
+absl::Status WorldImpl::PutInLine(Incoming incoming) {
   const absl::Status offered = ingress_.Offer(std::move(incoming));
   if (!offered.ok()) return failed_ ? error() : offered;
   doorbell_.Ring();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Submission> WorldImpl::Offer(Incoming incoming) {
+  incoming.state = std::make_shared<Submission::State>(durable_line_);
+  SubmissionState state = incoming.state;
+  REENACT_RETURN_IF_ERROR(PutInLine(std::move(incoming)));
   return Submission(std::move(state));
 }
 
@@ -1183,10 +1188,8 @@ absl::Status WorldImpl::SubmitReceipt(Receipt receipt, Done done) {
   cbor::Encoder encoder(&item);
   EncodeReceipt(receipt, encoder);
   REENACT_ASSIGN_OR_RETURN(Receipt checked, DecodeReceiptUnread(item));
-  REENACT_RETURN_IF_ERROR(ingress_.Offer(
-      Incoming{IncomingReceipt{std::move(checked), std::move(done)}, nullptr}));
-  doorbell_.Ring();
-  return absl::OkStatus();
+  return PutInLine(
+      Incoming{IncomingReceipt{std::move(checked), std::move(done)}, nullptr});
 }
 
 void WorldImpl::RefuseReceipt(std::string_view executor,
@@ -1200,9 +1203,8 @@ void WorldImpl::RefuseReceipt(std::string_view executor,
   refused.reason = CheckWords("", reason).ok() ? reason : "?";
   refused.digest = digest;
   // What there is no room for was not recorded; the sender is told so anyway.
-  (void)ingress_.Offer(
+  (void)PutInLine(
       Incoming{IncomingReceipt{std::move(refused), nullptr}, nullptr});
-  doorbell_.Ring();
 }
 
 absl::Status ForEvent(const absl::Status& status, std::string_view reducer,
@@ -1437,23 +1439,20 @@ std::optional<Round> WorldImpl::ChooseRound(LogicalTime* time) {
   if (!rounds_.empty()) return std::nullopt;
   if (config_.clock == ClockKind::kRounds) {
     // A timer makes the round of its number eligible.
-    if (const auto timer = sequencer_.NextTimer();
-        timer && timer->value > time->value) {
-      const std::optional<Round> due = sequencer_.NextRound(*timer);
+    const auto consider = [&](std::optional<LogicalTime> timer,
+                              const auto& eligible_at) {
+      if (!timer || timer->value <= time->value) return;
+      const std::optional<Round> due = eligible_at(*timer);
       REENACT_CHECK(due.has_value());
       const Round at{
           std::max(due->value, static_cast<std::uint64_t>(timer->value))};
       if (!round || at < *round) round = at;
-    }
-    if (const auto timer = ledger_->NextTimer();
-        timer && timer->value > time->value) {
-      const std::optional<Round> due =
-          ledger_->NextDue(config_.scheduling.pipeline_depth, *timer);
-      REENACT_CHECK(due.has_value());
-      const Round at{
-          std::max(due->value, static_cast<std::uint64_t>(timer->value))};
-      if (!round || at < *round) round = at;
-    }
+    };
+    consider(sequencer_.NextTimer(),
+             [this](LogicalTime at) { return sequencer_.NextRound(at); });
+    consider(ledger_->NextTimer(), [this](LogicalTime at) {
+      return ledger_->NextDue(config_.scheduling.pipeline_depth, at);
+    });
     if (round) *time = TimeFor(*round);
   }
   return round;

@@ -94,6 +94,19 @@ function(includes_of file result)
   set(${result} ${names} PARENT_SCOPE)
 endfunction()
 
+# The installed headers of `folder`: those in the part of its CMakeLists.txt that
+# `pattern` takes out, `one` among them.
+function(headers_of folder pattern one result)
+  file(READ ${ROOT}/${folder}/CMakeLists.txt listing)
+  string(REGEX MATCH "${pattern}" ignored "${listing}")
+  string(REGEX MATCHALL "[a-z_]+\\.h" names "${CMAKE_MATCH_1}")
+  list(TRANSFORM names PREPEND reenact/${folder}/)
+  if(NOT reenact/${folder}/${one} IN_LIST names)
+    message(FATAL_ERROR "${folder}/CMakeLists.txt lists no public headers")
+  endif()
+  set(${result} ${names} PARENT_SCOPE)
+endfunction()
+
 function(files_of folder result)
   file(GLOB_RECURSE files RELATIVE ${ROOT}
        ${ROOT}/${folder}/*.h ${ROOT}/${folder}/*.cc)
@@ -134,13 +147,7 @@ foreach(folder IN LISTS core)
 endforeach()
 
 # The public headers are those that are installed; see kernel/CMakeLists.txt.
-file(READ ${ROOT}/kernel/CMakeLists.txt listing)
-string(REGEX MATCH "HEADERS([^A-Z)]*)" ignored "${listing}")
-string(REGEX MATCHALL "[a-z_]+\\.h" public "${CMAKE_MATCH_1}")
-list(TRANSFORM public PREPEND reenact/kernel/)
-if(NOT reenact/kernel/world.h IN_LIST public)
-  message(FATAL_ERROR "kernel/CMakeLists.txt lists no public headers")
-endif()
+headers_of(kernel "HEADERS([^A-Z)]*)" world.h public)
 
 # An installed header that includes one that is not would fail far away.
 foreach(header IN LISTS public)
@@ -155,13 +162,7 @@ endforeach()
 
 # Executors stand beside the core: they see what anybody sees, and a lock, a check
 # and how a file is written. Decisions have no threads of their own.
-file(READ ${ROOT}/executors/CMakeLists.txt listing)
-string(REGEX MATCH "set\\(headers([^)]*)" ignored "${listing}")
-string(REGEX MATCHALL "[a-z_]+\\.h" installed "${CMAKE_MATCH_1}")
-list(TRANSFORM installed PREPEND reenact/executors/)
-if(NOT reenact/executors/executor.h IN_LIST installed)
-  message(FATAL_ERROR "executors/CMakeLists.txt lists no public headers")
-endif()
+headers_of(executors "set\\(headers([^)]*)" executor.h installed)
 set(executors_see reenact/kernel/mutex.h reenact/kernel/check.h
     reenact/journal/posix_file.h)
 files_of(executors files)
@@ -190,13 +191,7 @@ endforeach()
 
 # The harness takes hold of the whole core, and of nothing beside it. What it
 # installs is what anybody sees.
-file(READ ${ROOT}/harness/CMakeLists.txt listing)
-string(REGEX MATCH "set\\(headers([^)]*)" ignored "${listing}")
-string(REGEX MATCHALL "[a-z_]+\\.h" harness_installed "${CMAKE_MATCH_1}")
-list(TRANSFORM harness_installed PREPEND reenact/harness/)
-if(NOT reenact/harness/scenario.h IN_LIST harness_installed)
-  message(FATAL_ERROR "harness/CMakeLists.txt lists no public headers")
-endif()
+headers_of(harness "set\\(headers([^)]*)" scenario.h harness_installed)
 files_of(harness files)
 foreach(file IN LISTS files)
   includes_of(${file} names)

@@ -12,7 +12,7 @@
 #include <system_error>
 #include <utility>
 
-#include "reenact/harness/disk/dice.h"
+#include "reenact/harness/dice.h"
 
 namespace reenact::disk {
 namespace {

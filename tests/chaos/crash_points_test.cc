@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "reenact/harness/disk/dice.h"
+#include "reenact/harness/dice.h"
 #include "reenact/harness/disk/recorded_disk.h"
 #include "reenact/harness/disk/watched_file_system.h"
 #include "reenact/harness/scoreboard.h"
@@ -68,7 +68,7 @@ class Sweep {
 
   // Recovers from `count`, is cut in that, and so on, `depth` times in all.
   void CutRecovery(std::size_t count, const Damage& damage, int depth,
-                   disk::Dice* dice) {
+                   Dice* dice) {
     disk::Image image = ImageOf(count, damage);
     INFO(recorded_.truth.workload().name << ", before " << count << ", "
                                          << Describe(damage));
@@ -103,7 +103,7 @@ class Sweep {
     CHECK(problem == "");
   }
 
-  void Deeper(const disk::Image& image, int depth, disk::Dice* dice) {
+  void Deeper(const disk::Image& image, int depth, Dice* dice) {
     const std::string path = scratch_.Fresh();
     REQUIRE(Write(image, path).ok());
     disk::RecordedDisk recorder(path);
@@ -128,7 +128,7 @@ class Sweep {
     }
   }
 
-  static Damage DrawDamage(disk::Dice* dice) {
+  static Damage DrawDamage(Dice* dice) {
     const std::uint64_t what = dice->Below(4);
     if (what == 0) return {Kind::kKilled};
     if (what == 1) return {Kind::kDropped};
@@ -195,7 +195,7 @@ TEST_CASE("chaos 05: a power cut tears unsynced sectors, and the world opens",
 TEST_CASE("chaos 06: a crash in the recovery from a crash is one more crash",
           "[chaos]") {
   Sweep sweep(EachWorkload());
-  disk::Dice dice(6);
+  Dice dice(6);
   const std::uint64_t cuts = ForTier(24, 500) / kShare + 1;
   for (std::uint64_t i = 0; i < cuts; ++i) {
     sweep.CutRecovery(dice.Below(sweep.size()), {Kind::kDrawn, dice.Next()}, 2,

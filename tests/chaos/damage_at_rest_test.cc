@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "reenact/harness/disk/dice.h"
+#include "reenact/harness/dice.h"
 #include "reenact/harness/disk/recorded_disk.h"
 #include "reenact/harness/disk/watched_file_system.h"
 #include "reenact/harness/scoreboard.h"
@@ -167,7 +167,7 @@ TEST_CASE("chaos 17: no flipped bit of a snapshot goes unseen", "[chaos]") {
 TEST_CASE("chaos 17: a flipped bit in the database is a refusal or no harm",
           "[chaos]") {
   const Worlds worlds;
-  disk::Dice dice(17);
+  Dice dice(17);
   Damages damages(worlds.truth());
   const std::uint64_t count = ForTier(2100, 20'000) / kShare;
   while (damages.all() < count) {
@@ -267,7 +267,7 @@ TEST_CASE(
     "[chaos]") {
   const Worlds worlds;
   Damages damages(worlds.truth());
-  disk::Dice dice(18);
+  Dice dice(18);
   const std::uint64_t each = 96 / kShare + 1;
   const auto draw = [&](const Image& image) {
     for (;;) {

@@ -15,7 +15,7 @@
 #include <string>
 #include <thread>
 
-#include "reenact/harness/disk/dice.h"
+#include "reenact/harness/dice.h"
 #include "reenact/harness/scoreboard.h"
 #include "reenact/journal/archive.h"
 #include "reenact/journal/directory.h"
@@ -325,7 +325,7 @@ TEST_CASE(
     "caches each time, is the world that was not",
     "[chaos]") {
   Scratch scratch;
-  disk::Dice dice(10);
+  Dice dice(10);
   const std::uint64_t wanted = ForTier(360, 10'000);
   std::uint64_t kills = 0;
   for (std::uint64_t seed = 1; kills < wanted; ++seed) {
@@ -365,7 +365,7 @@ TEST_CASE(
     "once, and the exit code says which",
     "[chaos]") {
   Scratch scratch;
-  disk::Dice dice(62);
+  Dice dice(62);
   int drained = 0;
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGPIPE}) {
     for (int i = 0; i < 6; ++i) {

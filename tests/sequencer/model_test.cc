@@ -1,5 +1,6 @@
 // Random histories, told to the sequencer and to the model side by side.
 
+#include "reenact/harness/dice.h"
 #include "reenact/harness/sequencer_model.h"
 
 #include <rapidcheck.h>
@@ -18,21 +19,6 @@
 
 namespace reenact {
 namespace {
-
-// splitmix64; the histories of a seed stay the same for ever.
-class Dice {
- public:
-  explicit Dice(std::uint64_t seed) : state_(seed) {}
-  std::uint64_t Below(std::uint64_t bound) {
-    std::uint64_t z = (state_ += 0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return (z ^ (z >> 31)) % bound;
-  }
-
- private:
-  std::uint64_t state_;
-};
 
 Scheduling SmallRules(Dice& dice) {
   Scheduling rules;

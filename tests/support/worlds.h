@@ -13,28 +13,13 @@
 #include <utility>
 #include <vector>
 
+#include "reenact/harness/dice.h"
 #include "reenact/harness/state_map.h"
 #include "reenact/journal/store.h"
 #include "reenact/kernel/world.h"
 #include "reenact/kernel/world_internal.h"
 
 namespace reenact {
-
-// splitmix64: what tests draw from a seed stays the same for ever.
-class Dice {
- public:
-  explicit Dice(std::uint64_t seed) : state_(seed) {}
-  std::uint64_t Next() {
-    std::uint64_t z = (state_ += 0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return z ^ (z >> 31);
-  }
-  std::uint64_t Below(std::uint64_t bound) { return Next() % bound; }
-
- private:
-  std::uint64_t state_;
-};
 
 // Inputs one by one, those behind `after` only, with their places as positions.
 class InputList final : public InputSource {
