@@ -263,6 +263,7 @@ struct Output {
 
 class Child {
  public:
+  // Without `pidfd`: it has ended, and the system has reaped it.
   Child(const ChildSpec& spec, pid_t pid, Fd pidfd, Fd out, Fd err)
       : spec_(spec), pid_(pid), pidfd_(std::move(pidfd)) {
     out_ = {std::move(out), spec.stdout_max, {}};
@@ -276,8 +277,9 @@ class Child {
 
   ChildResult WaitForEnd() {
     while (!ended_) Step(Patience());
-    // It is not reaped yet, so its number is still its own and its group's.
-    ::kill(-pid_, SIGKILL);
+    // It is not reaped yet, so its number is still its own and its group's;
+    // unless nobody could watch it, when the number may be another's by now.
+    if (pidfd_.is_open()) ::kill(-pid_, SIGKILL);
     const Clock::time_point until = Clock::now() + kDrain;
     while (HasOutput() && Clock::now() < until) Step(until);
     Reap();
@@ -365,7 +367,7 @@ class Child {
   Output out_;
   Output err_;
   ChildResult result_;
-  bool ended_ = false;
+  bool ended_ = !pidfd_.is_open();
   bool reason_ = false;  // it was asked to end; result_.end says why
   Clock::time_point kill_at_;
 };
@@ -400,7 +402,8 @@ absl::StatusOr<ChildResult> RunChild(const ChildSpec& spec) {
   }
   // The packaged <sys/pidfd.h> is not for C++.
   Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  if (!pidfd.is_open()) {
+  // Where SIGCHLD is ignored, a short process is gone by now (ESRCH).
+  if (!pidfd.is_open() && errno != ESRCH) {
     const int error = errno;
     ::kill(-pid, SIGKILL);
     ::waitpid(pid, nullptr, 0);
