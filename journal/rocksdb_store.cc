@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "reenact/journal/cell_layer.h"
+#include "reenact/journal/flush_pace.h"
 #include "reenact/journal/disk_watch.h"
 #include "reenact/kernel/check.h"
 #include "reenact/kernel/instrument.h"
@@ -376,6 +377,8 @@ rocksdb::DBOptions MakeDbOptions(const RocksDbOptions& options) {
   // remove them at any time.
   result.max_open_files = options.read_only ? -1 : 256;
   result.max_total_wal_size = options.write_buffer_bytes;
+  // What a flush writes at once, and so what a sync of the log may wait behind.
+  result.writable_file_max_buffer_size = kMebibyte / 4;
   result.bytes_per_sync = kMebibyte;
   result.statistics = rocksdb::CreateDBStatistics();
   result.statistics->set_stats_level(
@@ -452,6 +455,7 @@ struct Database {
   const std::string path;
   StatusMapper ToStatus;
   std::shared_ptr<rocksdb::Statistics> statistics;
+  FlushPace pace;  // the writing thread's
   std::shared_ptr<PrivateFileSystem> file_system;
   std::unique_ptr<rocksdb::Env> env;
   std::unique_ptr<rocksdb::DB> db;
@@ -695,6 +699,7 @@ absl::Status RocksDbStore::Write(bool sync) {
   const absl::Status status = Latch(database_->db->Write(options, &batch_));
   batch_.Clear();
   if (size > kKeptBatchBytes) batch_ = rocksdb::WriteBatch();
+  database_->pace.Wrote(size, instrument::NowNs());
   return status;
 }
 
@@ -1275,6 +1280,7 @@ absl::Status OpenDatabase(const std::string& path,
   database->file_system = std::make_shared<PrivateFileSystem>();
   database->env = rocksdb::NewCompositeEnv(database->file_system);
   database->statistics = db_options.statistics;
+  db_options.rate_limiter = database->pace.limiter();
   db_options.env = database->env.get();
 
   std::size_t tables = 0;
