@@ -232,7 +232,10 @@ TEST_CASE("a seed gives the same run, with fibers and with threads",
   }
 }
 
-TEST_CASE("the scenarios hold, and what they are for happens", "[harness]") {
+TEST_CASE(
+    "chaos 63: schedules, sizes, workers, cuts of the power and failing writes "
+    "drawn together: the scenarios hold, and what they are for happens",
+    "[harness]") {
   Exploration all;
   for (const Scenario& scenario : AllScenarios()) {
     CAPTURE(scenario.name);

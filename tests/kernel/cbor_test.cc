@@ -96,7 +96,7 @@ TEST_CASE("the canonical items of RFC 8949 are read and written back alike",
   }
 }
 
-TEST_CASE("anything else is refused, with the reason and the byte",
+TEST_CASE("chaos 56: anything else is refused, with the reason and the byte",
           "[kernel]") {
   for (const auto& vector : Vectors("cbor.json", "refused")) {
     const std::string hex = vector.at("hex");
@@ -123,7 +123,7 @@ TEST_CASE("an item cut anywhere is refused, and so is one with more behind it",
   }
 }
 
-TEST_CASE("64 levels of nesting are read, 65 and a million are refused",
+TEST_CASE("chaos 56: 64 levels of nesting are read, 65 and a million are not",
           "[kernel]") {
   const Bytes deepest = Nested(kDepthMax, Bytes(1, '\0'));
   REQUIRE_OK(Validate(deepest));

@@ -131,6 +131,68 @@ TEST_CASE("a journal with another seed or clock is another history",
         Verdict::kDiverged);
 }
 
+TEST_CASE(
+    "chaos 57: a journal that is well-formed and absurd is refused, in no more "
+    "memory than it has bytes",
+    "[replay]") {
+  const Play play = TorturePlay(2, 10);
+  History history = TakeApart(BlocksOfPlay(play));
+  constexpr std::uint64_t kHuge = ~std::uint64_t{0} / 2;
+
+  SECTION("tickets without end") { history[1].header.ticket_count = kHuge; }
+  SECTION("a first ticket without end") {
+    history[1].header.first = EventId{kHuge};
+  }
+  SECTION("four thousand million tickets") {
+    history[1].header.ticket_count = std::uint64_t{1} << 32;
+  }
+  SECTION("a round without end") { history[1].header.round = Round{kHuge}; }
+  SECTION("a round before the one before") {
+    history[2].header.round = history[1].header.round;
+  }
+  SECTION("one entry a hundred thousand times") {
+    const Bytes entry = history[1].entries.back();
+    history[1].entries.insert(history[1].entries.end(), 100'000, entry);
+  }
+  SECTION("all inputs of the world in each block") {
+    History all = history;
+    for (HistoryBlock& block : all) {
+      for (const HistoryBlock& other : history) {
+        if (&block == &all[0]) continue;
+        block.entries.insert(block.entries.end(), other.entries.begin(),
+                             other.entries.end());
+      }
+    }
+    history = all;
+  }
+  SECTION("genesis in the midst") {
+    history[1].entries.insert(history[1].entries.begin(),
+                              history[0].entries[0]);
+  }
+  SECTION("the blocks twice") {
+    history.insert(history.end(), history.begin() + 1, history.end());
+  }
+  SECTION("a limit of everything") {
+    auto genesis = std::get<entry::Genesis>(EntryOf(history[0].entries[0]));
+    genesis.config.scheduling.round_limit = kHuge;
+    genesis.config.scheduling.pipeline_depth = kHuge;
+    genesis.config.scheduling.dedupe_horizon = kHuge;
+    genesis.config.scheduling.backlog_limit = kHuge;
+    history[0].entries[0] = BytesOf(genesis);
+  }
+  const TemporaryDirectory directory;
+  WriteWorld(directory / "world", Chain(history));
+  VerifyOptions options;
+  options.path = directory / "world";
+  options.modules.push_back(ModuleOf(play));
+  const auto report = Verify(options);
+  if (report.ok()) {
+    CHECK(report->verdict != Verdict::kIdentical);
+  } else {
+    CHECK(report.status().code() == absl::StatusCode::kDataLoss);
+  }
+}
+
 TEST_CASE("an input that no world admits is damage", "[replay]") {
   const Play play = TorturePlay(2, 10);
   History history = TakeApart(BlocksOfPlay(play));

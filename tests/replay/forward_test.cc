@@ -204,7 +204,8 @@ TEST_CASE("a block that does not follow, or is damaged, ends it", "[replay]") {
   CHECK_THAT(std::string(status.message()), Catch::Contains("block 4"));
 }
 
-TEST_CASE("tickets that nothing admitted asked for are refused", "[replay]") {
+TEST_CASE("chaos 39: tickets that nothing admitted asked for are refused",
+          "[replay]") {
   const Played played = RunInStore(CounterPlay(60));
   History history = TakeApart(played.blocks);
   HistoryBlock& block = history[4];  // without a snapshot at its end

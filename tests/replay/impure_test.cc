@@ -1,8 +1,22 @@
 // Reducers that depend on more than their step.
 
+#include <time.h>
+#include <unistd.h>
+
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <cfenv>
+#include <chrono>
+#include <clocale>
+#include <cstdint>
 #include <cstdlib>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <random>
 #include <string>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "reenact/kernel/cbor.h"
@@ -45,7 +59,7 @@ VerifyReport MustVerify(const std::string& path, const Module& module,
   return *report;
 }
 
-TEST_CASE("a reducer that differs from run to run is impure", "[replay]") {
+TEST_CASE("chaos 29: a reducer that differs from run to run is impure", "[replay]") {
   const std::string name =
       GENERATE(as<std::string>(), "impure_clock", "impure_rand",
                "impure_static", "impure_unordered");
@@ -63,6 +77,104 @@ TEST_CASE("a reducer that differs from run to run is impure", "[replay]") {
     CHECK_FALSE(report.divergence->key.empty());
     CHECK_FALSE(report.divergence->cause_text.empty());
   }
+}
+
+// What each of these comes to depends on something that is not its step. Some
+// depend on it for certain from run to run, one after the other on one thread.
+TEST_CASE("chaos 29: nothing that a step may look at by mistake escapes",
+          "[replay]") {
+  using Look = std::function<std::uint64_t()>;
+  std::vector<std::unique_ptr<char[]>> kept;  // so that addresses differ
+  std::mutex mutex;
+  const std::vector<std::pair<const char*, Look>> looks = {
+      {"steady clock",
+       [] {
+         return static_cast<std::uint64_t>(
+             std::chrono::steady_clock::now().time_since_epoch().count());
+       }},
+      {"system clock",
+       [] {
+         return static_cast<std::uint64_t>(
+             std::chrono::system_clock::now().time_since_epoch().count());
+       }},
+      {"processor time",
+       [] {
+         timespec now{};
+         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+         return static_cast<std::uint64_t>(now.tv_nsec);
+       }},
+      {"random_device", [] { return std::uint64_t{std::random_device()()}; }},
+      {"rand", [] { return static_cast<std::uint64_t>(std::rand()); }},
+      {"an engine of its own",
+       [] {
+         static std::mt19937_64 engine;
+         return engine();
+       }},
+      {"static counter",
+       [] {
+         static std::atomic<std::uint64_t> counter{0};
+         return ++counter;
+       }},
+      {"counter of the thread",
+       [] {
+         thread_local std::uint64_t counter = 0;
+         return ++counter;
+       }},
+      {"address on the heap",
+       [&kept, &mutex] {
+         const std::lock_guard<std::mutex> lock(mutex);
+         kept.push_back(std::make_unique<char[]>(64));
+         return static_cast<std::uint64_t>(
+             reinterpret_cast<std::uintptr_t>(kept.back().get()));
+       }},
+      {"order of addresses in a set",
+       [&kept, &mutex] {
+         const std::lock_guard<std::mutex> lock(mutex);
+         std::unordered_set<const char*> set;
+         for (int i = 0; i < 8; ++i) {
+           kept.push_back(std::make_unique<char[]>(64));
+           set.insert(kept.back().get());
+         }
+         // How far from the first one the one lies that comes first.
+         return static_cast<std::uint64_t>(
+             reinterpret_cast<std::uintptr_t>(*set.begin()));
+       }},
+      {"how many files are open",
+       [] {
+         return static_cast<std::uint64_t>(dup(0));  // one more each time
+       }},
+      {"rounding mode",
+       [] {
+         // Left as it was not found.
+         std::fesetround(std::fegetround() == FE_UPWARD ? FE_TONEAREST
+                                                        : FE_UPWARD);
+         return static_cast<std::uint64_t>(std::fegetround());
+       }},
+      {"locale", [] {
+         static std::atomic<bool> dotted{false};
+         dotted = !dotted;
+         std::setlocale(LC_ALL, dotted ? "C" : "C.UTF-8");
+         return std::uint64_t{std::setlocale(LC_ALL, nullptr)[1] == '\0'};
+       }}};
+  for (const auto& [name, look] : looks) {
+    CAPTURE(name);
+    const auto reducer =
+        MakeReducer("counter", [look = look](StepContext& step) {
+          step.SetState(cbor::EncodeInteger(
+              static_cast<std::int64_t>(look() % (std::uint64_t{1} << 62))));
+          return absl::OkStatus();
+        });
+    const Module module = MakeModule("looks", "1", {reducer}).value();
+    const TemporaryDirectory directory;
+    RunCounter(directory / "world", module);
+    const VerifyReport report =
+        MustVerify(directory / "world", module, 0, true);
+    CHECK(report.verdict == Verdict::kImpure);
+    REQUIRE(report.divergence);
+    CHECK(report.divergence->event_id > EventId{0});
+  }
+  std::fesetround(FE_TONEAREST);
+  std::setlocale(LC_ALL, "C");
 }
 
 // Without the second run of each step it is found out by its record, and then

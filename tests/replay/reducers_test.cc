@@ -149,7 +149,7 @@ VerifyReport VerifyWith(const std::string& path, const Play& play,
   return *report;
 }
 
-TEST_CASE("a changed reducer is caught at the first ticket it changes",
+TEST_CASE("chaos 31: a changed reducer is caught at the first ticket it changes",
           "[replay]") {
   // What changed, and how the report calls it.
   const std::vector<std::pair<std::string, std::string>> kChanges = {

@@ -696,7 +696,7 @@ std::uint64_t RoundsAtMost(const Scheduling& rules, std::uint64_t before_own,
          divide_up(before_all + 1, std::min(rules.entity_round_limit, half));
 }
 
-TEST_CASE("nothing waits longer than the bound, however unfair the rules",
+TEST_CASE("chaos 41: nothing waits longer than the bound, however unfair the rules",
           "[sequencer]") {
   Scheduling rules;
   rules.round_limit = GENERATE(1U, 5U, 16U);

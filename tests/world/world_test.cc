@@ -774,14 +774,19 @@ TEST_CASE("a phantom in a scanned range is a conflict", "[world]") {
   CHECK(conflicts > 0);
 }
 
-TEST_CASE("chaos 60: a step may use what its limits say, and not one more", "[world]") {
-  const auto run = [](Limits limits, std::int64_t amount,
+TEST_CASE(
+    "chaos 26, 27, 28, 60: a step may use what its limits say, and not one "
+    "more",
+    "[world]") {
+  const std::size_t workers = GENERATE(0, 2);
+  const auto run = [workers](Limits limits, std::int64_t amount,
                       std::function<void(StepContext&, std::int64_t)> use) {
     WorldOptions options = Options({Custom([use](StepContext& step) {
       use(step, Number(step.payload()));
       return absl::OkStatus();
     })});
     options.config.limits = limits;
+    options.workers = workers;
     auto world = MustOpen(options);
     const auto submission = MustSubmit(*world, To("custom", "a", amount));
     REQUIRE_OK(world->Run());
@@ -826,7 +831,7 @@ TEST_CASE("chaos 60: a step may use what its limits say, and not one more", "[wo
   CHECK(run(limits, 7, name) == FailureCode::kInvalidOutput);
 }
 
-TEST_CASE("a step that fails changes nothing, and history goes on", "[world]") {
+TEST_CASE("chaos 23: a step that fails changes nothing, and history goes on", "[world]") {
   auto moody = Custom([](StepContext& step) -> absl::Status {
     step.SetState(EncodeInteger(1));
     step.Write("custom", "other", EncodeInteger(1));
