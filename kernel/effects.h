@@ -18,8 +18,9 @@ namespace reenact {
 // when the world was closed, and from then on it is told of each one after its
 // block is durable; so it may hear of one more than once, in different runs.
 //
-// Calls come from threads of the world, one at a time: take a note and return;
-// call nothing of the world from inside.
+// Calls come from threads of the world, one at a time, which hold no lock of the
+// world meanwhile: take a note and return; call nothing of the world from
+// inside.
 class EffectListener {
  public:
   virtual ~EffectListener() = default;

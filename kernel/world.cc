@@ -402,6 +402,9 @@ class WorldImpl final : public World,
   absl::Status FlushAfter(absl::Status status);
   void BackgroundLoop();
   void Progress();
+  bool BecomeTeller();
+  std::optional<Telling> NextToTell();
+  std::deque<Telling> TakeTellings();
   void Fail(const absl::Status& status);
   absl::Status error() const;
   void ResolveCommitted(InputId input, std::optional<FailureCode> failure);
@@ -440,7 +443,11 @@ class WorldImpl final : public World,
   mutable Mutex error_mutex_;
   absl::Status error_ ABSL_GUARDED_BY(error_mutex_);
   Mutex waiting_mutex_;
+  CondVar told_;
   std::deque<Telling> tellings_ ABSL_GUARDED_BY(waiting_mutex_);
+  // One thread at a time tells, and without a lock: a listener has locks of its
+  // own, under which others may ask the world something.
+  bool is_telling_ ABSL_GUARDED_BY(waiting_mutex_) = false;
 
   std::atomic<bool> look_again_{false};  // somebody found the role taken
 
@@ -2476,12 +2483,36 @@ void WorldImpl::Progress() {
   durable_line_->Advance(REENACT_PLANTED("committed is called durable")
                              ? window_->committed()
                              : writer_->durable());
-  const std::uint64_t blocks = writer_->block_count();
+  if (!BecomeTeller()) return;
+  while (auto telling = NextToTell()) Tell(*telling);
+}
+
+// Somebody who tells already looks again for what is durable by now.
+bool WorldImpl::BecomeTeller() {
   MutexLock lock(&waiting_mutex_);
-  while (!tellings_.empty() && tellings_.front().block_count <= blocks) {
-    Tell(tellings_.front());
-    tellings_.pop_front();
+  if (is_telling_ || tellings_.empty()) return false;
+  is_telling_ = true;
+  return true;
+}
+
+std::optional<Telling> WorldImpl::NextToTell() {
+  MutexLock lock(&waiting_mutex_);
+  if (tellings_.empty() ||
+      tellings_.front().block_count > writer_->block_count()) {
+    is_telling_ = false;
+    told_.SignalAll();
+    return std::nullopt;
   }
+  Telling next = std::move(tellings_.front());
+  tellings_.pop_front();
+  return next;
+}
+
+std::deque<Telling> WorldImpl::TakeTellings() {
+  MutexLock lock(&waiting_mutex_);
+  while (is_telling_) told_.Wait(&waiting_mutex_);
+  tellings_.push_back(std::exchange(telling_, {}));
+  return std::exchange(tellings_, {});
 }
 
 void WorldImpl::EndSubmissions(const absl::Status& status) {
@@ -2491,13 +2522,8 @@ void WorldImpl::EndSubmissions(const absl::Status& status) {
   for (auto& [input, state] : live_) state->End(status);
   live_.clear();
   durable_line_->End(status);
-  {
-    MutexLock lock(&waiting_mutex_);
-    tellings_.push_back(std::exchange(telling_, {}));
-    for (Telling& telling : tellings_) {
-      for (auto& [done, verdict] : telling.verdicts) done(status);
-    }
-    tellings_.clear();
+  for (Telling& telling : TakeTellings()) {
+    for (auto& [done, verdict] : telling.verdicts) done(status);
   }
   for (PendingControl& control : controls_) {
     if (control.state != nullptr) control.state->End(status);

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 #include <thread>
@@ -1062,6 +1063,44 @@ TEST_CASE("an invariant that halts stops the world before the commit, at every "
 }
 
 // --- on disk -----------------------------------------------------------------
+
+TEST_CASE("a listener's lock may be held by who asks the world something",
+          "[effects]") {
+  class Locked final : public EffectListener {
+   public:
+    void Open(const OpenEffect&) override {
+      const std::lock_guard<std::mutex> lock(mutex);
+      ++opened;
+    }
+    void Closed(const Digest&) override {}
+    std::mutex mutex;
+    std::uint64_t opened = 0;
+  };
+  Locked listener;
+  TemporaryDirectory directory;
+  WorldOptions options = Options(directory / "w");
+  options.effects = &listener;
+  options.workers = 2;
+  auto world = MustOpen(options);
+  REQUIRE_OK(world->Start());
+  std::atomic<bool> stop{false};
+  std::thread curious([&] {
+    while (!stop) {
+      const std::lock_guard<std::mutex> lock(listener.mutex);
+      world->stats();
+      world->Effects();
+      world->Authority();
+    }
+  });
+  for (int i = 0; i < 200; ++i) {
+    MustSubmit(*world, Intending("c" + std::to_string(i % 10), {Wish("mail")}));
+  }
+  REQUIRE_OK(world->Stop());
+  stop = true;
+  curious.join();
+  REQUIRE_OK(world->Close());
+  CHECK(listener.opened == 200);
+}
 
 TEST_CASE("what was open is offered again, as often as the world is opened, and "
           "the history verifies",
