@@ -171,8 +171,12 @@ void Ledger::JudgeAuthority(const Step& step, const EffectIntent& intent,
   const Amounts nothing;
   facts.reserve = judged->cached != nullptr ? &nothing : &intent.reserve;
   const absl::Status granted = grants_.Check(facts, step.time);
+  REENACT_PROBE_IF(!granted.ok(), "ledger: no grant for it");
   if (!granted.ok()) return Deny(Message(granted), judged);
   judged->decision = policy_.Decide(facts, step.time, rates_);
+  const Policy::Verdict verdict = judged->decision.verdict;
+  REENACT_PROBE_IF(verdict == Policy::Verdict::kDeny, "ledger: the policy denies");
+  REENACT_PROBE_IF(verdict == Policy::Verdict::kAsk, "ledger: the policy asks");
   if (judged->decision.verdict == Policy::Verdict::kDeny) {
     return Deny("policy: " + judged->decision.rule, judged);
   }
@@ -211,6 +215,7 @@ void Ledger::Commit(const Step& step, Judged judged, const EffectIntent& intent,
   into->entries.emplace_back(judged.entry);
   switch (judged.entry.verdict) {
     case EffectVerdict::kDenied:
+      REENACT_PROBE("ledger: an intent is denied");
       into->answers.push_back(AnswerFor(judged.open, cause, nullptr,
                                         ReceiptStatus::kDenied,
                                         judged.entry.reason, false));
@@ -265,6 +270,8 @@ absl::Status Ledger::Change(const entry::PolicyChanged& change) {
   if (!document.IsNull()) {
     REENACT_ASSIGN_OR_RETURN(policy, Policy::Parse(document));
   }
+  REENACT_PROBE_IF(!policy_.none() && policy.none(), "ledger: a policy goes");
+  REENACT_PROBE_IF(!policy.none(), "ledger: a policy comes");
   policy_ = std::move(policy);
   // Buckets belong to rules.
   rates_ = Rates();
@@ -274,11 +281,15 @@ absl::Status Ledger::Change(const entry::PolicyChanged& change) {
 absl::Status Ledger::Change(EventId event_id, const entry::EffectJudged& word,
                             Consequences* into) {
   const auto it = places_.find(word.intent_hash);
+  REENACT_PROBE_IF(it == places_.end(), "ledger: a word on what has ended");
   if (it == places_.end()) return absl::NotFoundError("no such effect is open");
   Open& open = open_.at(it->second);
+  REENACT_PROBE_IF(!open.held, "ledger: a word on what nobody holds");
   if (!open.held) {
     return absl::FailedPreconditionError("the effect waits for no approval");
   }
+  REENACT_PROBE_IF(word.approved, "ledger: an effect is approved");
+  REENACT_PROBE_IF(!word.approved, "ledger: an effect is not approved");
   if (word.approved) {
     open.held = false;
     open.rule.clear();
@@ -298,6 +309,7 @@ absl::Status Ledger::Change(EventId event_id,
                             Consequences* into) {
   std::vector<Place> places;
   if (cancel.intent_hash) {
+    REENACT_PROBE("ledger: one effect is cancelled");
     const auto it = places_.find(*cancel.intent_hash);
     if (it == places_.end()) {
       return absl::NotFoundError("no such effect is open");
@@ -310,6 +322,7 @@ absl::Status Ledger::Change(EventId event_id,
         places.push_back(place);
       }
     }
+    REENACT_PROBE("ledger: all of a cell is cancelled");
     into->timers_dropped.push_back(*cancel.cell);
   }
   std::string reason = "cancelled";
@@ -385,8 +398,10 @@ absl::Status Ledger::AdmitReceipt(InputId input, const Receipt& receipt,
   if (const Settled* settled = FindSettled(receipt.intent_hash)) {
     if (settled->receipt == digest) {
       if (REENACT_PLANTED("a receipt counts twice")) return absl::OkStatus();
+      REENACT_PROBE("ledger: a receipt twice");
       return absl::AlreadyExistsError("this receipt was accepted before");
     }
+    REENACT_PROBE("ledger: a receipt for what has ended");
     return Refuse(input, receipt, digest,
                   absl::FailedPreconditionError(
                       "the effect has ended with status " +
@@ -404,6 +419,7 @@ absl::Status Ledger::AdmitReceipt(InputId input, const Receipt& receipt,
                   absl::FailedPreconditionError("nobody was asked to do it"),
                   into);
   }
+  REENACT_PROBE("ledger: a receipt is accepted");
   Accept(input, receipt, digest, now, into);
   return absl::OkStatus();
 }
@@ -500,6 +516,7 @@ void Ledger::CloseDue(Round round, std::uint64_t depth, LogicalTime now,
   }
   for (const Place& place : places) {
     const bool timer = open_.at(place).effect.kind == kTimerKind;
+    REENACT_PROBE_IF(!timer, "ledger: a deadline has passed");
     Close(place, Cause{InputId{0}, place.first, place.second},
           timer ? ReceiptStatus::kOk : ReceiptStatus::kTimeout,
           timer ? "" : "its deadline has passed", into);
@@ -575,6 +592,7 @@ void Ledger::Erase(const Place& place, const Digest& receipt,
 void Ledger::Settle(Settled settled) {
   settled_by_hash_.emplace(settled.intent_hash, settled);
   settled_.push_back(settled);
+  REENACT_PROBE("ledger: an effect has ended");
   if (settled_.size() <= kSettledMax) return;
   settled_by_hash_.erase(settled_.front().intent_hash);
   settled_.pop_front();

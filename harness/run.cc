@@ -42,6 +42,9 @@ class InputList final : public InputSource {
 constexpr std::size_t kWindows[] = {8, 2, 1, 32, 256};
 constexpr std::uint64_t kRoundLimits[] = {0, 1, 3, 16};  // 0: as it is
 constexpr std::uint64_t kLivesMax = 3;
+// In microseconds: a second, an hour, back, and beyond 2038.
+constexpr std::int64_t kClockJumps[] = {
+    0, 1, 1'000'000, 3'600'000'000, -3'600'000'000, 1'000'000'000'000'000};
 
 // Counts what steps take. One task runs at a time, so it needs no lock.
 class Tallies final : public StepObserver {
@@ -73,6 +76,7 @@ class Run final : public Case, private EffectListener {
   void UseModule(Module module) override {
     options_.modules.push_back(std::move(module));
   }
+  void UpgradeTo(Module module) override { upgrade_ = std::move(module); }
   WorldConfig& config() override { return options_.config; }
   void Feed(std::vector<Input> inputs) override { inputs_ = std::move(inputs); }
   void AddClient(std::string name,
@@ -97,6 +101,8 @@ class Run final : public Case, private EffectListener {
   void SetUp();
   void Live();
   bool LiveOnce(bool last);
+  void DrawClock();
+  void DrawUpgrade(WorldOptions* options);
   void DrawFault(bool last);
   absl::Status Drive(World* world);
   absl::Status DriveClients(World* world);
@@ -124,6 +130,8 @@ class Run final : public Case, private EffectListener {
   const Shape shape_;
   Choices choices_;
   WorldOptions options_;
+  std::optional<Module> upgrade_;
+  bool upgraded_ = false;
   std::vector<Input> inputs_;
   std::vector<std::pair<std::string, std::function<void(Client&)>>> bodies_;
   std::vector<std::function<absl::Status(World&)>> before_all_;
@@ -386,6 +394,7 @@ void Run::SetUp() {
   scenario_.set_up(*this);
   REENACT_CHECK(inputs_.empty() || bodies_.empty());
   options_.effects = this;
+  if (options_.config.clock == ClockKind::kWall) DrawClock();
   options_.workers = settings_.workers_max;
   options_.window = kWindows[0];
   if (settings_.plain) return;
@@ -407,6 +416,35 @@ void Run::SetUp() {
     default:
       options_.sync.kind = SyncPolicy::Kind::kEveryBlock;
   }
+}
+
+// The ordered role reads it, in whichever life; so one thread at a time.
+void Run::DrawClock() {
+  struct Clock {
+    std::vector<std::int64_t> jumps;
+    std::size_t next = 0;
+    std::int64_t now = 1'700'000'000'000'000;  // a day in 2023
+  };
+  auto clock = std::make_shared<Clock>();
+  constexpr std::size_t kJumps = 8;
+  for (std::size_t i = 0; i < kJumps; ++i) {
+    clock->jumps.push_back(
+        kClockJumps[choices_.Below(std::size(kClockJumps), "clock.jump")]);
+  }
+  options_.wall_clock = [clock] {
+    clock->now += clock->jumps[clock->next++ % kJumps];
+    return LogicalTime{clock->now};
+  };
+}
+
+void Run::DrawUpgrade(WorldOptions* options) {
+  if (!upgrade_ || life_ == 0) return;
+  upgraded_ = upgraded_ || choices_.OneIn(2, "upgrade");
+  if (!upgraded_) return;
+  for (Module& module : options->modules) {
+    if (module.record.name == upgrade_->record.name) module = *upgrade_;
+  }
+  options->accept_module_change = true;
 }
 
 void Run::DrawFault(bool last) {
@@ -472,6 +510,7 @@ bool Run::LiveOnce(bool last) {
   DrawFault(last);
   WorldOptions options = options_;
   if (place_) options.config = place_->config;
+  DrawUpgrade(&options);
   WorldInternals internals;
   internals.store = disk_.Connect();
   internals.start = place_;
@@ -603,7 +642,9 @@ void Run::CheckJournal() {
   const auto report = [this](std::optional<Violation> violation) {
     if (violation) Violate(violation->property, violation->detail);
   };
-  report(CheckReplay(blocks, options_.modules, scenario_.observe));
+  std::vector<Module> modules = options_.modules;
+  if (upgrade_) modules.push_back(*upgrade_);
+  report(CheckReplay(blocks, modules, scenario_.observe));
   report(CheckCells(blocks, cells_));
   std::vector<std::string> reducers;
   for (const Module& module : options_.modules) {

@@ -74,7 +74,11 @@ class Case {
   virtual Choices& choices() = 0;
 
   virtual void UseModule(Module module) = 0;
-  // Of the new world; scheduling and limits may be drawn.
+  // In some runs the world goes on with this one, in the place of the module of
+  // its name, after a crash: work in flight meets other code.
+  virtual void UpgradeTo(Module module) = 0;
+  // Of the new world; scheduling and limits may be drawn. With ClockKind::kWall
+  // the clock's jumps are, an hour and years ahead, back, and none.
   virtual WorldConfig& config() = 0;
 
   // Either inputs that are fed one by one, so that the whole journal is known

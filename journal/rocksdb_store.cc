@@ -469,6 +469,14 @@ rocksdb::ReadOptions ScanOptions() {
   return options;
 }
 
+// RocksDB is not written for exceptions: one that passes through it may leave
+// locks taken and objects half made. So memory that runs out in there ends the
+// process, which loses nothing that was durable.
+template <typename Call>
+decltype(auto) InDatabase(Call call) noexcept {
+  return call();
+}
+
 // A RocksDB snapshot, and the layers that lay over it at that moment.
 class RocksDbCellView final : public CellView {
  public:
@@ -505,11 +513,13 @@ class RocksDbCellView final : public CellView {
     rocksdb::ReadOptions options = ScanOptions();
     options.snapshot = snapshot_;
     options.iterate_upper_bound = &upper;
-    const std::unique_ptr<rocksdb::Iterator> it(
-        database_->db->NewIterator(options, database_->cells()));
+    const std::unique_ptr<rocksdb::Iterator> it(InDatabase([&] {
+      return database_->db->NewIterator(options, database_->cells());
+    }));
     CellLayersCursor over(layers_, begin);
-    for (it->Seek(CellKey(begin.first, begin.second)); it->Valid();
-         it->Next()) {
+    const std::string from = CellKey(begin.first, begin.second);
+    for (InDatabase([&] { it->Seek(from); }); it->Valid();
+         InDatabase([&] { it->Next(); })) {
       REENACT_ASSIGN_OR_RETURN(const CellName name, NameOf(it->key()));
       REENACT_RETURN_IF_ERROR(ShowLayers(name, visit, &over));
       if (over.Valid() && over.name() == name) continue;
@@ -562,14 +572,15 @@ class RocksDbStore final : public Store {
   ~RocksDbStore() override { StopThread(); }
 
   // Reads how far the database reaches.
-  absl::Status Load();
+  absl::Status Load() noexcept;
   absl::Status StartThread();
 
-  absl::Status Commit(const CommitGroup& group, bool sync) override;
-  absl::Status Sync() override;
+  // As InDatabase().
+  absl::Status Commit(const CommitGroup& group, bool sync) noexcept override;
+  absl::Status Sync() noexcept override;
 
   std::uint64_t block_count() const override { return block_count_; }
-  absl::StatusOr<Bytes> ReadBlock(std::uint64_t index) const override;
+  absl::StatusOr<Bytes> ReadBlock(std::uint64_t index) const noexcept override;
   absl::Status ScanBlocks(
       std::uint64_t from,
       const std::function<absl::Status(std::uint64_t index, BytesView stored)>&
@@ -579,15 +590,16 @@ class RocksDbStore final : public Store {
   }
 
   std::uint64_t cells_through() const override { return cells_through_; }
-  absl::StatusOr<Bytes> ReadOpenWork() const override;
+  absl::StatusOr<Bytes> ReadOpenWork() const noexcept override;
   absl::StatusOr<std::optional<StoredCell>> ReadCell(
-      ReducerId reducer, std::string_view key) const override;
-  std::unique_ptr<CellView> View() const override;
-  absl::Status ClearCells() override;
-  absl::Status CutBlocks(std::uint64_t count) override;
+      ReducerId reducer, std::string_view key) const noexcept override;
+  std::unique_ptr<CellView> View() const noexcept override;
+  absl::Status ClearCells() noexcept override;
+  absl::Status CutBlocks(std::uint64_t count) noexcept override;
 
-  std::vector<std::pair<std::string, std::uint64_t>> Stats() const override;
-  absl::Status Close() override;
+  std::vector<std::pair<std::string, std::uint64_t>> Stats()
+      const noexcept override;
+  absl::Status Close() noexcept override;
 
  private:
   using VisitBlock =
@@ -703,7 +715,7 @@ absl::Status RocksDbStore::Write(bool sync) {
   return status;
 }
 
-absl::Status RocksDbStore::Load() {
+absl::Status RocksDbStore::Load() noexcept {
   const std::unique_ptr<rocksdb::Iterator> it(
       database_->db->NewIterator(ScanOptions(), database_->blocks()));
   it->SeekToLast();
@@ -754,7 +766,8 @@ absl::Status RocksDbStore::LoadOpenWorks() {
   return database_->ToStatus(it->status());
 }
 
-absl::Status RocksDbStore::Commit(const CommitGroup& group, bool sync) {
+absl::Status RocksDbStore::Commit(const CommitGroup& group,
+                                  bool sync) noexcept {
   REENACT_RETURN_IF_ERROR(CheckWritable());
   REENACT_CHECK(group.blocks.empty() ? group.first_index <= block_count_
                                      : group.first_index == block_count_);
@@ -1000,7 +1013,7 @@ absl::Status RocksDbStore::WaitForFile() {
   return file_status_;
 }
 
-absl::StatusOr<Bytes> RocksDbStore::ReadOpenWork() const {
+absl::StatusOr<Bytes> RocksDbStore::ReadOpenWork() const noexcept {
   REENACT_RETURN_IF_ERROR(CheckOpen());
   const std::unique_ptr<rocksdb::Iterator> it(
       database_->db->NewIterator(rocksdb::ReadOptions(), database_->meta()));
@@ -1017,12 +1030,12 @@ absl::StatusOr<Bytes> RocksDbStore::ReadOpenWork() const {
   return value;
 }
 
-absl::Status RocksDbStore::Sync() {
+absl::Status RocksDbStore::Sync() noexcept {
   REENACT_RETURN_IF_ERROR(CheckWritable());
   return Latch(database_->db->SyncWAL());
 }
 
-absl::StatusOr<Bytes> RocksDbStore::ReadBlock(std::uint64_t index) const {
+absl::StatusOr<Bytes> RocksDbStore::ReadBlock(std::uint64_t index) const noexcept {
   REENACT_RETURN_IF_ERROR(CheckOpen());
   if (index >= block_count_) {
     return absl::OutOfRangeError("block " + std::to_string(index) +
@@ -1040,22 +1053,23 @@ absl::StatusOr<Bytes> RocksDbStore::ReadBlock(std::uint64_t index) const {
 absl::Status RocksDbStore::ScanStoredBlocks(std::uint64_t from,
                                             std::uint64_t count,
                                             const VisitBlock& visit) const {
-  const std::unique_ptr<rocksdb::Iterator> it(
-      database_->db->NewIterator(ScanOptions(), database_->blocks()));
-  it->Seek(IndexKey(from));
+  const std::unique_ptr<rocksdb::Iterator> it(InDatabase([&] {
+    return database_->db->NewIterator(ScanOptions(), database_->blocks());
+  }));
+  InDatabase([&] { it->Seek(IndexKey(from)); });
   for (std::uint64_t index = from; index < count; ++index) {
     REENACT_RETURN_IF_ERROR(database_->ToStatus(it->status()));
     if (!it->Valid() || it->key() != IndexKey(index)) {
       return MissingBlock(index);
     }
     REENACT_RETURN_IF_ERROR(visit(index, ToView(it->value())));
-    it->Next();
+    InDatabase([&] { it->Next(); });
   }
   return database_->ToStatus(it->status());
 }
 
 absl::StatusOr<std::optional<StoredCell>> RocksDbStore::ReadCell(
-    ReducerId reducer, std::string_view key) const {
+    ReducerId reducer, std::string_view key) const noexcept {
   REENACT_RETURN_IF_ERROR(CheckOpen());
   {
     const CellName name(reducer, key);
@@ -1080,14 +1094,14 @@ absl::StatusOr<std::optional<StoredCell>> RocksDbStore::ReadCell(
   return std::optional<StoredCell>(StoredCell{cell.version, Bytes(cell.state)});
 }
 
-std::unique_ptr<CellView> RocksDbStore::View() const {
+std::unique_ptr<CellView> RocksDbStore::View() const noexcept {
   REENACT_CHECK(database_ != nullptr);
   MutexLock lock(&mutex_);
   Freeze();
   return std::make_unique<RocksDbCellView>(database_, frozen_);
 }
 
-absl::Status RocksDbStore::ClearCells() {
+absl::Status RocksDbStore::ClearCells() noexcept {
   REENACT_RETURN_IF_ERROR(CheckWritable());
   REENACT_RETURN_IF_ERROR(WaitForFile());
   {
@@ -1106,7 +1120,7 @@ absl::Status RocksDbStore::ClearCells() {
   return absl::OkStatus();
 }
 
-absl::Status RocksDbStore::CutBlocks(std::uint64_t count) {
+absl::Status RocksDbStore::CutBlocks(std::uint64_t count) noexcept {
   REENACT_RETURN_IF_ERROR(CheckWritable());
   if (count >= block_count_) return absl::OkStatus();
   // One by one: a range tombstone would burden every later read, and the tail
@@ -1147,7 +1161,7 @@ std::uint64_t RocksDbStore::DiskBytes() const {
          ticker(rocksdb::COMPACT_WRITE_BYTES) + filed_bytes_;
 }
 
-std::vector<std::pair<std::string, std::uint64_t>> RocksDbStore::Stats() const {
+std::vector<std::pair<std::string, std::uint64_t>> RocksDbStore::Stats() const noexcept {
   if (database_ == nullptr) return {};
   using Properties = rocksdb::DB::Properties;
   const auto size = [this](rocksdb::ColumnFamilyHandle* family) {
@@ -1190,7 +1204,7 @@ std::vector<std::pair<std::string, std::uint64_t>> RocksDbStore::Stats() const {
           {"memory.bytes", memory + layer_bytes}};
 }
 
-absl::Status RocksDbStore::Close() {
+absl::Status RocksDbStore::Close() noexcept {
   if (database_ == nullptr) return absl::OkStatus();
   absl::Status status;
   if (!read_only_ && failed_.ok()) {
@@ -1320,7 +1334,8 @@ absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(
     directory.pop_back();
   }
   auto database = std::make_shared<Database>(directory);
-  REENACT_RETURN_IF_ERROR(OpenDatabase(directory, options, database.get()));
+  REENACT_RETURN_IF_ERROR(InDatabase(
+      [&] { return OpenDatabase(directory, options, database.get()); }));
   auto store = std::make_unique<RocksDbStore>(std::move(database), options);
   REENACT_RETURN_IF_ERROR(store->Load());
   if (!options.read_only) REENACT_RETURN_IF_ERROR(store->StartThread());

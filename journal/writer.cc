@@ -223,6 +223,7 @@ void GroupWriter::AppendHere(RoundPtr round) {
 
 bool GroupWriter::StartHere(const FinishedRound& round) {
   MutexLock lock(&mutex_);
+  REENACT_PROBE_IF(writing_, "writer: the thread is writing");
   if (!options_.own_thread || writing_ || HasWork() || !status_.ok()) {
     return false;
   }
@@ -326,6 +327,7 @@ void GroupWriter::Run() {
     MutexLock lock(&mutex_);
     writing_ = false;
     if (work.flush == 0) continue;
+    REENACT_PROBE("writer: flushed");
     flushed_ = work.flush;
     if (!REENACT_PLANTED("who flushes is not woken")) changed_.SignalAll();
   }
@@ -391,6 +393,7 @@ absl::Status GroupWriter::TryWriteGroup(const Group& group) {
   const bool sync = syncs_every_block();
   if (REENACT_PLANTED("durable is said before it is written")) PublishDurable();
   if (!sync && synced_blocks_ == commit_.first_index) {
+    REENACT_PROBE("writer: an interval begins");
     unsynced_since_ms_ = NowMs();
   }
   REENACT_FAILPOINT_RETURN("D07 before append");
@@ -477,6 +480,7 @@ void GroupWriter::SyncAll() {
 absl::Status GroupWriter::Sync(bool sync_head) {
   const bool behind = synced_blocks_ < end_.block_count;
   if (behind) {
+    REENACT_PROBE("writer: what was written is synced");
     REENACT_RETURN_IF_ERROR(store_->Sync());
     REENACT_FAILPOINT_RETURN("writer: flushed, before the head record");
     ++sync_count_;
@@ -523,6 +527,7 @@ void GroupWriter::PublishDurable() {
 void GroupWriter::Latch(const absl::Status& status) {
   {
     MutexLock lock(&mutex_);
+    REENACT_PROBE_IF(status_.ok(), "writer: an error");
     if (!status_.ok()) return;
     status_ = status;
     while (!queue_.empty()) {

@@ -759,7 +759,9 @@ absl::Status WorldImpl::InitInStore() {
     report_.created = true;
     return Genesis();
   }
-  return StartMachine(*internals_.start, nullptr);
+  REENACT_RETURN_IF_ERROR(StartMachine(*internals_.start, nullptr));
+  return options_.accept_module_change ? ApplyOptionChanges()
+                                       : absl::OkStatus();
 }
 
 // Starts a world with nothing but its first block.
@@ -1265,6 +1267,7 @@ void WorldImpl::Admit(Input&& input, ReducerId reducer,
                       SubmissionState* state) {
   if (IsDuplicate(input.submission_id)) {
     if (state != nullptr) {
+      REENACT_PROBE("world: a submission twice");
       (*state)->End(absl::AlreadyExistsError(
           "the submission id was admitted before, with input " +
           std::to_string(
@@ -1337,6 +1340,7 @@ bool WorldImpl::PullRow() {
       const ReducerId reducer = *rules_.Find(input->event.reducer);
       Admit(std::move(*input), reducer, &incoming->state);
     } else if (auto* receipt = std::get_if<IncomingReceipt>(&incoming->what)) {
+      REENACT_PROBE("world: a receipt comes in");
       receipts_.push_back(std::move(*receipt));
     } else {
       AdmitControl(std::move(std::get<Bytes>(incoming->what)),
@@ -1400,6 +1404,9 @@ absl::StatusOr<bool> WorldImpl::PullInputs() {
         (!receipts_.empty() &&
          receipts_.size() >= config_.scheduling.round_limit)) {
       pulling_ = false;
+      REENACT_PROBE_IF(!controls_.empty(), "world: a command closes the round");
+      REENACT_PROBE_IF(!sequencer_.WantsInput(), "world: a round has all it can take");
+      REENACT_PROBE_IF(interrupted, "world: interrupted between rounds");
       break;
     }
     instrument::Yield("world.pull", this);
@@ -1460,6 +1467,7 @@ std::optional<Round> WorldImpl::ChooseRound(LogicalTime* time) {
     consider(ledger_->NextTimer(), [this](LogicalTime at) {
       return ledger_->NextDue(config_.scheduling.pipeline_depth, at);
     });
+    REENACT_PROBE_IF(round, "world: a timer makes its own round");
     if (round) *time = TimeFor(*round);
   }
   return round;
@@ -1473,6 +1481,7 @@ bool WorldImpl::Compose() {
     return false;
   }
   // What a barrier captures includes nothing of the next round.
+  REENACT_PROBE_IF(!rounds_.empty() && rounds_.back().barrier(), "world: a barrier is on its way");
   if (!rounds_.empty() && rounds_.back().barrier()) return false;
   if (interrupted_ && admitted_count_ == 0 && !scripted_pending_) {
     if (rounds_.empty()) idle_ = true;
@@ -1493,13 +1502,16 @@ bool WorldImpl::Compose() {
       (Serial() ||
        rounds_.front().round.value + config_.scheduling.pipeline_depth <=
            last_round_.value + 1)) {
+    REENACT_PROBE("world: the pipeline is full");
     return false;
   }
   if (!receipts_.empty()) {
     // They are judged by what all rounds before this one came to.
+    REENACT_PROBE_IF(!rounds_.empty(), "world: receipts wait for the rounds before");
     if (!rounds_.empty()) return false;
     AdmitReceipts();
     // Duplicates leave nothing; what waits behind them has not been looked at.
+    REENACT_PROBE_IF(admitted_count_ == 0, "world: receipts that leave nothing");
     if (admitted_count_ == 0) return true;
   }
   if (!controls_.empty() && admitted_count_ == 0) return ComposeControls();
@@ -1518,6 +1530,7 @@ bool WorldImpl::Compose() {
     return false;
   }
   if (ledger_->HasDue(*number, config_.scheduling.pipeline_depth, time)) {
+    REENACT_PROBE("world: time ends an effect");
     if (!rounds_.empty()) return false;
     CloseDue(*number, time);
   }
@@ -1579,6 +1592,7 @@ void WorldImpl::CloseDue(Round round, LogicalTime time) {
 }
 
 void WorldImpl::RecordAdmitted() {
+  REENACT_PROBE_IF(consequences_.answers.size() > 1, "world: several answers at once");
   admitted_writer_.Flush();
   for (const Entry& entry : consequences_.entries) {
     EncodeEntry(entry, &admitted_);
@@ -1600,6 +1614,7 @@ Unit* WorldImpl::UnitFor(Ledger::Answer&& answer) {
 // A round that has control commands has nothing else, so that every other
 // ticket is entirely before or entirely after a change.
 bool WorldImpl::ComposeControls() {
+  REENACT_PROBE_IF(!rounds_.empty(), "world: a command waits for the rounds before");
   if (!rounds_.empty()) return false;
   if (const auto* back =
           std::get_if<entry::RolledBack>(&controls_.front().entry)) {
@@ -1842,6 +1857,7 @@ bool WorldImpl::IssueTickets() {
   for (RoundInFlight& round : rounds_) {
     if (round.control) break;  // run by RunInOrder()
     while (round.issued < round.units.size()) {
+      REENACT_PROBE_IF(!window_->HasRoom(), "world: the window is full");
       if (!window_->HasRoom()) return issued;
       FillTicket(round);
       window_->Issue(/*serial=*/false);
@@ -1853,6 +1869,7 @@ bool WorldImpl::IssueTickets() {
 }
 
 void WorldImpl::LetReadersIn() {
+  REENACT_PROBE("world: a reader is let in");
   cells_->exclusive()->Unlock();
   while (cells_->readers_waiting()->load() > 0) {
     std::this_thread::yield();
@@ -1873,6 +1890,7 @@ void WorldImpl::PublishCounts() {
 bool WorldImpl::CommitDone() {
   // A round without tickets, which records that receipts were refused, ends
   // before a ticket of the next one commits, or it would be given that.
+  REENACT_PROBE_IF(FrontIsCommitted(), "world: a round without tickets ends");
   if (FrontIsCommitted()) FinishRounds();
   bool done = false;
   for (std::size_t i = 0; i < kBurst && !failed_; ++i) {
@@ -1978,6 +1996,7 @@ std::optional<Ledger::Refusal> WorldImpl::Gate(const Slot& slot) {
   const Ticket& ticket = slot.ticket;
   if (ticket.kind == UnitKind::kControl) {
     const absl::Status changed = ChangeLedger(slot);
+    REENACT_PROBE_IF(!changed.ok(), "world: a command makes no sense at its ticket");
     if (changed.ok()) return std::nullopt;
     return Ledger::Refusal{static_cast<FailureCode>(changed.raw_code()),
                            std::string(ToStd(changed.message()))};
@@ -2002,6 +2021,7 @@ absl::Status WorldImpl::ChangeLedger(const Slot& slot) {
     return ledger_->Change(*grant);
   }
   if (const auto* policy = std::get_if<entry::PolicyChanged>(&*entry)) {
+    REENACT_PROBE("world: the policy changes");
     return ledger_->Change(*policy);
   }
   if (const auto* word = std::get_if<entry::EffectJudged>(&*entry)) {
@@ -2023,6 +2043,7 @@ void WorldImpl::TakeConsequences(RoundInFlight& round) {
   }
   round.record->entry_count += consequences_.entries.size();
   for (Ledger::Answer& answer : consequences_.answers) {
+    REENACT_PROBE("world: a ticket has an answer for a cell");
     round.raised.push_back(UnitFor(std::move(answer)));
   }
   for (CellRef& cell : consequences_.timers_dropped) {
@@ -2041,16 +2062,19 @@ void WorldImpl::CommitControl(Slot* slot, RoundInFlight& round) {
       Fail(reducers.status());
       return;
     }
+    REENACT_PROBE("world: the modules change");
     Fail(SetCellRules(*reducers));
     rules_.SetReducers(*std::move(reducers));
     config_.modules = std::move(change->modules);
     config_.reducers = std::move(change->reducers);
   } else if (auto* rules = std::get_if<entry::ConfigChanged>(&*entry)) {
+    REENACT_PROBE("world: the scheduling changes");
     config_.scheduling = rules->scheduling;
     config_.snapshot_every = rules->snapshot_every;
     sequencer_.SetScheduling(rules->scheduling);
   } else if (std::holds_alternative<entry::SnapshotRequested>(*entry)) {
     round.snapshot = true;
+    REENACT_PROBE("world: a snapshot is asked for");
   } else if (std::holds_alternative<entry::RolledBack>(*entry)) {
     round.rolled_back = true;
     AbandonWaiting(slot->ticket.cause.input);
@@ -2141,6 +2165,7 @@ void WorldImpl::FinishRound(RoundInFlight& round) {
     // Nothing was composed beyond a control command.
     if (round.control) {
       sequencer_.DropTimersNow(cell);
+      REENACT_PROBE("world: a command drops timers");
     } else {
       sequencer_.DropTimers(round.round, std::move(cell));
     }
@@ -2271,6 +2296,7 @@ bool WorldImpl::Order() {
   for (auto& record : finished_) {
     did = true;
     if (IsLone(*record)) {
+      REENACT_PROBE("world: a round is written by who committed it");
       writer_->AppendHere(std::move(record));
     } else {
       writer_->Append(std::move(record));
@@ -2354,7 +2380,9 @@ absl::Status WorldImpl::Drive() {
     Fail(OutOfMemory());
   }
   if (failed_) {
+    REENACT_PROBE("world: it has failed");
     EndSubmissions(error());
+
     return error();
   }
   return absl::OkStatus();
@@ -2372,6 +2400,7 @@ absl::Status WorldImpl::FlushAfter(absl::Status status) {
     cells_->Advance(window_->committed(), writer_->written());
   }
   if (status.ok() && interrupted_.exchange(false)) {
+    REENACT_PROBE("world: a run is interrupted");
     return absl::CancelledError("interrupted at the end of a round");
   }
   return status;

@@ -500,6 +500,7 @@ ABSL_ATTRIBUTE_NOINLINE
 void Sequencer::Impl::Append(std::uint64_t hash, std::uint8_t of_class,
                              Queued* unit) {
   Entity* const entity = entities.Find(hash, of_class, *unit);
+  REENACT_PROBE_IF(entity != nullptr, "sequencer: behind others of its cell");
   if (entity == nullptr) return AddEntity(hash, of_class, unit);
   unit->entity = entity;
   entity->tail->behind = unit;
@@ -582,6 +583,7 @@ void Sequencer::Impl::CountTakeable() {
 
 ABSL_ATTRIBUTE_NOINLINE
 void Sequencer::Impl::Remember(std::string_view id, InputId input) {
+  REENACT_PROBE("sequencer: a submission id is remembered");
   if (rules.dedupe_horizon == 0) return;
   submissions.KeepLatest(rules.dedupe_horizon - 1);
   submissions.Add(id, input);
@@ -605,6 +607,7 @@ void Sequencer::Impl::Raise(Queued* unit, HandedOver* into) {
 }
 
 void Sequencer::Impl::DropTimer(Queued* unit) {
+  REENACT_PROBE("sequencer: a timer is dropped");
   --CountOf(*unit);
   unit->out = true;
   Recycle(unit);
@@ -613,6 +616,7 @@ void Sequencer::Impl::DropTimer(Queued* unit) {
 void Sequencer::Impl::DropTimersOf(const CellRef& cell) {
   for (auto it = timers.begin(); it != timers.end();) {
     Queued* const unit = it->second;
+    REENACT_PROBE_IF(!IsOf(cell, *unit), "sequencer: another cell keeps its timers");
     if (!IsOf(cell, *unit)) {
       ++it;
       continue;
@@ -678,8 +682,10 @@ void Sequencer::Impl::OpenHandedOver() {
          unit = behind) {
       behind = unit->behind;
       if (unit->kind != UnitKind::kTimer) {
+        REENACT_PROBE("sequencer: a derived event becomes eligible");
         Enqueue(unit, first);
       } else {
+        REENACT_PROBE("sequencer: a timer waits for its time");
         timers.emplace(TimerOrder(*unit), unit);
       }
     }
@@ -692,6 +698,7 @@ void Sequencer::Impl::EnqueueDue(LogicalTime now) {
   const LogicalTime planted{REENACT_PLANTED("timers are due too late") ? 1 : 0};
   while (!timers.empty() &&
          timers.begin()->first.due.value + planted.value <= now.value) {
+    REENACT_PROBE("sequencer: a timer is due");
     Enqueue(timers.begin()->second, first);
     timers.erase(timers.begin());
   }
@@ -705,6 +712,7 @@ void Sequencer::Impl::ServeAged() {
   for (Queued *queued = all.front(), *newer; queued != nullptr;
        queued = newer, --looks) {
     newer = queued->newer;
+    REENACT_PROBE_IF(composed == quota, "sequencer: half a round of aged units");
     if (looks == 0 || composed == quota) return;
     if (queued->stamp > first ||
         first.value - queued->stamp.value < rules.aging_tickets) {
@@ -712,6 +720,7 @@ void Sequencer::Impl::ServeAged() {
     }
     Entity* const entity = queued->entity;
     if (Served(*entity) == rules.entity_round_limit) continue;
+    REENACT_PROBE("sequencer: an aged unit goes ahead");
     REENACT_CHECK(entity->head == queued);
     TakeHead(entity);
   }
@@ -734,6 +743,8 @@ void Sequencer::Impl::ServeClasses() {
     idle = 0;
     if (deficit == 0) deficit = rules.class_quantum[current];
     ServeClass(&serving);
+    REENACT_PROBE_IF(deficit == 0 && !serving.ring.empty(), "sequencer: a class has had its turn");
+    REENACT_PROBE_IF(RoundIsFull(), "sequencer: a round is full");
     if (deficit == 0 || serving.ring.empty()) NextClass();
   }
 }
@@ -742,6 +753,7 @@ void Sequencer::Impl::ServeClass(Class* serving) {
   while (!RoundIsFull() && deficit > 0 && !serving->ring.empty()) {
     Entity* const entity = serving->ring.front();
     if (Served(*entity) == rules.entity_round_limit) {
+      REENACT_PROBE("sequencer: a cell has had its share of a round");
       serving->ring.Remove(entity);
       serving->aside.PushBack(entity);
       serving->deficit = 0;
@@ -752,6 +764,7 @@ void Sequencer::Impl::ServeClass(Class* serving) {
     --deficit;
     const bool gone = TakeHead(entity);
     if (!gone && serving->deficit == 0) {
+      REENACT_PROBE("sequencer: a cell has had its turn");
       serving->ring.Remove(entity);
       serving->ring.PushBack(entity);
     }

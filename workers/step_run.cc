@@ -131,6 +131,7 @@ void StepRun::Run(Slot* slot, RunMode mode, StepResult* result) {
 
   const FailureCode code = CallStep();
   if (code != kNoFailure) {
+    REENACT_PROBE("step: it failed");
     DropWrites();
     result_->updates.clear();
     result_->outcome.raised.clear();
@@ -144,10 +145,12 @@ FailureCode StepRun::CallStep() {
     const absl::Status refusal = ticket_->code->Step(*this);
     return refusal.ok() ? kNoFailure : CodeOf(refusal);
   } catch (const Abort& abort) {
+    REENACT_PROBE("step: it broke a rule");
     return abort.code;
   } catch (const std::bad_alloc&) {
     throw;  // how much memory a machine has is nothing to record
   } catch (...) {
+    REENACT_PROBE("step: it threw");
     return FailureCode::kException;
   }
 }
@@ -202,6 +205,7 @@ Cell* StepRun::FindCell(std::string_view reducer, std::string_view key) {
   for (const Touch& touch : slot_->touches) {
     if (touch.cell->reducer == id && touch.cell->key == key) return touch.cell;
   }
+  REENACT_PROBE("step: a cell that it did not declare");
   return cells_->Find(id, key, ticket_->event_id);
 }
 
@@ -218,12 +222,14 @@ void StepRun::CheckItem(BytesView item) {
 void StepRun::CountOutput(std::size_t bytes) {
   output_bytes_ += bytes;
   if (output_bytes_ > rules_->limits.output_bytes_max) {
+    REENACT_PROBE("step: too much output");
     throw Abort{FailureCode::kTooMuchOutput};
   }
 }
 
 void StepRun::UseFuel(std::uint64_t amount) {
   if (amount > fuel_) {
+    REENACT_PROBE("step: out of fuel");
     fuel_ = 0;
     throw Abort{FailureCode::kOutOfFuel};
   }
@@ -297,6 +303,7 @@ std::optional<BytesView> StepRun::ReadCell(Cell* cell) {
   if (const StepResult::Write* write = FindWrite(cell)) {
     return write->version->state();
   }
+  REENACT_PROBE_IF(FindRead(cell) != nullptr, "step: a cell is read again");
   if (const Version* seen = FindRead(cell)) return seen->state();
   const Version* version = Newest(cell);
   result_->reads.push_back({cell, version});
@@ -324,6 +331,7 @@ void StepRun::Materialize(Cell* cell) {
     it = all.erase(it);
   }
   for (const StepResult::Pending& pending : mine) {
+    REENACT_PROBE("step: its own update is read");
     absl::StatusOr<Bytes> applied = ApplyUpdate(ReadCell(cell), pending.update);
     if (!applied.ok()) throw Abort{UpdateFailure(applied.status())};
     WriteCell(cell, *applied);
@@ -342,6 +350,7 @@ void StepRun::WriteCell(Cell* cell, std::optional<BytesView> state) {
   }
   const Version* version = versions_.New(stamp_, state);
   if (StepResult::Write* write = FindWrite(cell)) {
+    REENACT_PROBE("step: a cell is written again");
     versions_.Free(write->version);
     write->version = version;
   } else {
@@ -419,6 +428,7 @@ std::vector<std::pair<std::string, Bytes>> StepRun::Scan(
     as_of.value = committed_->load(std::memory_order_acquire);
     status = cells_->Scan(id, from, to, wanted, &found);
   } else {
+    REENACT_PROBE("step: a range is read ahead of its turn");
     ReaderLock lock(*cells_);
     as_of.value = committed_->load(std::memory_order_acquire);
     status = cells_->Scan(id, from, to, wanted, &found);
@@ -439,13 +449,17 @@ std::vector<std::pair<std::string, Bytes>> StepRun::Scan(
     const bool there = at != found.end() && at->first == key;
     const std::optional<BytesView> state = version->state();
     if (there && state) {
+      REENACT_PROBE("step: a range has a cell that it wrote");
       at->second = *state;
     } else if (there) {
+      REENACT_PROBE("step: a range lacks a cell that it deleted");
       found.erase(at);
     } else if (state) {
+      REENACT_PROBE("step: a range has a cell that it made");
       found.emplace(at, key, *state);
     }
   }
+  REENACT_PROBE_IF(found.size() > limit, "step: a range is cut at its limit");
   if (found.size() > limit) found.resize(limit);
   UseFuel(found.size());
   return found;
@@ -462,6 +476,7 @@ void StepRun::Apply(std::string_view reducer, std::string_view key,
   if (!cbor::IsUtf8(update.field)) throw Abort{FailureCode::kInvalidOutput};
   CountOutput(16 + update.item.size() + update.field.size());
   if (FindWrite(cell) != nullptr) {
+    REENACT_PROBE("step: an update of what it wrote");
     absl::StatusOr<Bytes> applied = ApplyUpdate(ReadCell(cell), update);
     if (!applied.ok()) throw Abort{UpdateFailure(applied.status())};
     WriteCell(cell, *applied);
@@ -479,6 +494,7 @@ void StepRun::RaiseAt(LogicalTime due, Event event) {
 void StepRun::RaiseEvent(Event event, std::optional<LogicalTime> due) {
   UseFuel(1);
   if (result_->outcome.raised.size() >= rules_->limits.events_max) {
+    REENACT_PROBE("step: too many events");
     throw Abort{FailureCode::kTooManyEvents};
   }
   const ReducerId id = FindReducer(event.reducer);
@@ -497,6 +513,7 @@ void StepRun::RaiseEvent(Event event, std::optional<LogicalTime> due) {
 void StepRun::Intend(EffectIntent intent) {
   UseFuel(1);
   if (result_->outcome.effects.size() >= rules_->limits.effects_max) {
+    REENACT_PROBE("step: too many effects");
     throw Abort{FailureCode::kTooManyEffects};
   }
   CheckItem(intent.params);
@@ -517,6 +534,7 @@ bool StepRun::Affords(std::string_view capability, const Amounts& amounts) {
       !in_turn_ || (rules_->budgets != nullptr &&
                     rules_->budgets->Affords(capability, amounts,
                                              ticket_->time));
+  REENACT_PROBE_IF(!in_turn_, "step: a budget is guessed");
   result_->asked.push_back({std::string(capability), amounts, affords});
   return affords;
 }
@@ -534,6 +552,7 @@ Rng& StepRun::rng() {
 }
 
 FailureCode UpdateFailure(const absl::Status& status) {
+  REENACT_PROBE("step: an update does not apply");
   return status.code() == absl::StatusCode::kOutOfRange
              ? FailureCode::kOutOfBounds
              : FailureCode::kTypeMismatch;

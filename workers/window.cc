@@ -132,6 +132,7 @@ void Window::CollectTouches(Slot* slot) {
 
 void Window::AddTouch(Slot* slot, Cell* cell, bool write) {
   for (Touch& touch : slot->touches) {
+    REENACT_PROBE_IF(touch.cell == cell, "window: a cell is declared twice");
     if (touch.cell != cell) continue;
     touch.write = touch.write || write;
     return;
@@ -144,6 +145,7 @@ void Window::Link(Slot* slot) {
   // The touches stay where they are from here on.
   for (Touch& touch : slot->touches) {
     Touch* before = touch.cell->tail.load(std::memory_order_relaxed);
+    REENACT_PROBE_IF(before != nullptr, "window: somebody writes that cell before");
     if (before != nullptr) {
       slot->blockers.fetch_add(1, std::memory_order_relaxed);
       if (!WaitFor(before->slot, &touch)) {
@@ -259,6 +261,7 @@ bool Window::IsCurrent(const Slot& slot, const StepResult& result) const {
     if (now == nullptr && REENACT_PLANTED("a read of what nobody published is current")) {
       continue;
     }
+    REENACT_PROBE_IF(now != nullptr && now->stamp != read.version->stamp, "window: a read is stale");
     if (now == nullptr || now->stamp != read.version->stamp) return false;
     if (REENACT_PLANTED("only the first read is validated")) break;
   }
@@ -280,9 +283,11 @@ bool Window::ScanIsCurrent(const Slot& slot,
        ++id) {
     const StepResult& other = At(id).result();
     for (const StepResult::Write& write : other.writes) {
+      REENACT_PROBE_IF(in_range(write.cell), "window: somebody wrote into the range");
       if (in_range(write.cell)) return false;
     }
     for (const StepResult::Pending& update : other.updates) {
+      REENACT_PROBE_IF(in_range(update.cell), "window: somebody updated in the range");
       if (in_range(update.cell)) return false;
     }
   }
@@ -291,6 +296,7 @@ bool Window::ScanIsCurrent(const Slot& slot,
 
 void Window::DiscardWrites(const Slot& slot, StepResult* result) {
   for (StepResult::Write& write : result->writes) {
+    REENACT_PROBE("window: a write is thrown away");
     cells_->Discard(write.version, slot.ticket.event_id);
   }
   // The list itself stays: readers may be looking at it.
@@ -331,6 +337,7 @@ std::size_t Window::RunSome(std::size_t index) {
     ++ran;
   }
   if (ran > 0) ObserveCost((NowNs() - start) / ran);
+  REENACT_PROBE_IF(!worker->runnable.empty() && worker->runnable.size() <= want, "window: released steps are kept");
   if (worker->runnable.size() > want) Share(want, worker);
   return ran == 0 ? 1 : ran;
 }
@@ -352,6 +359,7 @@ bool Window::Claim(std::uint64_t want, Worker* worker) {
     if (slot->blockers.fetch_sub(1, std::memory_order_acq_rel) == 1) {
       worker->runnable.push_back(slot);
     } else {
+      REENACT_PROBE("window: a step waits for one before it");
       waits_.fetch_add(1, std::memory_order_relaxed);
     }
   }
@@ -375,6 +383,7 @@ bool Window::TakeShared(std::uint64_t want, Worker* worker) {
   if (shared_count_.load(std::memory_order_acquire) == 0) return false;
   SpinLockHolder lock(&shared_lock_);
   const std::size_t count = std::min<std::size_t>(want, shared_.size());
+  REENACT_PROBE_IF(count > 0, "window: shared steps are taken");
   const auto begin = shared_.end() - static_cast<std::ptrdiff_t>(count);
   worker->runnable.assign(begin, shared_.end());
   shared_.erase(begin, shared_.end());

@@ -344,7 +344,7 @@ std::map<Digest, int> ReceiptsOf(const std::string& world) {
   return receipts;
 }
 
-TEST_CASE("chaos 8: killed 50 times while 100 effects are open, each effect has "
+TEST_CASE("chaos 08: killed 50 times while 100 effects are open, each effect has "
           "one receipt, and the server saw each key",
           "[examples][effects][chaos]") {
   TemporaryDirectory directory;

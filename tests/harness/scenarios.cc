@@ -1,5 +1,6 @@
 #include "tests/harness/scenarios.h"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -123,6 +124,148 @@ void SetUpBudget(Case& run) {
   run.AddInvariant("budgets add up", AddsUp);
 }
 
+// --- changes in flight
+// ----------------------------------------------------------
+
+// Raises, waits and acts as its payload says, and notes which code it is.
+Module MakeActor(const std::string& version) {
+  const auto act = [version](StepContext& step) {
+    const std::int64_t what =
+        step.event().schema == kAnswerSchema
+            ? 0
+            : cbor::DecodeInteger(step.payload()).value_or(0);
+    step.SetState(cbor::EncodeText(
+        version + " " + std::to_string(step.time().value) +
+        (step.Affords("net", {{"calls", 2}}) ? " yes" : " no")));
+    if (what % 2 == 1) {
+      step.Raise({"actor", "child", "", cbor::EncodeInteger(0)});
+    }
+    if (what % 3 == 1) {
+      step.RaiseAt(LogicalTime{step.time().value + what * 1'000'000},
+                   {"actor", std::string(step.key()), "",
+                    cbor::EncodeInteger(3)});
+    }
+    if (what % 4 == 3) {
+      EffectIntent intent;
+      intent.kind = what % 8 == 3 ? "call" : "pay";
+      intent.capability = "net";
+      intent.params = cbor::EncodeInteger(what);
+      intent.reserve = {{"calls", 1}};
+      if (what % 5 == 3) intent.deadline = LogicalTime{step.time().value + 1};
+      step.Intend(std::move(intent));
+    }
+    return absl::OkStatus();
+  };
+  return *MakeModule("actor", version, {MakeReducer("actor", act)});
+}
+
+// Null: none. Which effects it lets pass, holds or denies.
+Bytes PolicyNumber(std::uint32_t number) {
+  using cbor::Value;
+  if (number == 0) return Value().Encode();
+  constexpr const char* kThen[] = {"deny", "ask", "allow"};
+  return Value::Map(
+             {{"version", 1},
+              {"rules", Value::Array({Value::Map(
+                            {{"name", "calls"},
+                             {"kind", "call"},
+                             {"then", kThen[(number - 1) % 3]}})})},
+              {"otherwise", number % 2 == 0 ? "allow" : "ask"}})
+      .Encode();
+}
+
+absl::Status ChangeScheduling(World& world, std::uint32_t limit) {
+  Scheduling scheduling = world.config().scheduling;
+  scheduling.round_limit = 1 + limit;
+  scheduling.entity_round_limit = 1 + limit / 2;
+  scheduling.aging_tickets = limit % 2 == 0 ? 3 : 16384;
+  return world.ChangeConfig(scheduling, limit % 4).status();
+}
+
+// A word on one of the effects that are open, if there is one.
+absl::Status JudgeOne(World& world, std::uint32_t which, std::uint32_t verdict) {
+  std::vector<EffectState> open = world.Effects();
+  if (open.empty()) return absl::OkStatus();
+  const auto held = std::find_if(open.begin(), open.end(),
+                                 [](const EffectState& e) { return e.held; });
+  if (verdict < 2 && held != open.end()) {
+    std::swap(open[which % open.size()], *held);
+  }
+  const Digest& intent = open[which % open.size()].effect.intent_hash;
+  if (verdict == 0) return world.Approve(intent, "operator", "").status();
+  if (verdict == 1) return world.Reject(intent, "operator", "").status();
+  return world.CancelEffect(intent, "operator").status();
+}
+
+void Operate(Client& client) {
+  Choices& choices = client.choices();
+  const std::uint32_t count = 1 + choices.Below(5, "operator.count");
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::uint32_t what = choices.Below(6, "operator.what");
+    const std::uint32_t how = choices.Below(6, "operator.how");
+    const std::uint32_t which = choices.Below(4, "operator.which");
+    // A change that makes no sense at its ticket fails there, and is recorded.
+    (void)client.Do([what, how, which](World& world) -> absl::Status {
+      switch (what) {
+        case 0:
+          return ChangeScheduling(world, how);
+        case 1:
+          return world.SetPolicy(PolicyNumber(how)).status();
+        case 2:
+          return world
+              .ChangeGrant(Change(how % 2 == 0 ? GrantChange::Op::kTake
+                                               : GrantChange::Op::kAdd,
+                                  1 + which))
+              .status();
+        case 3:
+          return world.RequestSnapshot().status();
+        case 4:
+          return JudgeOne(world, which, how % 3);
+        default:
+          return world.CancelEffectsOf("actor", std::to_string(which),
+                                       "operator")
+              .status();
+      }
+    });
+  }
+}
+
+void SetUpChanges(Case& run) {
+  run.UseModule(MakeActor("1"));
+  run.UpgradeTo(MakeActor("2"));
+  constexpr ClockKind kClocks[] = {ClockKind::kRounds, ClockKind::kWall};
+  run.config().clock = kClocks[run.choices().Below(2, "changes.clock")];
+  const std::uint32_t policy = run.choices().Below(6, "changes.policy");
+  run.BeforeAll([policy](World& world) {
+    REENACT_RETURN_IF_ERROR(world.SetPolicy(PolicyNumber(policy)).status());
+    return world.ChangeGrant(Change(GrantChange::Op::kCreate, kLimit))
+        .status();
+  });
+  run.AnswerEffects([](const OpenEffect& effect, Choices& choices) {
+    Receipt receipt;
+    if (choices.OneIn(2, "changes.costs")) receipt.usage = effect.reserved;
+    return receipt;
+  });
+  for (int i = 0; i < 2; ++i) {
+    run.AddClient("submitter", [](Client& client) {
+      const std::uint32_t count = 1 + client.choices().Below(5, "changes.count");
+      for (std::uint32_t j = 0; j < count; ++j) {
+        Input input;
+        input.event = {
+            "actor", std::to_string(client.choices().Below(4, "changes.key")),
+            "", cbor::EncodeInteger(client.choices().Below(16, "changes.what"))};
+        if (client.choices().OneIn(2, "changes.waits")) {
+          (void)client.Submit(std::move(input));
+        } else {
+          (void)client.Offer(std::move(input));
+        }
+      }
+    });
+  }
+  run.AddClient("operator", Operate);
+  run.AddInvariant("budgets add up", AddsUp);
+}
+
 // --- the reference
 // --------------------------------------------------------------
 
@@ -153,10 +296,12 @@ void SetUpReference(Case& run) {
 Scenario TortureFed() { return {"torture-fed", SetUpFed}; }
 Scenario TortureSubmitted() { return {"torture-submitted", SetUpSubmitted}; }
 Scenario BudgetRace() { return {"budget-race", SetUpBudget}; }
+Scenario Changes() { return {"changes", SetUpChanges}; }
 Scenario Reference() { return {"reference", SetUpReference}; }
 
 std::vector<Scenario> AllScenarios() {
-  return {TortureFed(), TortureSubmitted(), BudgetRace(), Reference()};
+  return {TortureFed(), TortureSubmitted(), BudgetRace(), Changes(),
+          Reference()};
 }
 
 }  // namespace reenact::harness

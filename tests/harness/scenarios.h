@@ -16,6 +16,9 @@ Scenario TortureSubmitted();
 // Clients that spend one budget, ask what is left, and have it raised and
 // lowered meanwhile.
 Scenario BudgetRace();
+// Submitters, while operators change scheduling, policy and grants, approve,
+// cancel and ask for snapshots, the clock jumps, and crashes bring new code.
+Scenario Changes();
 // Two workers and three tickets, of which two meet in one cell: small enough
 // for statements about all schedules.
 Scenario Reference();

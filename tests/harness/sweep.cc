@@ -24,9 +24,10 @@ struct Part {
 
 std::vector<Part> Parts() {
   return {{Reference(), StrategyKind::kPct, 3, true, 84},
-          {TortureFed(), StrategyKind::kPortfolio, 0, false, 6},
-          {TortureSubmitted(), StrategyKind::kPortfolio, 0, false, 5},
-          {BudgetRace(), StrategyKind::kPortfolio, 0, false, 5}};
+          {TortureFed(), StrategyKind::kPortfolio, 0, false, 5},
+          {TortureSubmitted(), StrategyKind::kPortfolio, 0, false, 4},
+          {BudgetRace(), StrategyKind::kPortfolio, 0, false, 3},
+          {Changes(), StrategyKind::kPortfolio, 0, false, 4}};
 }
 
 // 0: it held.

@@ -619,5 +619,68 @@ TEST_CASE("a read-only directory is named, and the world opens afterwards",
   CHECK_THAT(result.out, Contains("head     100\n"));
 }
 
+TEST_CASE(
+    "chaos 25: a step that does not return ends the run, is named, and leaves "
+    "no trace",
+    "[cli]") {
+  const World world;
+  const std::string before = Clicks(20);
+  const std::string row = R"({"counter": "c3", "add": 13})" "\n";
+  const std::string workers = GENERATE(as<std::string>(), "0", "2");
+  const CommandResult stuck =
+      world.Run(TestModule("endless"), before + row + Clicks(20),
+                {"--step-timeout", "0.3", "--workers", workers});
+  CHECK(stuck.code == 11);
+  CHECK_THAT(stuck.err, Contains("event 2") && Contains("'counter'") &&
+                            Contains("'c3'") && Contains("0.3 s"));
+  // Again, as long as nobody mends it; then it goes on.
+  CHECK(world.Run(TestModule("endless"), before + row + Clicks(20),
+                  {"--step-timeout", "0.3"})
+            .code == 11);
+  const CommandResult mended =
+      world.Run("counter", before + row + Clicks(20),
+                {"--accept-module-change", "--step-timeout", "30"});
+  INFO(mended.err);
+  CHECK(mended.code == 0);
+  CHECK(world.Ask("verify", {"--module", "counter", "--module",
+                             TestModule("endless")})
+            .code == 0);
+}
+
+TEST_CASE("rollback puts a world back to a snapshot, and history goes on",
+          "[cli]") {
+  const World world;
+  REQUIRE(world.Run("counter", Clicks(40),
+                    {"--round-limit", "10", "--snapshot-every", "2"})
+              .code == 0);
+  const CommandResult snapshots =
+      world.Ask("log", {"--kind", "SnapshotTaken", "--json"});
+  REQUIRE(snapshots.code == 0);
+  const json first =
+      json::parse(snapshots.out.substr(0, snapshots.out.find('\n')));
+  INFO(first.dump());
+  const std::string to = first.at("at").dump();
+  const CommandResult then = world.Ask("state", {"--at", to, "--json"});
+  REQUIRE(then.code == 0);
+
+  const CommandResult back = world.Ask(
+      "rollback", {"--to", to, "--module", "counter", "--reason", "too many"});
+  INFO(back.err);
+  REQUIRE(back.code == 0);
+  CHECK(world.Ask("state", {"--json"}).out == then.out);
+  CHECK_THAT(world.Ask("log", {"--kind", "RolledBack"}).out,
+             Contains("too many"));
+  CHECK(world.Ask("verify", {"--module", "counter"}).code == 0);
+
+  const CommandResult none =
+      world.Ask("rollback", {"--to", "7", "--module", "counter"});
+  CHECK(none.code == 8);
+  CHECK_THAT(none.err, Contains("no snapshot was kept of ticket 7"));
+  CHECK(world.Ask("rollback", {"--module", "counter"}).code == 2);
+
+  REQUIRE(world.Run("counter", Clicks(60)).code == 0);
+  CHECK(world.Ask("verify", {"--module", "counter"}).code == 0);
+}
+
 }  // namespace
 }  // namespace reenact::tests

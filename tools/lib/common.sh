@@ -52,6 +52,8 @@ build_jobs() {
 
 # So that clones in different places share what they compiled.
 export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
+# It looks into precompiled headers, then, instead of giving up.
+export CCACHE_SLOPPINESS=pch_defines,time_macros
 
 # configure PRESET [CMAKE OPTIONS]: with ccache if there is one.
 configure() {

@@ -16,6 +16,7 @@ std::string_view ExitCodeHelp() {
          "    8  refused: no world there, open elsewhere, or made otherwise\n"
          "    9  the system: disk full, permission denied, I/O error\n"
          "   10  a module is not there or cannot be used\n"
+         "   11  a step does not return (run --step-timeout)\n"
          "  130  stopped cleanly by SIGINT; the same command continues\n"
          "  143  stopped cleanly by SIGTERM; the same command continues\n";
 }

@@ -22,6 +22,7 @@ enum class ExitCode : int {
   kRefused = 8,        // no world there, open elsewhere, other options
   kSystem = 9,         // disk full, permission, I/O error
   kBadModule = 10,     // a module is not there or cannot be used
+  kStuck = 11,         // a step does not return
   kInterrupted = 130,  // SIGINT; the same command continues
   kTerminated = 143,   // SIGTERM; the same command continues
 };

@@ -1,6 +1,7 @@
 // `reenact run`: feeds a file to a world.
 
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -20,6 +21,7 @@
 #include "tools/reenact/json.h"
 #include "tools/reenact/rows.h"
 #include "tools/reenact/signals.h"
+#include "tools/reenact/step_watch.h"
 #include "tools/reenact/terminal.h"
 
 namespace reenact::tools {
@@ -77,7 +79,7 @@ constexpr const char* kFooter =
     "8 world\n"
     "open elsewhere or made otherwise; 9 disk full, permission, I/O; 10 bad "
     "module;\n"
-    "130, 143 stopped by SIGINT, SIGTERM.";
+    "11 a step that does not return (--step-timeout); 130, 143 stopped by SIGINT, SIGTERM.";
 
 struct RunOptions {
   std::vector<std::string> modules;
@@ -95,6 +97,7 @@ struct RunOptions {
   std::string cache = "64MiB";
   std::size_t window = 256;
   std::uint64_t self_check = 0;
+  double step_timeout = 0;  // seconds
   std::uint64_t limit = 0;
   bool with_executors = false;
   std::string executor_socket;
@@ -151,6 +154,7 @@ class RunCommand {
 
   Failure Prepare();
   Failure LoadAllModules();
+  void WatchSteps();
   Failure ChooseMapper();
   Failure ChooseFormat();
   Failure FillWorldOptions();
@@ -172,6 +176,7 @@ class RunCommand {
 
   const RunOptions options_;
   ProgressLine progress_;
+  std::unique_ptr<StepWatch> watch_;  // outlives the modules and the world
   std::vector<Module> modules_;
   InputMapper mapper_;
   bool module_mapper_ = false;
@@ -203,7 +208,29 @@ Failure RunCommand::LoadAllModules() {
     return {ExitCode::kBadModule, std::string(modules.status().message())};
   }
   modules_ = *std::move(modules);
+  if (options_.step_timeout > 0) WatchSteps();
   return {};
+}
+
+// There is no way to end a step from outside but to end the process, which loses
+// nothing: what it was about to come to is not recorded.
+void RunCommand::WatchSteps() {
+  const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::duration<double>(options_.step_timeout));
+  watch_ = std::make_unique<StepWatch>(
+      limit, [this](const StepWatch::Stuck& step) {
+        progress_.Clear();
+        const ExitCode code = Complain(
+            ExitCode::kStuck,
+            absl::StrCat(options_.world, ": event ", step.event_id.value,
+                         " (reducer '", step.reducer, "', key '", step.key,
+                         "') has been running for more than ",
+                         options_.step_timeout,
+                         " s; it and what follows is not recorded, and the "
+                         "same command tries it again"));
+        std::_Exit(static_cast<int>(code));
+      });
+  for (Module& module : modules_) watch_->Watch(&module);
 }
 
 Failure RunCommand::ChooseMapper() {
@@ -638,6 +665,11 @@ void AddRunCommand(CLI::App& app, Action* action) {
                   "Run one in so many steps twice and compare, before they are "
                   "recorded; the first that differs ends the run, with exit "
                   "code 5. 0: none. Leaves no trace")
+      ->capture_default_str();
+  run->add_option("--step-timeout", options->step_timeout,
+                  "Seconds after which a step that has not returned ends the "
+                  "run, with exit code 11; 0: never. Leaves no trace")
+      ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str();
   run->add_option("--limit", options->limit, "Stop after so many rows");
   run->add_flag("--accept-module-change", options->accept_module_change,
