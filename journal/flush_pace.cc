@@ -14,17 +14,8 @@ constexpr std::uint64_t kMeasuredBytes = 4 * kMebibyte;
 // A world that was idle seems slow until it has written that much again.
 constexpr std::uint64_t kSlowest = 64 * kMebibyte;
 constexpr std::uint64_t kFastest = 16384 * kMebibyte;
-constexpr std::uint64_t kAtFirst = 256 * kMebibyte;
-// Short, or each refill is a burst of its own.
-constexpr std::int64_t kRefillUs = 2000;
-constexpr std::int32_t kFairness = 10;  // RocksDB's own
 
 }  // namespace
-
-FlushPace::FlushPace()
-    : limiter_(rocksdb::NewGenericRateLimiter(
-          kAtFirst, kRefillUs, kFairness,
-          rocksdb::RateLimiter::Mode::kWritesOnly)) {}
 
 std::int64_t FlushPace::PaceFor(std::uint64_t bytes, std::uint64_t ns) {
   constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
@@ -33,14 +24,15 @@ std::int64_t FlushPace::PaceFor(std::uint64_t bytes, std::uint64_t ns) {
   return static_cast<std::int64_t>(std::clamp(pace, kSlowest, kFastest));
 }
 
-void FlushPace::Wrote(std::size_t bytes, std::uint64_t now_ns) {
+std::optional<std::int64_t> FlushPace::Wrote(std::size_t bytes,
+                                             std::uint64_t now_ns) {
   bytes_ += bytes;
-  if (bytes_ < kMeasuredBytes) return;
-  if (begin_ns_ != 0) {
-    limiter_->SetBytesPerSecond(PaceFor(bytes_, now_ns - begin_ns_));
-  }
+  if (bytes_ < kMeasuredBytes) return std::nullopt;
+  std::optional<std::int64_t> pace;
+  if (begin_ns_ != 0) pace = PaceFor(bytes_, now_ns - begin_ns_);
   bytes_ = 0;
   begin_ns_ = now_ns;
+  return pace;
 }
 
 }  // namespace reenact

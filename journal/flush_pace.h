@@ -5,9 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-
-#include "rocksdb/rate_limiter.h"
+#include <optional>
 
 namespace reenact {
 
@@ -17,23 +15,20 @@ namespace reenact {
 // the way where much is written. So flushes go kTimes as fast as blocks have
 // come lately.
 //
-// Thread safety: Wrote() belongs to the writing thread; RocksDB uses the limiter
-// from its own.
+// Thread safety: none.
 class FlushPace {
  public:
-  FlushPace();
+  // Bytes each second, before anything is known.
+  static constexpr std::int64_t kAtFirst = 256 << 20;
 
-  // For DBOptions::rate_limiter.
-  std::shared_ptr<rocksdb::RateLimiter> limiter() const { return limiter_; }
+  // So many bytes more went to the log at `now_ns`, which only grows. Returns
+  // the bytes each second to flush with from now on, now and then.
+  std::optional<std::int64_t> Wrote(std::size_t bytes, std::uint64_t now_ns);
 
-  // So many bytes more went to the log at `now_ns`, which only grows.
-  void Wrote(std::size_t bytes, std::uint64_t now_ns);
-
-  // Bytes each second for `bytes` that came within `ns`.
+  // The same for `bytes` that came within `ns`.
   static std::int64_t PaceFor(std::uint64_t bytes, std::uint64_t ns);
 
  private:
-  const std::shared_ptr<rocksdb::RateLimiter> limiter_;
   std::uint64_t bytes_ = 0;  // since begin_ns_
   std::uint64_t begin_ns_ = 0;
 };

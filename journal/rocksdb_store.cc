@@ -21,6 +21,7 @@
 #include "rocksdb/file_system.h"
 #include "rocksdb/filter_policy.h"
 #include "rocksdb/options.h"
+#include "rocksdb/rate_limiter.h"
 #include "rocksdb/sst_file_writer.h"
 #include "rocksdb/statistics.h"
 #include "rocksdb/table.h"
@@ -456,6 +457,11 @@ struct Database {
   StatusMapper ToStatus;
   std::shared_ptr<rocksdb::Statistics> statistics;
   FlushPace pace;  // the writing thread's
+  // Of what is written besides the log. Refilled often, or each refill is a
+  // burst of its own.
+  const std::shared_ptr<rocksdb::RateLimiter> limiter{
+      rocksdb::NewGenericRateLimiter(FlushPace::kAtFirst,
+                                     /*refill_period_us=*/2000)};
   std::shared_ptr<PrivateFileSystem> file_system;
   std::unique_ptr<rocksdb::Env> env;
   std::unique_ptr<rocksdb::DB> db;
@@ -711,7 +717,9 @@ absl::Status RocksDbStore::Write(bool sync) {
   const absl::Status status = Latch(database_->db->Write(options, &batch_));
   batch_.Clear();
   if (size > kKeptBatchBytes) batch_ = rocksdb::WriteBatch();
-  database_->pace.Wrote(size, instrument::NowNs());
+  if (const auto pace = database_->pace.Wrote(size, instrument::NowNs())) {
+    database_->limiter->SetBytesPerSecond(*pace);
+  }
   return status;
 }
 
@@ -1294,7 +1302,7 @@ absl::Status OpenDatabase(const std::string& path,
   database->file_system = std::make_shared<PrivateFileSystem>();
   database->env = rocksdb::NewCompositeEnv(database->file_system);
   database->statistics = db_options.statistics;
-  db_options.rate_limiter = database->pace.limiter();
+  db_options.rate_limiter = database->limiter;
   db_options.env = database->env.get();
 
   std::size_t tables = 0;

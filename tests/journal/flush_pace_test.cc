@@ -23,21 +23,20 @@ TEST_CASE("memtables are written four times as fast as blocks come",
 
 TEST_CASE("the pace follows what is written", "[journal]") {
   FlushPace pace;
-  const auto limit = [&pace] { return pace.limiter()->GetBytesPerSecond(); };
-  const std::int64_t at_first = limit();
+  std::int64_t limit = FlushPace::kAtFirst;
   std::uint64_t now = kSecondNs;
   const auto write = [&](std::uint64_t mebibytes, std::uint64_t ns) {
     for (std::uint64_t i = 0; i < mebibytes; ++i) {
       now += ns / mebibytes;
-      pace.Wrote(kMebibyte, now);
+      limit = pace.Wrote(kMebibyte, now).value_or(limit);
     }
   };
   write(3, kSecondNs);
-  CHECK(limit() == at_first);  // nothing is known yet
+  CHECK(limit == FlushPace::kAtFirst);  // nothing is known yet
   write(60, kSecondNs / 4);
-  CHECK(limit() / (960 * 1024) == 1024);  // 4 times 240 MiB/s
+  CHECK(limit / (960 * 1024) == 1024);  // 4 times 240 MiB/s
   write(60, kSecondNs * 2);
-  CHECK(limit() / (120 * 1024) == 1024);
+  CHECK(limit / (120 * 1024) == 1024);
 }
 
 }  // namespace
