@@ -174,9 +174,10 @@ void Ledger::JudgeAuthority(const Step& step, const EffectIntent& intent,
   REENACT_PROBE_IF(!granted.ok(), "ledger: no grant for it");
   if (!granted.ok()) return Deny(Message(granted), judged);
   judged->decision = policy_.Decide(facts, step.time, rates_);
-  const Policy::Verdict verdict = judged->decision.verdict;
-  REENACT_PROBE_IF(verdict == Policy::Verdict::kDeny, "ledger: the policy denies");
-  REENACT_PROBE_IF(verdict == Policy::Verdict::kAsk, "ledger: the policy asks");
+  REENACT_PROBE_IF(judged->decision.verdict == Policy::Verdict::kDeny,
+                   "ledger: the policy denies");
+  REENACT_PROBE_IF(judged->decision.verdict == Policy::Verdict::kAsk,
+                   "ledger: the policy asks");
   if (judged->decision.verdict == Policy::Verdict::kDeny) {
     return Deny("policy: " + judged->decision.rule, judged);
   }
