@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -36,16 +35,6 @@ namespace fs = std::filesystem;
 
 // Exit codes of a process that tries something in a place of its own.
 enum Exit : int { kHeld = 0, kBroken = 20, kRefused = 21 };
-
-// Runs `body` in a process made before any world was opened in this one.
-int InProcess(const std::function<int()>& body) {
-  const pid_t process = ::fork();
-  REQUIRE(process != -1);
-  if (process == 0) std::_Exit(body());
-  int status = 0;
-  REQUIRE(::waitpid(process, &status, 0) == process);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
 
 const Workload kBig{.name = "big",
                     .seed = 8,

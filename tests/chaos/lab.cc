@@ -1,7 +1,13 @@
 #include "tests/chaos/lab.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <cstdlib>
 #include <utility>
 
 #include "reenact/harness/disk/watched_file_system.h"
@@ -69,6 +75,22 @@ std::string Problem(const char* what, const absl::Status& status) {
 }
 
 }  // namespace
+
+int InProcess(const std::function<int()>& body) {
+  const pid_t process = ::fork();
+  REQUIRE(process != -1);
+  if (process == 0) {
+    const rlimit no_core{0, 0};
+    ::setrlimit(RLIMIT_CORE, &no_core);
+    for (const int crashes : {SIGSEGV, SIGABRT, SIGFPE}) {
+      ::signal(crashes, SIG_DFL);
+    }
+    std::_Exit(body());
+  }
+  int status = 0;
+  REQUIRE(::waitpid(process, &status, 0) == process);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
 
 WorldOptions OptionsOf(const Workload& workload, const std::string& path) {
   WorldOptions options;

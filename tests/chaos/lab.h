@@ -16,6 +16,11 @@
 
 namespace reenact {
 
+// Runs `body` in a process of its own, which dies of a crash in silence. Returns
+// what it returned, or 128 and the signal. This process opens no world before it
+// has made the last such one: a copy lacks the threads of its database.
+int InProcess(const std::function<int()>& body);
+
 struct Workload {
   const char* name = "";
   std::uint64_t seed = 1;

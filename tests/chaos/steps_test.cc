@@ -2,9 +2,6 @@
 // blocking, nothing but conflicts, overload, other workers, other code.
 
 #include <signal.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <catch2/catch.hpp>
@@ -103,25 +100,6 @@ void CrashBy(Crash crash) {
     case Crash::kNone:
       break;
   }
-}
-
-// Runs `body` in a process of its own. This one opens no world before it has
-// made the last of them: a copy of a process lacks the threads of its database.
-int InProcess(const std::function<int()>& body) {
-  const pid_t process = ::fork();
-  REQUIRE(process != -1);
-  if (process == 0) {
-    const rlimit no_core{0, 0};
-    ::setrlimit(RLIMIT_CORE, &no_core);
-    // Nobody shall have something to say of it.
-    for (const int crashes : {SIGSEGV, SIGABRT, SIGFPE}) {
-      ::signal(crashes, SIG_DFL);
-    }
-    std::_Exit(body());
-  }
-  int status = 0;
-  REQUIRE(::waitpid(process, &status, 0) == process);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 constexpr int kRefused = 9;
