@@ -383,6 +383,7 @@ class WorldImpl final : public World,
   void LetReadersIn() ABSL_NO_THREAD_SAFETY_ANALYSIS;
   void PublishCounts();
   void AdaptWindow();
+  bool WorthHandingOver() const;
   void ChooseMode();
   bool Serial() const { return serial_ || inline_; }
   StartingPlace PlaceAfter(const RoundInFlight& round) const;
@@ -1911,6 +1912,7 @@ bool WorldImpl::RunInOrder() {
     RoundInFlight& round = rounds_.front();
     if (round.issued == round.units.size()) break;
     if (i % 16 == 15 && i * window_->step_cost_ns() > kInlineNs) break;
+    if (inline_ && WorthHandingOver()) break;
     FillTicket(round);
     Slot* slot = window_->Issue(/*serial=*/true);
     window_->RunInTurn(slot);
@@ -2250,14 +2252,17 @@ void WorldImpl::AdaptWindow() {
   }
 }
 
-// Whether steps are worth handing to other threads. Never changes what is
-// recorded.
+// Whether steps are, to other threads, by what they cost lately.
+bool WorldImpl::WorthHandingOver() const {
+  return !chained_ && window_->step_cost_ns() >=
+                          (want_inline_ ? kInlineAboveNs : kInlineBelowNs);
+}
+
+// Who runs steps from here on. Never changes what is recorded.
 void WorldImpl::ChooseMode() {
   if (serial_ || internals_.never_inline || pool_->chooses()) return;
-  const std::uint64_t cost = window_->step_cost_ns();
-  if (cost == 0) return;
-  want_inline_ =
-      chained_ || cost < (want_inline_ ? kInlineAboveNs : kInlineBelowNs);
+  if (window_->step_cost_ns() == 0) return;
+  want_inline_ = !WorthHandingOver();
   // The tickets in flight come first; until then no more are issued.
   if (window_->issued() == window_->committed()) inline_ = want_inline_;
 }

@@ -206,14 +206,20 @@ void Window::RunStep(Slot* slot, RunMode mode, StepRun* run,
 }
 
 void Window::RunInTurn(Slot* slot) {
-  // A sample of the cost tells when steps have become worth handing over.
+  // A sample of the cost tells when steps have become worth handing over. One
+  // that cost more than was thought is followed by another: if that is a trend,
+  // each further step that is run here keeps a core idle.
   const bool sampled =
-      options_.workers > 0 && inline_count_++ % kSampleEvery == 0;
+      options_.workers > 0 &&
+      (inline_count_++ % kSampleEvery == 0 || dearer_than_thought_);
   const std::uint64_t start = sampled ? NowNs() : 0;
   RunStep(slot, RunMode::kInTurn, &ordered_->run, &slot->results[0]);
   REENACT_FAILPOINT("a step run in turn");
   slot->state.store(Slot::State::kDone, std::memory_order_release);
-  if (sampled) ObserveCost(NowNs() - start);
+  if (!sampled) return;
+  const std::uint64_t cost = NowNs() - start;
+  dearer_than_thought_ = cost > 2 * step_cost_ns();
+  ObserveCost(cost);
 }
 
 void Window::RunAgain(Slot* slot) {

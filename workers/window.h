@@ -157,7 +157,8 @@ class Window {
   alignas(64) std::atomic<std::uint64_t> claimed_;  // tickets up to here
   alignas(64) std::atomic<std::uint64_t> cost_ns_{0};
   std::atomic<std::uint64_t> waits_{0};
-  std::uint64_t inline_count_ = 0;  // ordered
+  std::uint64_t inline_count_ = 0;    // ordered
+  bool dearer_than_thought_ = false;  // ordered: the last sample was
   std::size_t limit_;               // ordered
   std::vector<Slot*> ready_;        // of ReadyCount() and RunReady()
 

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <filesystem>
 #include <stdexcept>
 #include <string>
@@ -1025,6 +1026,32 @@ std::shared_ptr<const Reducer> Impure(std::uint64_t from) {
     step.SetState(EncodeInteger(impure ? call : 0));
     return absl::OkStatus();
   });
+}
+
+TEST_CASE("steps that have become long are soon run beside each other",
+          "[world]") {
+  WorldOptions options = Options({Custom([](StepContext& step) {
+    if (Number(step.payload()) == 1) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    step.SetState(EncodeInteger(1));
+    return absl::OkStatus();
+  })});
+  options.workers = 2;
+  auto world = MustOpen(options);
+  const auto run = [&world](int count, int payload) {
+    for (int i = 0; i < count; ++i) {
+      MustSubmit(*world, To("custom", std::to_string(i), payload));
+    }
+    REQUIRE_OK(world->Run());
+    return world->stats().inline_steps;
+  };
+  // Most of these are worth no other thread on any machine that is not very
+  // slow; on such a one there is nothing to be unlearnt.
+  const std::uint64_t before = run(1000, 0);
+  // Every sixteenth is measured, and each one after the first that was long.
+  CHECK(run(200, 1) - before <= 32);
+  REQUIRE_OK(world->Close());
 }
 
 TEST_CASE("a sample of steps runs twice, and leaves no trace", "[world]") {
