@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "reenact/harness/disk_in_memory.h"
+#include "reenact/harness/order_check.h"
 #include "reenact/harness/perturb.h"
 #include "reenact/kernel/check.h"
 #include "reenact/kernel/mutex.h"
@@ -171,6 +172,8 @@ class Run final : public Case, private EffectListener {
   std::vector<Receipt> sent_ ABSL_GUARDED_BY(mutex_);  // to be repeated
   std::map<Digest, int> accepted_ ABSL_GUARDED_BY(mutex_);
   std::uint64_t effects_seen_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<std::vector<ToldEffect>> told_effects_
+      ABSL_GUARDED_BY(mutex_);  // by life
 };
 
 // --- clients -----------------------------------------------------------------
@@ -305,6 +308,8 @@ void Run::Open(const OpenEffect& effect) {
   MutexLock lock(&mutex_);
   ++effects_seen_;
   effects_.push_back(effect);
+  told_effects_.back().push_back(
+      {effect.intent_hash, effect.event_id, effect.index});
   changed_.SignalAll();
 }
 
@@ -521,6 +526,7 @@ bool Run::LiveOnce(bool last) {
   {
     MutexLock lock(&mutex_);
     effects_.clear();  // told of again
+    told_effects_.emplace_back();
   }
   ++life_;
   auto opened = OpenWorld(std::move(options), std::move(internals));
@@ -646,6 +652,7 @@ void Run::CheckJournal() {
   if (upgrade_) modules.push_back(*upgrade_);
   report(CheckReplay(blocks, modules, scenario_.observe));
   report(CheckCells(blocks, cells_));
+  report(CheckWaiting(blocks));
   std::vector<std::string> reducers;
   for (const Module& module : options_.modules) {
     reducers.insert(reducers.end(), module.record.reducers.begin(),
@@ -653,6 +660,7 @@ void Run::CheckJournal() {
   }
   TallySteps(blocks, reducers, &tallies_.by_name);
   MutexLock lock(&mutex_);
+  report(CheckEffects(blocks, told_effects_));
   if (!bodies_.empty()) {
     // A world that forgets submission ids so soon cannot tell a repetition.
     const bool remembers =

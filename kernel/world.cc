@@ -2145,6 +2145,9 @@ void WorldImpl::NameOrigins(Telling* telling) const {
 }
 
 void WorldImpl::Tell(Telling& telling) {
+  if (REENACT_PLANTED("executors hear of the last effect first")) {
+    std::reverse(telling.notices.begin(), telling.notices.end());
+  }
   for (Ledger::Notice& notice : telling.notices) {
     if (options_.effects == nullptr) break;
     if (notice.open) {

@@ -705,6 +705,7 @@ void Sequencer::Impl::EnqueueDue(LogicalTime now) {
 }
 
 void Sequencer::Impl::ServeAged() {
+  if (REENACT_PLANTED("what is old does not go ahead")) return;
   const std::uint64_t quota = rules.round_limit - rules.round_limit / 2;
   // Looking at no more units than a round holds bounds the work when one
   // entity's queue is long.
@@ -1256,6 +1257,17 @@ absl::StatusOr<Sequencer> Sequencer::Decode(const Scheduling& scheduling,
         absl::string_view(reader.status().message()));
   }
   return sequencer;
+}
+
+std::uint64_t RoundsAtMost(const Scheduling& rules, std::uint64_t before_own,
+                           std::uint64_t before_all) {
+  const auto divide_up = [](std::uint64_t a, std::uint64_t b) {
+    return a / b + (a % b == 0 ? 0 : 1);
+  };
+  const std::uint64_t half = divide_up(rules.round_limit, 2);
+  return divide_up(rules.aging_tickets, rules.round_limit) +
+         divide_up(before_own + 1, rules.entity_round_limit) +
+         divide_up(before_all + 1, std::min(rules.entity_round_limit, half));
 }
 
 }  // namespace reenact

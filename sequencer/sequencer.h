@@ -218,6 +218,13 @@ class Sequencer {
   std::unique_ptr<Impl> impl_;
 };
 
+// Rounds in which a unit gets its ticket at the latest, counted from its being
+// put in its queue, with `before_own` units before it in that queue and
+// `before_all` in all; whatever comes behind it. Why: spec/scheduling.md,
+// "Nothing starves".
+std::uint64_t RoundsAtMost(const Scheduling& rules, std::uint64_t before_own,
+                           std::uint64_t before_all);
+
 }  // namespace reenact
 
 #endif  // REENACT_SEQUENCER_SEQUENCER_H_

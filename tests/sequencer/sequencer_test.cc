@@ -684,18 +684,6 @@ TEST_CASE("an emptied sequencer keeps no trace of how it was used",
   CHECK(one.Encoded() == two.Encoded());
 }
 
-// Rounds that a unit may wait by spec/scheduling.md, "Nothing starves".
-std::uint64_t RoundsAtMost(const Scheduling& rules, std::uint64_t before_own,
-                           std::uint64_t before_all) {
-  const auto divide_up = [](std::uint64_t a, std::uint64_t b) {
-    return (a + b - 1) / b;
-  };
-  const std::uint64_t half = divide_up(rules.round_limit, 2);
-  return divide_up(rules.aging_tickets, rules.round_limit) +
-         divide_up(before_own + 1, rules.entity_round_limit) +
-         divide_up(before_all + 1, std::min(rules.entity_round_limit, half));
-}
-
 TEST_CASE("chaos 41: nothing waits longer than the bound, however unfair the rules",
           "[sequencer]") {
   Scheduling rules;
