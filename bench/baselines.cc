@@ -4,10 +4,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "reenact/journal/directory.h"
@@ -51,6 +55,7 @@ class PreparedFile {
     }
     return absl::OkStatus();
   }
+  void Rewind() { offset_ = 0; }
   absl::Status Sync() {
     return fdatasync(descriptor_) == 0 ? absl::OkStatus() : Failed("sync");
   }
@@ -63,6 +68,73 @@ class PreparedFile {
 
   int descriptor_ = -1;
   off_t offset_ = 0;
+};
+
+// Appends of many threads, grouped.
+class GroupCommitLog {
+ public:
+  static constexpr std::size_t kFileSize = 64 << 20;
+
+  GroupCommitLog(std::unique_ptr<PreparedFile> file, bool sync)
+      : sync_(sync), file_(std::move(file)) {}
+
+  // Returns once the record, and what else waited, is written.
+  absl::Status Append(BytesView record) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    REENACT_RETURN_IF_ERROR(status_);
+    Waiter self;
+    waiting_.push_back(&self);
+    pending_.append(record);
+    self.turn.wait(lock, [&] { return self.done || !leading_; });
+    if (!self.done) Lead(&lock, self);
+    return status_;
+  }
+
+ private:
+  struct Waiter {
+    std::condition_variable turn;
+    bool done = false;
+  };
+
+  void Lead(std::unique_lock<std::mutex>* lock, const Waiter& self) {
+    leading_ = true;
+    std::vector<Waiter*> group;
+    group.swap(waiting_);
+    writing_.clear();
+    writing_.swap(pending_);
+    lock->unlock();
+    const absl::Status status = Write();
+    lock->lock();
+    leading_ = false;
+    if (status_.ok()) status_ = status;
+    for (Waiter* waiter : group) {
+      waiter->done = true;
+      if (waiter != &self) waiter->turn.notify_one();
+    }
+    if (!waiting_.empty()) waiting_.front()->turn.notify_one();
+  }
+
+  // One thread at a time.
+  absl::Status Write() {
+    written_ += writing_.size();
+    if (written_ > kFileSize) {
+      file_->Rewind();
+      written_ = writing_.size();
+    }
+    REENACT_RETURN_IF_ERROR(file_->Write(writing_));
+    return sync_ ? file_->Sync() : absl::OkStatus();
+  }
+
+  const bool sync_;
+  const std::unique_ptr<PreparedFile> file_;
+  std::size_t written_ = 0;
+  Bytes writing_;
+
+  std::mutex mutex_;
+  bool leading_ = false;
+  std::vector<Waiter*> waiting_;
+  Bytes pending_;
+  absl::Status status_;
 };
 
 absl::Status FromRocksDb(const rocksdb::Status& status) {
@@ -163,6 +235,34 @@ absl::StatusOr<std::vector<double>> SyncLatencies(
     latencies.push_back(WallSeconds() - start);
   }
   return latencies;
+}
+
+absl::StatusOr<double> WaitingAppendsPerSecond(
+    const std::filesystem::path& directory, std::size_t threads, double seconds,
+    std::size_t size, bool sync) {
+  REENACT_ASSIGN_OR_RETURN(
+      std::unique_ptr<PreparedFile> file,
+      PreparedFile::Make(directory / "group", GroupCommitLog::kFileSize));
+  GroupCommitLog log(std::move(file), sync);
+  const Bytes record(size, 'x');
+  std::atomic<std::size_t> appended{0};
+  std::vector<absl::Status> status(threads);
+  const double start = WallSeconds();
+  std::vector<std::thread> clients;
+  for (std::size_t i = 0; i < threads; ++i) {
+    clients.emplace_back([&, i] {
+      std::size_t count = 0;
+      while (status[i].ok() && WallSeconds() < start + seconds) {
+        status[i] = log.Append(record);
+        ++count;
+      }
+      appended += count;
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  const double taken = WallSeconds() - start;
+  for (const absl::Status& each : status) REENACT_RETURN_IF_ERROR(each);
+  return static_cast<double>(appended) / taken;
 }
 
 }  // namespace reenact::bench

@@ -37,6 +37,15 @@ absl::StatusOr<std::vector<double>> SyncLatencies(
     const std::filesystem::path& directory, std::size_t count,
     std::size_t size = 200);
 
+// How many appends of `size` bytes a second `threads` threads get through in
+// about `seconds`, each of which waits until its last one is durable: whoever
+// finds nobody writing writes for all who wait, as LevelDB does
+// (DBImpl::Write()), to a file of its full size. Without `sync` nobody waits for
+// the disk, and what is left is waking each other.
+absl::StatusOr<double> WaitingAppendsPerSecond(
+    const std::filesystem::path& directory, std::size_t threads, double seconds,
+    std::size_t size, bool sync);
+
 }  // namespace reenact::bench
 
 #endif  // REENACT_BENCH_BASELINES_H_

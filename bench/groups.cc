@@ -34,7 +34,7 @@ const std::vector<Group>& AllGroups() {
       {"latency",
        "from submitting to durable: one client, an open loop at 50 and 90 % "
        "of the peak, 32 submitters",
-       Fixed<7>, MeasureLatency},
+       Fixed<9>, MeasureLatency},
       {"replay",
        "applying and verifying history / making it; opening after a crash",
        Fixed<13>, MeasureReplay},

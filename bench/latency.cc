@@ -25,6 +25,7 @@ namespace reenact::bench {
 namespace {
 
 constexpr std::size_t kSubmitters = 32;
+constexpr std::size_t kBytesPerIncrement = 100;  // about what a ticket takes
 constexpr std::size_t kOutstanding = 256;  // of each, pipelined
 // Who sends does not sleep for less, so that a request is up to this much late,
 // which its latency includes: going to sleep for each of half a million
@@ -445,16 +446,30 @@ absl::StatusOr<double> IncrementsPerSecond(Bench* bench,
   return all / seconds;
 }
 
+// As many threads that wait, on a file by itself.
+absl::StatusOr<double> PlainAppendsPerSecond(Bench* bench, bool sync) {
+  const std::filesystem::path disk = bench->NewDirectory();
+  std::filesystem::create_directory(disk);
+  const auto rate = WaitingAppendsPerSecond(
+      disk, kSubmitters, LongSeconds(*bench, bench->RunSeconds()),
+      kBytesPerIncrement, sync);
+  bench->RemoveDirectory(disk);
+  return rate;
+}
+
 absl::Status MeasureIncrements(Bench* bench) {
-  const std::size_t outstanding[] = {1, kOutstanding};
-  const auto runs =
-      bench->Repeat<double>("latency, 32 submitters", 2, [&](std::size_t side) {
-        return IncrementsPerSecond(bench, outstanding[side]);
+  constexpr std::size_t kSides = 4;
+  const auto runs = bench->Repeat<double>(
+      "latency, 32 submitters", kSides, [&](std::size_t side) {
+        if (side >= 2) return PlainAppendsPerSecond(bench, side == 2);
+        return IncrementsPerSecond(bench, side == 0 ? 1 : kOutstanding);
       });
-  const char* names[] = {"32 submitters, each waits for its last",
-                         "32 submitters, 256 outstanding each"};
-  const char* ids[] = {"closed", "pipelined"};
-  for (std::size_t side = 0; side < 2; ++side) {
+  const char* names[kSides] = {"32 submitters, each waits for its last",
+                               "32 submitters, 256 outstanding each",
+                               "32 threads, each waits: one file, synced",
+                               "32 threads, each waits: one file, not synced"};
+  const char* ids[kSides] = {"closed", "pipelined", "file", "file-unsynced"};
+  for (std::size_t side = 0; side < kSides; ++side) {
     bench->Add(Figure{"latency.increments." + std::string(ids[side]),
                       "durable, submitted by clients",
                       names[side],
@@ -463,6 +478,22 @@ absl::Status MeasureIncrements(Bench* bench) {
                       runs.sides[side],
                       {},
                       {}});
+  }
+  for (const std::size_t side : {2, 3}) {
+    std::vector<double> ratios;
+    for (std::size_t i = 0; i < runs.count(); ++i) {
+      ratios.push_back(runs.sides[0][i] / runs.sides[side][i]);
+    }
+    bench->Add(
+        Figure{"latency.increments.closed-by-" + std::string(ids[side]),
+               "durable, submitted by clients who wait ÷ a file by itself",
+               side == 2 ? "32 submitters ÷ 32 threads, one file, synced"
+                         : "32 submitters ÷ 32 threads, one file, not synced",
+               "×",
+               Better::kMore,
+               std::move(ratios),
+               {},
+               {}});
   }
   return runs.status;
 }

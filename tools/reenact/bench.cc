@@ -26,7 +26,7 @@
 namespace reenact::tools {
 namespace {
 
-constexpr const char* kHelp =
+constexpr const char* kBenchHelp =
     "Measures how fast worlds are on this machine, and says whether that is "
     "what it should be.\n"
     "\n"
@@ -255,7 +255,7 @@ void AddSizes(CLI::App* command, bench::Settings* settings) {
 void AddBenchCommand(CLI::App& app, Action* action) {
   auto options = std::make_shared<BenchOptions>();
   options->directory = std::filesystem::temp_directory_path().string();
-  CLI::App* command = app.add_subcommand("bench", kHelp);
+  CLI::App* command = app.add_subcommand("bench", kBenchHelp);
   command->footer(Footer());
   std::vector<std::string> names;
   for (const bench::Group& group : bench::AllGroups()) {

@@ -12,7 +12,7 @@
 namespace reenact::tools {
 namespace {
 
-constexpr const char* kHelp =
+constexpr const char* kDigestHelp =
     "Prints the head (the last event_id), the digest of the journal (the end "
     "of its chain of blocks) and the digest of the state (of all cells).\n"
     "\n"
@@ -46,7 +46,7 @@ ExitCode RunDigest(const DigestOptions& options) {
 
 void AddDigestCommand(CLI::App& app, Action* action) {
   auto options = std::make_shared<DigestOptions>();
-  CLI::App* digest = app.add_subcommand("digest", kHelp);
+  CLI::App* digest = app.add_subcommand("digest", kDigestHelp);
   digest->footer(
       "Example:\n"
       "  reenact digest w --json\n"

@@ -22,7 +22,7 @@
 namespace reenact::tools {
 namespace {
 
-constexpr const char* kHelp =
+constexpr const char* kPolicyHelp =
     "Policies: ordered rules that say which effects a world lets out, which it "
     "does not, and which somebody has to approve.\n"
     "\n"
@@ -307,7 +307,7 @@ void AddShow(CLI::App& policy, Action* action) {
 }  // namespace
 
 void AddPolicyCommand(CLI::App& app, Action* action) {
-  CLI::App* policy = app.add_subcommand("policy", kHelp);
+  CLI::App* policy = app.add_subcommand("policy", kPolicyHelp);
   policy->footer(absl::StrCat(
       "Examples:\n"
       "  reenact policy check policy.json\n"

@@ -22,7 +22,7 @@
 namespace reenact::tools {
 namespace {
 
-constexpr const char* kHelp =
+constexpr const char* kStatHelp =
     "Counts what is in a world: sizes, entries by kind, steps by outcome, "
     "failures by code, the cells with most steps, snapshots, and the store's "
     "own figures. Reads the whole journal.";
@@ -261,7 +261,7 @@ ExitCode RunStat(const StatOptions& options) {
 
 void AddStatCommand(CLI::App& app, Action* action) {
   auto options = std::make_shared<StatOptions>();
-  CLI::App* stat = app.add_subcommand("stat", kHelp);
+  CLI::App* stat = app.add_subcommand("stat", kStatHelp);
   stat->footer(
       "Example:\n"
       "  reenact stat w --json | jq .failures\n\n"

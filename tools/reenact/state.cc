@@ -16,7 +16,7 @@
 namespace reenact::tools {
 namespace {
 
-constexpr const char* kHelp =
+constexpr const char* kStateHelp =
     "Prints the state of a cell, of all cells of a reducer, or of all cells, "
     "in CBOR diagnostic notation; now, or as it was right after a ticket.\n"
     "\n"
@@ -104,7 +104,7 @@ ExitCode RunState(const StateOptions& options) {
 
 void AddStateCommand(CLI::App& app, Action* action) {
   auto options = std::make_shared<StateOptions>();
-  CLI::App* state = app.add_subcommand("state", kHelp);
+  CLI::App* state = app.add_subcommand("state", kStateHelp);
   state->footer(
       "Examples:\n"
       "  reenact state w                    every cell: \"reducer/key\" state\n"

@@ -24,7 +24,7 @@
 namespace reenact::tools {
 namespace {
 
-constexpr const char* kHelp =
+constexpr const char* kVerifyHelp =
     "Runs a world's recorded inputs again, in order, and compares every byte "
     "of the journal, the head record and the snapshots with what is recorded.\n"
     "\n"
@@ -35,7 +35,7 @@ constexpr const char* kHelp =
     "report is that of one run over everything. Modifies nothing; the world "
     "may be in use.";
 
-constexpr const char* kFooter =
+constexpr const char* kVerifyFooter =
     "Examples:\n"
     "  reenact verify w --module counter\n"
     "  reenact verify w --from-snapshot --junit verify.xml\n"
@@ -166,8 +166,8 @@ class VerifyCommand {
 
 void AddVerifyCommand(CLI::App& app, Action* action) {
   auto options = std::make_shared<VerifyCommandOptions>();
-  CLI::App* verify = app.add_subcommand("verify", kHelp);
-  verify->footer(kFooter);
+  CLI::App* verify = app.add_subcommand("verify", kVerifyHelp);
+  verify->footer(kVerifyFooter);
   verify->add_option("DIR", options->verify.path, "The world's directory")
       ->required();
   verify

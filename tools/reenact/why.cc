@@ -19,7 +19,7 @@
 namespace reenact::tools {
 namespace {
 
-constexpr const char* kHelp =
+constexpr const char* kWhyHelp =
     "Explains a ticket: the chain of causes back to the input that it goes "
     "back to, and the tree of steps that it raised, with its effects and what "
     "answered them. Both are recorded, not guessed.";
@@ -455,7 +455,7 @@ ExitCode RunWhy(const WhyOptions& options) {
 
 void AddWhyCommand(CLI::App& app, Action* action) {
   auto options = std::make_shared<WhyOptions>();
-  CLI::App* why = app.add_subcommand("why", kHelp);
+  CLI::App* why = app.add_subcommand("why", kWhyHelp);
   why->footer(
       "Example:\n"
       "  reenact why w 3\n"
