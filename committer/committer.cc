@@ -1,8 +1,11 @@
 #include "reenact/committer/committer.h"
 
+#include "reenact/kernel/instrument.h"
+
 namespace reenact {
 
 void Committer::CountFailure(FailureCode code) {
+  REENACT_PROBE("committer: a step has failed");
   ++counts_.failed;
   ++counts_.failures[code];
 }

@@ -81,6 +81,7 @@ std::optional<Ledger::Refusal> Ledger::Judge(
     all.push_back(JudgeOne(step, static_cast<std::uint32_t>(i), intents[i]));
     const entry::EffectQueued& entry = all.back().entry;
     if (intents[i].must_pass && entry.verdict == EffectVerdict::kDenied) {
+      REENACT_PROBE("ledger: what must pass does not");
       std::tie(grants_, rates_) = *std::move(before);
       return Refusal{FailureCode::kRefusedByGate, entry.reason};
     }
@@ -131,6 +132,7 @@ Ledger::Judged Ledger::JudgeOne(const Step& step, std::uint32_t index,
     judged.cached = FindCached(intent, step.time);
     JudgeAuthority(step, intent, &judged);
   }
+  REENACT_PROBE_IF(judged.cached != nullptr, "ledger: an answer is in the cache");
   if (open_.size() >= kOpenMax) Deny("too many effects are open", &judged);
   if (entry.verdict == EffectVerdict::kDenied) return judged;
   if (judged.cached != nullptr && entry.verdict == EffectVerdict::kOpen) {
@@ -197,6 +199,7 @@ void Ledger::JudgeTimer(const Step& step, const EffectIntent& intent,
       !intent.reserve.empty()) {
     return Deny("timer: it has a deadline, a capability or a price", judged);
   }
+  REENACT_PROBE("ledger: a timer is set");
   judged->open.effect.deadline = *due;
 }
 
@@ -249,11 +252,14 @@ void Ledger::CancelFor(const Step& step, const EffectIntent& intent,
       places.push_back(place);
     }
   }
+  REENACT_PROBE_IF(places.empty(), "ledger: a cell cancels what is not there");
   for (const Place& place : places) {
+    REENACT_PROBE("ledger: a cell cancels");
     Close(place, Cause{InputId{0}, place.first, place.second},
           ReceiptStatus::kCancelled, "its cell cancelled it", into);
   }
   if (!*target) {
+    REENACT_PROBE("ledger: a cell cancels all that it has");
     into->timers_dropped.push_back({step.reducer, std::string(step.key)});
   }
 }

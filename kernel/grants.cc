@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "reenact/kernel/check.h"
+#include "reenact/kernel/instrument.h"
 #include "reenact/kernel/reducer.h"
 
 namespace reenact {
@@ -540,9 +541,11 @@ absl::Status Grants::Apply(const GrantChange& change) {
   if (change.op == Op::kCreate) return Create(grant);
   Account* const account = Find(grant.name);
   if (account == nullptr) {
+    REENACT_PROBE("grants: a change of one that is not there");
     return absl::NotFoundError("there is no " + GrantNamed(grant.name));
   }
   if (account->revoked) {
+    REENACT_PROBE("grants: a change of one that was revoked");
     return absl::FailedPreconditionError(GrantNamed(grant.name) +
                                          " was revoked");
   }
@@ -554,6 +557,7 @@ absl::Status Grants::Apply(const GrantChange& change) {
     case Op::kTake:
       return TakeLimit(grant.limit, account);
     case Op::kAmend:
+      REENACT_PROBE("grants: one is amended");
       account->grant.kinds = grant.kinds;
       account->grant.where = grant.where;
       account->grant.expires = grant.expires;
@@ -567,6 +571,7 @@ absl::Status Grants::Apply(const GrantChange& change) {
 
 absl::Status Grants::Create(const Grant& grant) {
   if (const Account* const there = Find(grant.name)) {
+    REENACT_PROBE("grants: one is made twice");
     return absl::AlreadyExistsError(
         there->revoked ? GrantNamed(grant.name) +
                              " was revoked; its name cannot be used again"
@@ -608,6 +613,7 @@ absl::Status Grants::AddLimit(const Amounts& amounts, Account* account) {
         " would have more than 64 bits or too many dimensions");
   }
   if (Account* const parent = ParentOf(*account)) {
+    REENACT_PROBE("grants: a part of another");
     REENACT_RETURN_IF_ERROR(NotEnough(*parent, amounts));
     TakeFrom(&parent->free, amounts);
     AddTo(&parent->split, amounts);
@@ -619,6 +625,7 @@ absl::Status Grants::AddLimit(const Amounts& amounts, Account* account) {
 
 absl::Status Grants::TakeLimit(const Amounts& amounts, Account* account) {
   REENACT_RETURN_IF_ERROR(NotEnough(*account, amounts));
+  REENACT_PROBE("grants: a limit is taken");
   TakeFrom(&account->free, amounts);
   PassUp(amounts, account);
   return absl::OkStatus();
@@ -638,6 +645,8 @@ void Grants::Revoke(const Children& children, Account* account) {
       found != children.end()) {
     for (Account* const child : found->second) Revoke(children, child);
   }
+  REENACT_PROBE("grants: one is revoked");
+  REENACT_PROBE_IF(!account->reserved.empty(), "grants: revoked with work in flight");
   account->revoked = true;
   PassUp(std::exchange(account->free, {}), account);
 }
@@ -646,7 +655,9 @@ void Grants::Release(const Amounts& amounts, Account* account) {
   const Amounts paid = Least(account->overrun, amounts);
   TakeFrom(&account->overrun, paid);
   AddTo(&account->spent, paid);
+  REENACT_PROBE_IF(!paid.empty(), "grants: an overrun is paid");
   const Amounts rest = Minus(amounts, paid);
+  REENACT_PROBE_IF(account->revoked, "grants: what a revoked one gets goes up");
   if (account->revoked) {
     PassUp(rest, account);
   } else {
@@ -666,6 +677,7 @@ absl::Status Grants::CheckAlive(const Account& account, LogicalTime now) const {
   for (const Account* above = &account; above; above = ParentOf(*above)) {
     if (above->revoked) return Denied(above->grant, "was revoked");
     if (HasExpired(above->grant, now)) {
+      REENACT_PROBE("grants: one has expired");
       return Denied(
           above->grant,
           "expired at " + std::to_string(above->grant.expires->value));
@@ -716,6 +728,8 @@ Amounts Grants::Settle(std::string_view capability, const Amounts& reserved,
   REENACT_CHECK(account != nullptr);
   TakeFrom(&account->reserved, reserved);
   const Amounts within = Least(usage, reserved);
+  REENACT_PROBE_IF(within != reserved, "grants: something is given back");
+  REENACT_PROBE_IF(within != usage, "grants: it cost more than was reserved");
   AddTo(&account->spent, within);
   Release(Minus(reserved, within), account);
 

@@ -9,6 +9,7 @@ namespace reenact {
 namespace {
 
 absl::Status Mismatch(BytesView item, std::string_view wanted) {
+  REENACT_PROBE("outcome: an update of another type");
   return absl::InvalidArgumentError("an update for " + std::string(wanted) +
                                     " meets " + cbor::Diagnose(item));
 }
@@ -18,6 +19,7 @@ absl::StatusOr<Bytes> Add(std::int64_t number, const Update& update) {
   const bool overflows = __builtin_add_overflow(number, update.number, &sum);
   const bool outside = sum < update.low || sum > update.high;
   if (overflows || (outside && !REENACT_PLANTED("updates have no bounds"))) {
+    REENACT_PROBE("outcome: a sum leaves its bounds");
     return absl::OutOfRangeError(std::to_string(number) + " + " +
                                  std::to_string(update.number) +
                                  " is not from " + std::to_string(update.low) +
@@ -29,6 +31,7 @@ absl::StatusOr<Bytes> Add(std::int64_t number, const Update& update) {
 absl::StatusOr<Bytes> ApplyToNumber(std::optional<BytesView> item,
                                     const Update& update) {
   if (!item.has_value()) {
+    REENACT_PROBE("outcome: a number where there was none");
     return update.op == Update::Op::kAdd ? Add(0, update)
                                          : cbor::EncodeInteger(update.number);
   }
@@ -37,8 +40,10 @@ absl::StatusOr<Bytes> ApplyToNumber(std::optional<BytesView> item,
   if (!reader.ok()) return Mismatch(*item, "an integer of 64 bits");
   switch (update.op) {
     case Update::Op::kMax:
+      REENACT_PROBE("outcome: a maximum");
       return cbor::EncodeInteger(std::max(number, update.number));
     case Update::Op::kMin:
+      REENACT_PROBE("outcome: a minimum");
       return cbor::EncodeInteger(std::min(number, update.number));
     default:
       return Add(number, update);

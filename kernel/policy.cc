@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "reenact/kernel/check.h"
+#include "reenact/kernel/instrument.h"
 
 namespace reenact {
 namespace {
@@ -440,12 +441,14 @@ Policy::Decision Policy::Decide(const EffectFacts& facts, LogicalTime now,
     if (!Matches(rule, facts)) continue;
     if (rule.rate_count > 0) {
       if (BucketAt(i, now, rates).tokens == 0) {
+        REENACT_PROBE("policy: a rate is used up");
         return decided(Verdict::kDeny, rule.name);
       }
       decision.rates.push_back(i);
     }
     if (rule.then) return decided(*rule.then, rule.name);
   }
+  REENACT_PROBE("policy: no rule decides");
   return decided(otherwise_, "otherwise");
 }
 

@@ -2349,6 +2349,7 @@ bool WorldImpl::TryOrder() {
   role_.Unlock();
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (look_again_.load(std::memory_order_relaxed)) {
+    REENACT_PROBE("world: somebody has to look again");
     did |= look_again_.exchange(false);
   }
   return did;
@@ -2453,6 +2454,7 @@ absl::Status WorldImpl::Start() {
 
 void WorldImpl::BackgroundLoop() {
   while (Drive().ok() && !stopping_) {
+    REENACT_PROBE("world: there is nothing to do");
     // A submission that came after the last look rang the bell.
     doorbell_.Wait(kIdleWaitMs);
   }
@@ -2460,6 +2462,7 @@ void WorldImpl::BackgroundLoop() {
 
 absl::Status WorldImpl::Stop() {
   if (!background_.started()) return failed_ ? error() : absl::OkStatus();
+  REENACT_PROBE("world: stopped in the background");
   stopping_ = true;
   interrupted_ = true;
   doorbell_.Ring();

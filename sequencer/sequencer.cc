@@ -492,6 +492,7 @@ void Sequencer::Impl::Enqueue(Queued* unit, EventId stamp) {
   unit->behind = nullptr;
   all.PushBack(unit);
   // Mostly nothing has that hash, and then there is no more to do than this.
+  REENACT_PROBE_IF(!entities.MayHave(hash), "sequencer: the first of its cell");
   if (!entities.MayHave(hash)) return AddEntity(hash, of_class, unit);
   Append(hash, of_class, unit);
 }
@@ -714,12 +715,15 @@ void Sequencer::Impl::ServeAged() {
        queued = newer, --looks) {
     newer = queued->newer;
     REENACT_PROBE_IF(composed == quota, "sequencer: half a round of aged units");
+    REENACT_PROBE_IF(looks == 0, "sequencer: enough of the old was looked at");
     if (looks == 0 || composed == quota) return;
     if (queued->stamp > first ||
         first.value - queued->stamp.value < rules.aging_tickets) {
       return;
     }
     Entity* const entity = queued->entity;
+    REENACT_PROBE_IF(Served(*entity) == rules.entity_round_limit,
+                     "sequencer: an aged unit's cell has had its share");
     if (Served(*entity) == rules.entity_round_limit) continue;
     REENACT_PROBE("sequencer: an aged unit goes ahead");
     REENACT_CHECK(entity->head == queued);
@@ -728,6 +732,7 @@ void Sequencer::Impl::ServeAged() {
 }
 
 void Sequencer::Impl::NextClass() {
+  REENACT_PROBE_IF(current + 1 == kClasses, "sequencer: all classes had a turn");
   current = (current + 1) % kClasses;
   deficit = 0;
 }

@@ -5,6 +5,7 @@
 
 #include "reenact/kernel/cell_hash.h"
 #include "reenact/kernel/check.h"
+#include "reenact/kernel/instrument.h"
 
 namespace reenact {
 namespace {
@@ -21,7 +22,10 @@ std::optional<InputId> SubmissionIds::Find(std::string_view id) const {
   std::uint64_t number = buckets_[hash & mask_];
   while (number >= first_) {
     const Record& record = RecordOf(number);
-    if (record.hash == hash && record.id() == id) return record.input;
+    if (record.hash == hash && record.id() == id) {
+      REENACT_PROBE("submission ids: one is known");
+      return record.input;
+    }
     number = record.older;
   }
   return std::nullopt;
@@ -47,6 +51,7 @@ void SubmissionIds::Chain(std::uint64_t number) {
 }
 
 void SubmissionIds::Grow() {
+  REENACT_PROBE("submission ids: there is no room");
   const std::size_t size = std::max(kSizeAtFirst, 2 * ring_.size());
   std::vector<Record> ring(size);
   for (std::uint64_t number = first_; number != end_; ++number) {

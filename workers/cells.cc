@@ -78,9 +78,12 @@ const Version* CellTable::Load(Cell* cell) {
   absl::StatusOr<std::optional<CellSource::Stored>> stored =
       source_->Load(cell->reducer, cell->key);
   const Version* loaded = &kNeverThere;
+  REENACT_PROBE_IF(stored.ok() && !stored->has_value(),
+                   "cells: one was never there");
   if (!stored.ok()) {
     Fail(stored.status());
   } else if (stored->has_value()) {
+    REENACT_PROBE("cells: one is loaded");
     loaded = Version::New((*stored)->version.value << 1, (*stored)->state);
   }
   load_count_.fetch_add(1, std::memory_order_relaxed);
@@ -150,10 +153,14 @@ void CellTable::Advance(EventId committed, EventId written) {
     if (cell->last_write <= written.value) {
       cell->dirty = false;
     } else {
+      REENACT_PROBE("cells: one is written again before it is stored");
       dirty_.push_back({cell, cell->last_write});
     }
   }
-  if (bytes() > cache_bytes_) Evict(committed);
+  if (bytes() > cache_bytes_) {
+    REENACT_PROBE("cells: too many for the cache");
+    Evict(committed);
+  }
 }
 
 void CellTable::Evict(EventId committed) {
@@ -183,9 +190,12 @@ bool CellTable::TryDrop(Cell* cell, EventId committed) {
   }
   const std::uint64_t last_use = cell->last_use.load(std::memory_order_relaxed);
   // Results of the latest `window_` tickets name cells, and scans look at them.
+  REENACT_PROBE_IF(last_use + window_ > committed.value,
+                   "cells: one in use is not dropped");
   if (last_use + window_ > committed.value) return false;
   // Recently used: spared once, until the hand comes round again.
   if (!cell->spared && last_use + 4 * window_ > committed.value) {
+    REENACT_PROBE("cells: one is spared");
     cell->spared = true;
     return false;
   }
@@ -199,6 +209,7 @@ bool CellTable::TryDrop(Cell* cell, EventId committed) {
     }
     shard.cells.erase(shard.cells.find(view));
   }
+  REENACT_PROBE("cells: one is dropped");
   const Version* version = cell->committed.load(std::memory_order_acquire);
   cell_count_.fetch_sub(1, std::memory_order_relaxed);
   bytes_.fetch_sub(
@@ -226,6 +237,7 @@ absl::Status CellTable::Scan(
     for (; next != fresh.end() && (!end || next->first < *end); ++next) {
       if (found->size() == limit) return;
       if (auto state = next->second->state()) {
+        REENACT_PROBE("cells: a range has one that is not stored yet");
         found->emplace_back(next->first, *state);
       }
     }
@@ -236,11 +248,13 @@ absl::Status CellTable::Scan(
         take_fresh_below(key);
         if (found->size() == limit) return absl::CancelledError();
         if (next != fresh.end() && next->first == key) {
+          REENACT_PROBE("cells: a range has one that is stored as it was");
           if (auto newer = next->second->state()) {
             found->emplace_back(key, *newer);
           }
           ++next;
         } else {
+          REENACT_PROBE("cells: a range has one that is stored as it is");
           found->emplace_back(key, state);
         }
         return found->size() == limit ? absl::CancelledError()
@@ -259,6 +273,7 @@ absl::StatusOr<std::optional<Bytes>> CellTable::Read(
     if (auto it = shard.cells.find(view); it != shard.cells.end()) {
       const Version* version = (*it)->committed.load(std::memory_order_acquire);
       if (version != nullptr) {
+        REENACT_PROBE("cells: somebody reads what is cached");
         auto state = version->state();
         return state ? std::optional<Bytes>(*state) : std::nullopt;
       }
@@ -266,7 +281,9 @@ absl::StatusOr<std::optional<Bytes>> CellTable::Read(
   }
   REENACT_ASSIGN_OR_RETURN(std::optional<CellSource::Stored> stored,
                            source_->Load(reducer, key));
+  REENACT_PROBE_IF(!stored, "cells: somebody reads what was never there");
   if (!stored) return std::optional<Bytes>();
+  REENACT_PROBE("cells: somebody reads what is not cached");
   return std::optional<Bytes>(std::move(stored->state));
 }
 

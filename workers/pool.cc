@@ -78,9 +78,14 @@ class ThreadPool final : public Pool {
     // Sequentially consistent, as is the other side: either a sleeper sees the
     // new epoch, or the crew, or this sees the sleeper.
     epoch_.fetch_add(1);
+    REENACT_PROBE_IF(threads > 0 && asleep_.load() + outside_.load() == 0,
+                     "pool: nobody has to be woken");
     if (threads == 0 || asleep_.load() + outside_.load() == 0) return;
     MutexLock lock(&mutex_);
     const std::size_t near = std::min(threads, asleep_.load());
+    REENACT_PROBE_IF(near > 0, "pool: somebody is woken");
+    REENACT_PROBE_IF(threads > near && outside_.load() > 0,
+                     "pool: somebody joins");
     Signal(&changed_, near);
     Signal(&started_, std::min(threads - near, outside_.load()));
   }
@@ -146,6 +151,8 @@ class ThreadPool final : public Pool {
   void Sleep(std::uint64_t epoch) {
     MutexLock lock(&mutex_);
     asleep_.fetch_add(1);
+    REENACT_PROBE_IF(epoch_.load() != epoch,
+                     "pool: there is work before it sleeps");
     // The time-out is a belt to the braces; a missed wake costs it, no more.
     if (epoch_.load() == epoch) changed_.WaitFor(&mutex_, kSleepMs);
     asleep_.fetch_sub(1);

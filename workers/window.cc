@@ -206,6 +206,7 @@ void Window::RunStep(Slot* slot, RunMode mode, StepRun* run,
 }
 
 void Window::RunInTurn(Slot* slot) {
+  REENACT_PROBE("window: a step is run in its turn");
   // A sample of the cost tells when steps have become worth handing over. One
   // that cost more than was thought is followed by another: if that is a trend,
   // each further step that is run here keeps a core idle.
@@ -332,6 +333,7 @@ std::size_t Window::RunSome(std::size_t index) {
   Worker* worker = workers_[index].get();
   if (worker->runnable.empty() && !TakeShared(want, worker) &&
       !Claim(want, worker)) {
+    REENACT_PROBE("window: there is nothing to claim");
     return 0;
   }
   const std::uint64_t start = NowNs();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -19,6 +20,12 @@ std::vector<Input> DrawTorture(Case& run) {
   run.UseModule(MakeTortureModule());
   const std::uint32_t seed = run.choices().Below(1000, "torture.seed");
   run.config() = TortureConfig(seed);
+  if (run.choices().OneIn(4, "torture.ages")) {
+    // Small rounds, in which what is old has to go ahead of better classes.
+    Scheduling& rules = run.config().scheduling;
+    rules.round_limit = 1 + run.choices().Below(3, "torture.round");
+    rules.aging_tickets = 1 + run.choices().Below(4, "torture.aging");
+  }
   const std::uint32_t count = 1 + run.choices().Below(12, "torture.inputs");
   return TortureInputs({seed, count, 2 + seed % 5});
 }
@@ -127,6 +134,40 @@ void SetUpBudget(Case& run) {
 // --- changes in flight
 // ----------------------------------------------------------
 
+// Some of what a step can intend besides calling and paying.
+std::optional<EffectIntent> SeldomIntended(std::int64_t what) {
+  using cbor::Value;
+  EffectIntent intent;
+  switch (what) {
+    case 16:
+      intent.kind = "timer";
+      intent.params = Value::Map({{"after", 1'000'000}}).Encode();
+      return intent;
+    case 17:
+    case 18:
+      intent.kind = "effect.cancel";
+      intent.params = Value::Map({{"all", true}}).Encode();
+      return intent;
+    case 20:
+      intent.kind = "pay";
+      intent.capability = "net";
+      intent.params = cbor::EncodeInteger(what);
+      intent.reserve = {{"calls", kLimit - 1}};
+      intent.must_pass = true;
+      return intent;
+    case 21:
+    case 22:
+      intent.kind = "call";
+      intent.capability = what == 21 ? "net" : "part";
+      intent.params = cbor::EncodeInteger(21);
+      intent.reserve = {{"calls", 1}};
+      intent.cache_scope = "all";
+      return intent;
+    default:
+      return std::nullopt;
+  }
+}
+
 // Raises, waits and acts as its payload says, and notes which code it is.
 Module MakeActor(const std::string& version) {
   const auto act = [version](StepContext& step) {
@@ -154,6 +195,7 @@ Module MakeActor(const std::string& version) {
       if (what % 5 == 3) intent.deadline = LogicalTime{step.time().value + 1};
       step.Intend(std::move(intent));
     }
+    if (auto intent = SeldomIntended(what)) step.Intend(*std::move(intent));
     return absl::OkStatus();
   };
   return *MakeModule("actor", version, {MakeReducer("actor", act)});
@@ -164,6 +206,18 @@ Bytes PolicyNumber(std::uint32_t number) {
   using cbor::Value;
   if (number == 0) return Value().Encode();
   constexpr const char* kThen[] = {"deny", "ask", "allow"};
+  if (number > 5) {
+    return Value::Map(
+               {{"version", 1},
+                {"rules",
+                 Value::Array({Value::Map(
+                     {{"name", "seldom"},
+                      {"kind", "call"},
+                      {"rate", Value::Map({{"count", 1}, {"per", 100}})}})})},
+                {"otherwise", "allow"},
+                {"cache", Value::Map({{"call", Value::Map({{"ttl", 1000}})}})}})
+        .Encode();
+  }
   return Value::Map(
              {{"version", 1},
               {"rules", Value::Array({Value::Map(
@@ -177,8 +231,8 @@ Bytes PolicyNumber(std::uint32_t number) {
 absl::Status ChangeScheduling(World& world, std::uint32_t limit) {
   Scheduling scheduling = world.config().scheduling;
   scheduling.round_limit = 1 + limit;
-  scheduling.entity_round_limit = 1 + limit / 2;
-  scheduling.aging_tickets = limit % 2 == 0 ? 3 : 16384;
+  scheduling.entity_round_limit = 1 + limit / 4;
+  scheduling.aging_tickets = limit % 2 == 0 ? 1 : 16384;
   return world.ChangeConfig(scheduling, limit % 4).status();
 }
 
@@ -197,12 +251,38 @@ absl::Status JudgeOne(World& world, std::uint32_t which, std::uint32_t verdict) 
   return world.CancelEffect(intent, "operator").status();
 }
 
+// Parts of the budget come and go, and the whole of it.
+absl::Status ChangeParts(World& world, std::uint32_t how, std::uint32_t which) {
+  GrantChange change = Change(GrantChange::Op::kRevoke, 1 + which);
+  change.grant.limit = {};
+  switch (how) {
+    case 0:
+      change = Change(GrantChange::Op::kCreate, 1 + which);
+      break;
+    case 1:
+      change.grant.name = "part";
+      break;
+    case 2:
+      change.op = GrantChange::Op::kAmend;
+      change.grant.expires = LogicalTime{2 * which};
+      break;
+    case 3:
+      break;
+    default:
+      change = Change(
+          how == 4 ? GrantChange::Op::kCreate : GrantChange::Op::kAdd, 1);
+      change.grant.name = "part";
+      if (how == 4) change.grant.parent = "net";
+  }
+  return world.ChangeGrant(change).status();
+}
+
 void Operate(Client& client) {
   Choices& choices = client.choices();
   const std::uint32_t count = 1 + choices.Below(5, "operator.count");
   for (std::uint32_t i = 0; i < count; ++i) {
-    const std::uint32_t what = choices.Below(6, "operator.what");
-    const std::uint32_t how = choices.Below(6, "operator.how");
+    const std::uint32_t what = choices.Below(8, "operator.what");
+    const std::uint32_t how = choices.Below(7, "operator.how");
     const std::uint32_t which = choices.Below(4, "operator.which");
     // A change that makes no sense at its ticket fails there, and is recorded.
     (void)client.Do([what, how, which](World& world) -> absl::Status {
@@ -221,6 +301,10 @@ void Operate(Client& client) {
           return world.RequestSnapshot().status();
         case 4:
           return JudgeOne(world, which, how % 3);
+        case 5:
+          return world.Read("actor", std::to_string(which)).status();
+        case 6:
+          return ChangeParts(world, how, which);
         default:
           return world.CancelEffectsOf("actor", std::to_string(which),
                                        "operator")
@@ -235,7 +319,7 @@ void SetUpChanges(Case& run) {
   run.UpgradeTo(MakeActor("2"));
   constexpr ClockKind kClocks[] = {ClockKind::kRounds, ClockKind::kWall};
   run.config().clock = kClocks[run.choices().Below(2, "changes.clock")];
-  const std::uint32_t policy = run.choices().Below(6, "changes.policy");
+  const std::uint32_t policy = run.choices().Below(7, "changes.policy");
   run.BeforeAll([policy](World& world) {
     REENACT_RETURN_IF_ERROR(world.SetPolicy(PolicyNumber(policy)).status());
     return world.ChangeGrant(Change(GrantChange::Op::kCreate, kLimit))
@@ -244,6 +328,9 @@ void SetUpChanges(Case& run) {
   run.AnswerEffects([](const OpenEffect& effect, Choices& choices) {
     Receipt receipt;
     if (choices.OneIn(2, "changes.costs")) receipt.usage = effect.reserved;
+    if (choices.OneIn(5, "changes.costs_more")) {
+      receipt.usage = {{"calls", 3}};
+    }
     return receipt;
   });
   for (int i = 0; i < 2; ++i) {
@@ -253,7 +340,7 @@ void SetUpChanges(Case& run) {
         Input input;
         input.event = {
             "actor", std::to_string(client.choices().Below(4, "changes.key")),
-            "", cbor::EncodeInteger(client.choices().Below(16, "changes.what"))};
+            "", cbor::EncodeInteger(client.choices().Below(23, "changes.what"))};
         if (client.choices().OneIn(2, "changes.waits")) {
           (void)client.Submit(std::move(input));
         } else {
