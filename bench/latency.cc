@@ -479,7 +479,7 @@ absl::Status MeasureIncrements(Bench* bench) {
                       {},
                       {}});
   }
-  for (const std::size_t side : {2, 3}) {
+  for (std::size_t side = 2; side < kSides; ++side) {
     std::vector<double> ratios;
     for (std::size_t i = 0; i < runs.count(); ++i) {
       ratios.push_back(runs.sides[0][i] / runs.sides[side][i]);
