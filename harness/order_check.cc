@@ -89,10 +89,10 @@ class WaitingChecker {
   void Judge(std::uint64_t input, const Waiting& waiting) {
     if (rounds_ < waiting.deadline) return;
     violation_ = Violation{
-        kWaiting, absl::StrCat("input ", input, " of cell ",
-                               waiting.cell.second, " had to have its ticket by round ",
-                               waiting.deadline, " of those with any, and ",
-                               rounds_, " have passed\n")};
+        kWaiting,
+        absl::StrCat("input ", input, " of cell ", waiting.cell.second,
+                     " had to have its ticket by round ", waiting.deadline,
+                     " of those with any, and ", rounds_, " have passed\n")};
   }
 
   Scheduling rules_;
@@ -196,7 +196,8 @@ void EffectChecker::Told(const std::vector<ToldEffect>& life) {
   std::pair<std::uint64_t, std::uint32_t> last{0, 0};
   for (const ToldEffect& effect : life) {
     const auto it = seen_.find(effect.intent_hash);
-    // A crash may have taken a block of which nobody was told that it is durable.
+    // A crash may have taken a block of which nobody was told that it is
+    // durable.
     if (it == seen_.end()) continue;
     if (it->second == EffectVerdict::kHeld) continue;
     if (it->second != EffectVerdict::kOpen) {

@@ -15,10 +15,11 @@
 
 namespace reenact::harness {
 
-// Each input has its ticket within RoundsAtMost() (sequencer/sequencer.h). What waited besides inputs
-// counts as before it, since a journal does not say when that began to wait; so
-// the bound that is checked is the promised one or a higher one. An input that
-// sees the rules change, and whatever follows a rollback, is not checked.
+// Each input has its ticket within RoundsAtMost() (sequencer/sequencer.h). What
+// waited besides inputs counts as before it, since a journal does not say when
+// that began to wait; so the bound that is checked is the promised one or a
+// higher one. An input that sees the rules change, and whatever follows a
+// rollback, is not checked.
 std::optional<Violation> CheckWaiting(const std::vector<Bytes>& blocks);
 
 // An effect that executors were told of.

@@ -326,7 +326,7 @@ TEST_CASE(
     "[chaos]") {
   Scratch scratch;
   Dice dice(10);
-  const std::uint64_t wanted = ForTier(360, 10'000);
+  const std::uint64_t wanted = ForTier(240, 10'000);
   std::uint64_t kills = 0;
   for (std::uint64_t seed = 1; kills < wanted; ++seed) {
     const std::string directory = scratch.Fresh();

@@ -61,7 +61,8 @@ class Journal {
     }
     Add(step);
   }
-  void Judge(std::uint32_t index, EffectVerdict verdict = EffectVerdict::kOpen) {
+  void Judge(std::uint32_t index,
+             EffectVerdict verdict = EffectVerdict::kOpen) {
     entry::EffectQueued effect;
     effect.event_id = EventId{tickets_};
     effect.index = index;

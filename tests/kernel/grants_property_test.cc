@@ -68,16 +68,17 @@ GrantChange RandomChange(Choices& choices) {
 // A history with what it should come to, counted another way.
 class History {
  public:
-  void Play(std::vector<std::uint8_t> bytes) {
+  // `checked`: after each change, which takes ten times as long.
+  void Play(std::vector<std::uint8_t> bytes, bool checked) {
     Choices choices(std::move(bytes));
     Plant();
     while (!choices.done()) {
       Act(choices);
-      Check();
+      if (checked) Check();
     }
     while (!reserved_.empty()) {
       Settle(0, Amounts());
-      Check();
+      if (checked) Check();
     }
   }
 
@@ -200,7 +201,7 @@ TEST_CASE("nothing is lost and nothing appears, whatever happens to grants",
   REQUIRE(kParamsSet == 0);
   REQUIRE(rc::check([] {
     History history;
-    history.Play(*AnyHistory());
+    history.Play(*AnyHistory(), true);
     std::size_t alive = 0;
     std::size_t depth_seen = 0;
     for (const auto& [name, account] : history.grants().accounts()) {
@@ -222,8 +223,8 @@ TEST_CASE("the same history of grants leads to the same bytes",
   REQUIRE(rc::check([] {
     const std::vector<std::uint8_t> bytes = *AnyHistory();
     History one, other;
-    one.Play(bytes);
-    other.Play(bytes);
+    one.Play(bytes, false);
+    other.Play(bytes, false);
     RC_ASSERT(one.grants() == other.grants());
     RC_ASSERT(Encode(one.grants()) == Encode(other.grants()));
   }));
