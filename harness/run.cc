@@ -660,6 +660,11 @@ void Run::CheckJournal() {
   }
   TallySteps(blocks, reducers, &tallies_.by_name);
   MutexLock lock(&mutex_);
+  if (options_.sync.kind != SyncPolicy::Kind::kEveryBlock) {
+    // A crash may have taken what executors were told of, and the ticket may
+    // have come to something else when it was made again.
+    told_effects_.erase(told_effects_.begin(), told_effects_.end() - 1);
+  }
   report(CheckEffects(blocks, told_effects_));
   if (!bodies_.empty()) {
     // A world that forgets submission ids so soon cannot tell a repetition.

@@ -346,6 +346,7 @@ class WorldImpl final : public World,
   void AdmitReceipt(IncomingReceipt incoming);
   void CloseDue(Round round, LogicalTime time);
   void RecordAdmitted();
+  bool IsEligible(Round at) const;
   std::optional<Round> ChooseRound(LogicalTime* time);
   LogicalTime TimeFor(Round round) const;
   RoundInFlight NewRound();
@@ -1440,6 +1441,14 @@ LogicalTime WorldImpl::TimeFor(Round round) const {
 
 // The number and the time of the next round; nullopt if nothing is eligible, or
 // if that depends on a round that is not committed yet.
+// Whether there is anything for round `at` if that comes next.
+bool WorldImpl::IsEligible(Round at) const {
+  const LogicalTime time = TimeFor(at);
+  const auto unit = sequencer_.NextRound(time);
+  const auto due = ledger_->NextDue(config_.scheduling.pipeline_depth, time);
+  return (unit && *unit <= at) || (due && *due <= at);
+}
+
 std::optional<Round> WorldImpl::ChooseRound(LogicalTime* time) {
   const Round next{last_round_.value + 1};
   *time = TimeFor(next);
@@ -1453,6 +1462,14 @@ std::optional<Round> WorldImpl::ChooseRound(LogicalTime* time) {
   if (round && *round <= next) return next;
   if (!rounds_.empty()) return std::nullopt;
   if (config_.clock == ClockKind::kRounds) {
+    // Of two timers the one that is due later may be handed over sooner, so the
+    // rounds in which that can be are looked at one by one.
+    const bool timers = sequencer_.NextTimer() || ledger_->NextTimer();
+    const Round settled{last_round_.value + config_.scheduling.pipeline_depth};
+    for (Round at = next; timers && at < settled && (!round || at < *round);
+         at = Round{at.value + 1}) {
+      if (IsEligible(at)) round = at;
+    }
     // A timer makes the round of its number eligible.
     const auto consider = [&](std::optional<LogicalTime> timer,
                               const auto& eligible_at) {

@@ -60,6 +60,33 @@ int Sweep(const Part& part, std::uint64_t runs, std::uint64_t seed) {
   return found.found || !found.problem.ok() ? 1 : 0;
 }
 
+// 0: it held; 2: the string is not one of this build's.
+int Again(const std::string& string) {
+  const auto replay = ParseReplay(string);
+  for (const Scenario& scenario : AllScenarios()) {
+    if (!replay.ok() || scenario.name != replay->scenario) continue;
+    const auto result = RunReplay(scenario, string);
+    if (!result.ok()) {
+      std::fprintf(stderr, "%s\n", result.status().ToString().c_str());
+      return 2;
+    }
+    if (!result->violation) {
+      std::printf("held\n");
+      return 0;
+    }
+    std::printf("violated: %s\n%s", result->violation->property.c_str(),
+                result->violation->detail.c_str());
+    for (const Bytes& block : result->blocks) {
+      std::printf("\n%s", DescribeBlock(block).c_str());
+    }
+    return 1;
+  }
+  std::fprintf(stderr, "--replay: %s\n",
+               replay.ok() ? "there is no such scenario"
+                           : replay.status().ToString().c_str());
+  return 2;
+}
+
 }  // namespace
 }  // namespace reenact::harness
 
@@ -70,7 +97,10 @@ int main(int argc, char** argv) {
   app.add_option("--runs", runs, "Runs in all")->capture_default_str();
   app.add_option("--seed", seed, "What they are drawn from")
       ->capture_default_str();
+  std::string replay;
+  app.add_option("--replay", replay, "Only this run, which a report printed");
   CLI11_PARSE(app, argc, argv);
+  if (!replay.empty()) return reenact::harness::Again(replay);
   int failed = 0;
   for (const auto& part : reenact::harness::Parts()) {
     failed |= reenact::harness::Sweep(part, runs, seed);

@@ -436,6 +436,28 @@ TEST_CASE("with the rounds' clock a timer makes its own round", "[world]") {
   CHECK(world->stats().rounds == 2);  // those between leave no trace
 }
 
+TEST_CASE("a timer makes its round though another is due before it", "[world]") {
+  WorldOptions options = Options({Custom([](StepContext& step) {
+    step.SetState(EncodeInteger(step.time().value));
+    const std::int64_t due = Number(step.payload());
+    const Event timer{"custom", "timer of " + std::string(step.key()), "",
+                      EncodeInteger(0)};
+    if (due > 0) step.RaiseAt(LogicalTime{due}, timer);
+    return absl::OkStatus();
+  })});
+  options.config.clock = ClockKind::kRounds;
+  options.config.scheduling.round_limit = 1;
+  options.config.scheduling.pipeline_depth = 4;
+  auto world = MustOpen(options);
+  MustSubmit(*world, To("custom", "a", 6));  // round 1: handed over for 5
+  MustSubmit(*world, To("custom", "b", 0));
+  MustSubmit(*world, To("custom", "c", 4));  // round 3: handed over for 7
+  REQUIRE_OK(world->Run());
+  CHECK(NumberIn(*world, "custom", "timer of a") == 6);
+  CHECK(NumberIn(*world, "custom", "timer of c") == 7);
+  REQUIRE_OK(world->Close());
+}
+
 TEST_CASE("with the input's clock a timer waits for the input", "[world]") {
   TemporaryDirectory directory;
   WorldOptions options = Options({Alarm()}, directory / "w");
