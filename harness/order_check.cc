@@ -1,6 +1,7 @@
 #include "reenact/harness/order_check.h"
 
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -18,6 +19,11 @@ namespace {
 
 constexpr const char* kWaiting = "nothing waits beyond its bound";
 constexpr const char* kEffects = "effects go their way in order";
+
+// Whether the gate itself ends an effect, so that nobody else will.
+bool EndsAtOnce(EffectVerdict verdict) {
+  return verdict != EffectVerdict::kOpen && verdict != EffectVerdict::kHeld;
+}
 
 // Feeds a checker entry by entry, with BlockEnds() behind each block, until it
 // has a violation or has seen a rollback.
@@ -63,10 +69,7 @@ class WaitingChecker {
   void See(const entry::StepScheduled& step);
   void See(const entry::StepCommitted& step) { others_ += step.events.size(); }
   void See(const entry::EffectQueued& effect) {
-    if (effect.verdict != EffectVerdict::kOpen &&
-        effect.verdict != EffectVerdict::kHeld) {
-      ++others_;
-    }
+    if (EndsAtOnce(effect.verdict)) ++others_;
   }
   void See(const entry::ReceiptAppended&) { ++others_; }
   void See(const entry::EffectClosed&) { ++others_; }
@@ -151,9 +154,8 @@ class EffectChecker {
     const bool fresh =
         seen_.try_emplace(effect.intent_hash, effect.verdict).second;
     if (!fresh) Violate("an intent is judged twice\n");
-    if (effect.verdict != EffectVerdict::kOpen &&
-        effect.verdict != EffectVerdict::kHeld) {
-      ended_.insert_or_assign(effect.intent_hash, true);
+    if (EndsAtOnce(effect.verdict)) {
+      ended_.insert(effect.intent_hash);
       ++ends_;
     }
   }
@@ -175,7 +177,7 @@ class EffectChecker {
   }
   void End(const Digest& intent_hash) {
     if (seen_.count(intent_hash) == 0) Violate("what ends was never begun\n");
-    if (!ended_.try_emplace(intent_hash, true).second) {
+    if (!ended_.insert(intent_hash).second) {
       Violate("an effect ends twice\n");
     }
     ++ends_;
@@ -188,7 +190,7 @@ class EffectChecker {
   std::uint64_t intents_ = 0, judged_ = 0;  // of that step
   std::uint64_t ends_ = 0, answered_ = 0;
   std::map<Digest, EffectVerdict> seen_;
-  std::map<Digest, bool> ended_;
+  std::set<Digest> ended_;
   std::optional<Violation> violation_;
 };
 
@@ -196,11 +198,9 @@ void EffectChecker::Told(const std::vector<ToldEffect>& life) {
   std::pair<std::uint64_t, std::uint32_t> last{0, 0};
   for (const ToldEffect& effect : life) {
     const auto it = seen_.find(effect.intent_hash);
-    // A crash may have taken a block of which nobody was told that it is
-    // durable.
-    if (it == seen_.end()) continue;
+    if (it == seen_.end()) continue;  // behind a rollback
     if (it->second == EffectVerdict::kHeld) continue;
-    if (it->second != EffectVerdict::kOpen) {
+    if (EndsAtOnce(it->second)) {
       Violate("executors were told of an effect that was denied or answered\n");
     }
     const std::pair place{effect.event_id.value, effect.index};

@@ -1439,8 +1439,6 @@ LogicalTime WorldImpl::TimeFor(Round round) const {
   return time_;
 }
 
-// The number and the time of the next round; nullopt if nothing is eligible, or
-// if that depends on a round that is not committed yet.
 // Whether there is anything for round `at` if that comes next.
 bool WorldImpl::IsEligible(Round at) const {
   const LogicalTime time = TimeFor(at);
@@ -1449,6 +1447,8 @@ bool WorldImpl::IsEligible(Round at) const {
   return (unit && *unit <= at) || (due && *due <= at);
 }
 
+// The number and the time of the next round; nullopt if nothing is eligible, or
+// if that depends on a round that is not committed yet.
 std::optional<Round> WorldImpl::ChooseRound(LogicalTime* time) {
   const Round next{last_round_.value + 1};
   *time = TimeFor(next);

@@ -96,12 +96,18 @@ class Journal {
   std::uint64_t tickets_ = 0;
 };
 
-// A journal in which one step has two intents, both open.
-Journal TwoIntents() {
+// A journal in which one step has so many intents, not judged yet.
+Journal OneStep(std::size_t intents) {
   Journal journal;
   journal.Admit(1, "a");
   journal.Schedule(1, "a");
-  journal.Commit(2);
+  journal.Commit(intents);
+  return journal;
+}
+
+// The same with two, both open.
+Journal TwoIntents() {
+  Journal journal = OneStep(2);
   journal.Judge(0);
   journal.Judge(1);
   return journal;
@@ -169,19 +175,13 @@ TEST_CASE("effects that go their way are in order", "[harness]") {
 
 TEST_CASE("effects that do not are seen", "[harness]") {
   SECTION("an intent that nobody judged") {
-    Journal journal;
-    journal.Admit(1, "a");
-    journal.Schedule(1, "a");
-    journal.Commit(2);
+    Journal journal = OneStep(2);
     journal.Judge(0);
     journal.EndBlock();
     CHECK(Says(CheckEffects(journal.blocks, {}), "1 are judged"));
   }
   SECTION("out of turn") {
-    Journal journal;
-    journal.Admit(1, "a");
-    journal.Schedule(1, "a");
-    journal.Commit(2);
+    Journal journal = OneStep(2);
     journal.Judge(1);
     journal.Judge(0);
     journal.EndBlock();
@@ -215,10 +215,7 @@ TEST_CASE("effects that do not are seen", "[harness]") {
                "after that of ticket 1"));
   }
   SECTION("executors who are told of what was denied") {
-    Journal journal;
-    journal.Admit(1, "a");
-    journal.Schedule(1, "a");
-    journal.Commit(1);
+    Journal journal = OneStep(1);
     journal.Judge(0, EffectVerdict::kDenied);
     journal.EndBlock();
     CHECK(Says(CheckEffects(journal.blocks,
