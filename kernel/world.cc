@@ -346,7 +346,7 @@ class WorldImpl final : public World,
   void AdmitReceipt(IncomingReceipt incoming);
   void CloseDue(Round round, LogicalTime time);
   void RecordAdmitted();
-  bool IsEligible(Round at) const;
+  std::optional<Round> FirstEligible(LogicalTime time) const;
   std::optional<Round> ChooseRound(LogicalTime* time);
   LogicalTime TimeFor(Round round) const;
   RoundInFlight NewRound();
@@ -1439,12 +1439,11 @@ LogicalTime WorldImpl::TimeFor(Round round) const {
   return time_;
 }
 
-// Whether there is anything for round `at` if that comes next.
-bool WorldImpl::IsEligible(Round at) const {
-  const LogicalTime time = TimeFor(at);
+// The first round that has something which is eligible in it at `time`.
+std::optional<Round> WorldImpl::FirstEligible(LogicalTime time) const {
   const auto unit = sequencer_.NextRound(time);
   const auto due = ledger_->NextDue(config_.scheduling.pipeline_depth, time);
-  return (unit && *unit <= at) || (due && *due <= at);
+  return unit && due ? std::min(*unit, *due) : unit ? unit : due;
 }
 
 // The number and the time of the next round; nullopt if nothing is eligible, or
@@ -1453,12 +1452,7 @@ std::optional<Round> WorldImpl::ChooseRound(LogicalTime* time) {
   const Round next{last_round_.value + 1};
   *time = TimeFor(next);
   if (sequencer_.external_count() > 0 || admitted_count_ > 0) return next;
-  std::optional<Round> round = sequencer_.NextRound(*time);
-  if (const auto due =
-          ledger_->NextDue(config_.scheduling.pipeline_depth, *time);
-      due && (!round || *due < *round)) {
-    round = due;
-  }
+  std::optional<Round> round = FirstEligible(*time);
   if (round && *round <= next) return next;
   if (!rounds_.empty()) return std::nullopt;
   if (config_.clock == ClockKind::kRounds) {
@@ -1468,7 +1462,8 @@ std::optional<Round> WorldImpl::ChooseRound(LogicalTime* time) {
     const Round settled{last_round_.value + config_.scheduling.pipeline_depth};
     for (Round at = next; timers && at < settled && (!round || at < *round);
          at = Round{at.value + 1}) {
-      if (IsEligible(at)) round = at;
+      const std::optional<Round> first = FirstEligible(TimeFor(at));
+      if (first && *first <= at) round = at;
     }
     // A timer makes the round of its number eligible.
     const auto consider = [&](std::optional<LogicalTime> timer,

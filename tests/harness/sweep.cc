@@ -4,8 +4,10 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
+#include <utility>
 
 #include "reenact/harness/explore.h"
+#include "reenact/harness/program.h"
 #include "reenact/harness/report.h"
 #include "reenact/harness/scoreboard.h"
 #include "tests/harness/scenarios.h"
@@ -60,31 +62,19 @@ int Sweep(const Part& part, std::uint64_t runs, std::uint64_t seed) {
   return found.found || !found.problem.ok() ? 1 : 0;
 }
 
-// 0: it held; 2: the string is not one of this build's.
+// As the program of that scenario alone would, with its exit codes.
 int Again(const std::string& string) {
   const auto replay = ParseReplay(string);
   for (const Scenario& scenario : AllScenarios()) {
     if (!replay.ok() || scenario.name != replay->scenario) continue;
-    const auto result = RunReplay(scenario, string);
-    if (!result.ok()) {
-      std::fprintf(stderr, "%s\n", result.status().ToString().c_str());
-      return 2;
-    }
-    if (!result->violation) {
-      std::printf("held\n");
-      return 0;
-    }
-    std::printf("violated: %s\n%s", result->violation->property.c_str(),
-                result->violation->detail.c_str());
-    for (const Bytes& block : result->blocks) {
-      std::printf("\n%s", DescribeBlock(block).c_str());
-    }
-    return 1;
+    ProgramOptions options;
+    options.replay = string;
+    return RunProgram(scenario, std::move(options), "harness-sweep", nullptr);
   }
   std::fprintf(stderr, "--replay: %s\n",
                replay.ok() ? "there is no such scenario"
                            : replay.status().ToString().c_str());
-  return 2;
+  return kProblem;
 }
 
 }  // namespace
