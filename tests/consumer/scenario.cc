@@ -9,8 +9,9 @@ using namespace reenact;
 
 static void Sums(harness::Case& run) {
   run.UseModule(*MakeModule("sums", "1", {MakeReducer("sum", [](StepContext& s) {
-    cbor::Reader before(s.state().value_or(cbor::EncodeInteger(0)));
-    s.SetState(cbor::EncodeInteger(before.Integer() + 1));
+    const auto sum = s.state();
+    const auto before = sum ? cbor::DecodeInteger(*sum).value_or(0) : 0;
+    s.SetState(cbor::EncodeInteger(before + 1));
     return absl::OkStatus();
   })}));
   for (int i = 0; i < 2; ++i) {
