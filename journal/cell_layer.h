@@ -11,10 +11,10 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "reenact/journal/cell_name.h"
 #include "reenact/journal/store.h"
 #include "reenact/kernel/bytes.h"
+#include "reenact/kernel/hash_table.h"
 #include "reenact/kernel/ids.h"
 
 namespace reenact {
@@ -31,7 +31,7 @@ class CellLayer {
     Bytes state;
   };
   using Table =
-      absl::flat_hash_map<CellName, Change, std::size_t (*)(const CellName&)>;
+      HashMap<CellName, Change, std::size_t (*)(const CellName&)>;
   using Cell = Table::value_type;
 
   CellLayer() : table_(0, &HashCellName) {}

@@ -8,41 +8,18 @@
 #include <utility>
 
 #include "absl/container/btree_set.h"
-#include "absl/container/node_hash_map.h"
 #include "reenact/journal/cell_name.h"
+#include "reenact/journal/stored_cells.h"
 #include "reenact/kernel/check.h"
 #include "reenact/kernel/mutex.h"
 
 namespace reenact {
 namespace {
 
-using CellKey = std::pair<ReducerId, std::string>;
-using CellKeyView = CellName;
+using StoredPair = StoredCells::Cell;
 
-CellKeyView ViewOf(const CellKeyView& key) { return key; }
-CellKeyView ViewOf(const CellKey& key) { return {key.first, key.second}; }
-
-struct CellKeyHash {
-  using is_transparent = void;
-  template <typename Key>
-  std::size_t operator()(const Key& key) const {
-    return HashCellName(ViewOf(key));
-  }
-};
-
-struct CellKeyEqual {
-  using is_transparent = void;
-  template <typename A, typename B>
-  bool operator()(const A& a, const B& b) const {
-    return ViewOf(a) == ViewOf(b);
-  }
-};
-
-using CellMap =
-    absl::node_hash_map<CellKey, StoredCell, CellKeyHash, CellKeyEqual>;
-using StoredPair = CellMap::value_type;
-
-CellKeyView ViewOf(const StoredPair* cell) { return ViewOf(cell->first); }
+CellName ViewOf(const CellName& name) { return name; }
+CellName ViewOf(const StoredPair* cell) { return StoredCells::NameOf(*cell); }
 
 struct CellOrder {
   using is_transparent = void;
@@ -68,41 +45,43 @@ class Cells {
 
   std::shared_ptr<Cells> Copy() const {
     auto copy = std::make_shared<Cells>();
-    copy->map_.reserve(map_.size());
+    copy->table_.Reserve(table_.size());
     for (const StoredPair* cell : order_) {
-      copy->order_.insert(copy->order_.end(), &*copy->map_.insert(*cell).first);
+      StoredPair* const added = copy->table_.Add(ViewOf(cell));
+      added->second = cell->second;
+      copy->order_.insert(copy->order_.end(), added);
     }
     return copy;
   }
 
-  const StoredCell* Find(const CellKeyView& key) const {
-    const auto it = map_.find(key);
-    return it == map_.end() ? nullptr : &it->second;
+  const StoredCell* Find(const CellName& name) const {
+    const StoredPair* const cell = table_.Find(name);
+    return cell == nullptr ? nullptr : &cell->second;
   }
   const Order& order() const { return order_; }
-  std::size_t size() const { return map_.size(); }
+  std::size_t size() const { return table_.size(); }
 
-  void Set(const CellKeyView& key, EventId version, BytesView state) {
-    auto it = map_.find(key);
-    if (it == map_.end()) {
-      it = map_.try_emplace(CellKey(key.first, key.second)).first;
-      order_.insert(&*it);
+  void Set(const CellName& name, EventId version, BytesView state) {
+    StoredPair* cell = table_.Find(name);
+    if (cell == nullptr) {
+      cell = table_.Add(name);
+      order_.insert(cell);
     }
-    it->second.version = version;
-    AssignState(state, &it->second.state);
+    cell->second.version = version;
+    AssignState(state, &cell->second.state);
   }
 
-  void Erase(const CellKeyView& key) {
-    const auto it = map_.find(key);
-    if (it == map_.end()) return;
-    order_.erase(&*it);
-    map_.erase(it);
+  void Erase(const CellName& name) {
+    const StoredPair* const cell = table_.Find(name);
+    if (cell == nullptr) return;
+    order_.erase(cell);
+    table_.Erase(name);
   }
 
   std::atomic<std::uint64_t> views{0};
 
  private:
-  CellMap map_;
+  StoredCells table_;
   Order order_;
 };
 
@@ -121,7 +100,7 @@ class MemoryCellView final : public CellView {
   absl::Status Scan(ReducerId reducer, std::string_view from,
                     std::string_view to, const Visit& visit) const override {
     const Cells::Order& order = cells_->order();
-    for (auto it = order.lower_bound(CellKeyView(reducer, from));
+    for (auto it = order.lower_bound(CellName(reducer, from));
          it != order.end() && (*it)->first.first == reducer; ++it) {
       if (!to.empty() && (*it)->first.second >= to) break;
       const absl::Status status = Show(**it, visit);
@@ -214,7 +193,7 @@ class MemoryStore final : public Store {
       ReducerId reducer, std::string_view key) const override {
     MutexLock lock(&mutex_);
     REENACT_RETURN_IF_ERROR(CheckOpen());
-    const StoredCell* cell = cells_->Find(CellKeyView(reducer, key));
+    const StoredCell* cell = cells_->Find(CellName(reducer, key));
     if (cell == nullptr) return std::optional<StoredCell>();
     return std::optional<StoredCell>(*cell);
   }
@@ -285,7 +264,7 @@ class MemoryStore final : public Store {
     Cells& cells = OwnCells();
     for (std::size_t i = 0; i < batch.size(); ++i) {
       const CellBatch::Row row = batch[i];
-      const CellKeyView key(row.reducer, row.key);
+      const CellName key(row.reducer, row.key);
       if (row.state.has_value()) {
         cells.Set(key, row.version, *row.state);
       } else {

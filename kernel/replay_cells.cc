@@ -7,23 +7,21 @@
 
 namespace reenact {
 
-std::size_t ReplayCells::Lookup::operator()(const KeyView& key) const {
-  return static_cast<std::size_t>(CellHash(key.first, key.second));
-}
-
 // Copies what it is asked for before it shows it, so that the visitor may take
 // its time.
 class ReplayCells::CellsView final : public CellView {
  public:
+  using Copies = std::vector<std::pair<StoredCells::Key, StoredCell>>;
+
   explicit CellsView(const ReplayCells* cells) : cells_(cells) {}
 
   absl::Status Scan(ReducerId reducer, std::string_view from,
                     std::string_view to, const Visit& visit) const override {
-    std::vector<std::pair<Key, StoredCell>> found;
+    Copies found;
     {
       MutexLock lock(&cells_->mutex_);
       cells_->KeepOrder();
-      for (auto it = cells_->order_.lower_bound(KeyView(reducer, from));
+      for (auto it = cells_->order_.lower_bound(CellName(reducer, from));
            it != cells_->order_.end() && (*it)->first.first == reducer; ++it) {
         if (!to.empty() && (*it)->first.second >= to) break;
         found.emplace_back(**it);
@@ -33,7 +31,7 @@ class ReplayCells::CellsView final : public CellView {
   }
 
   absl::Status ScanAll(const Visit& visit) const override {
-    std::vector<std::pair<Key, StoredCell>> found;
+    Copies found;
     {
       MutexLock lock(&cells_->mutex_);
       cells_->KeepOrder();
@@ -43,8 +41,7 @@ class ReplayCells::CellsView final : public CellView {
   }
 
  private:
-  static absl::Status Show(const std::vector<std::pair<Key, StoredCell>>& cells,
-                           const Visit& visit) {
+  static absl::Status Show(const Copies& cells, const Visit& visit) {
     for (const auto& [key, cell] : cells) {
       const absl::Status status =
           visit(key.first, key.second, cell.version, cell.state);
@@ -91,15 +88,15 @@ void ReplayCells::Apply(const CellBatch& batch) {
   MutexLock lock(&mutex_);
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const CellBatch::Row row = batch[i];
-    const KeyView key(row.reducer, row.key);
+    const CellName name(row.reducer, row.key);
     if (row.state.has_value()) {
-      PutLocked(key, row.version, *row.state);
+      PutLocked(name, row.version, *row.state);
       continue;
     }
-    const auto it = cells_.find(key);
-    if (it == cells_.end()) continue;
-    if (ordered_) order_.erase(&*it);
-    cells_.erase(it);
+    const Cell cell = cells_.Find(name);
+    if (cell == nullptr) continue;
+    if (ordered_) order_.erase(cell);
+    cells_.Erase(name);
   }
 }
 
@@ -109,12 +106,15 @@ void ReplayCells::Put(ReducerId reducer, std::string_view key, EventId version,
   PutLocked({reducer, key}, version, state);
 }
 
-void ReplayCells::PutLocked(const KeyView& key, EventId version,
+void ReplayCells::PutLocked(const CellName& name, EventId version,
                             BytesView state) {
-  const auto [it, is_new] = cells_.try_emplace(key);
-  it->second.version = version;
-  it->second.state.assign(state);
-  if (is_new && ordered_) order_.insert(&*it);
+  StoredCells::Cell* cell = cells_.Find(name);
+  if (cell == nullptr) {
+    cell = cells_.Add(name);
+    if (ordered_) order_.insert(cell);
+  }
+  cell->second.version = version;
+  cell->second.state.assign(state);
 }
 
 struct ReplayCells::Sortable {
@@ -141,7 +141,9 @@ struct ReplayCells::Sortable {
 std::vector<ReplayCells::Cell> ReplayCells::Sorted() const {
   std::vector<Sortable> sortable;
   sortable.reserve(cells_.size());
-  for (const auto& cell : cells_) sortable.emplace_back(&cell);
+  cells_.ForEach([&sortable](const StoredCells::Cell& cell) {
+    sortable.emplace_back(&cell);
+  });
   std::sort(sortable.begin(), sortable.end());
   std::vector<Cell> cells;
   cells.reserve(sortable.size());
@@ -171,18 +173,18 @@ absl::StatusOr<Digest> ReplayCells::LastStateDigest() const {
 std::uint64_t ReplayCells::Fingerprint() const {
   MutexLock lock(&mutex_);
   std::uint64_t sum = cells_.size();
-  for (const auto& [key, cell] : cells_) {
-    sum += HashBytes(CellHash(key.first, key.second), cell.state);
-  }
+  cells_.ForEach([&sum](const StoredCells::Cell& cell) {
+    sum += HashBytes(HashCellName(StoredCells::NameOf(cell)), cell.second.state);
+  });
   return sum;
 }
 
 absl::StatusOr<std::optional<StoredCell>> ReplayCells::ReadCell(
     ReducerId reducer, std::string_view key) const {
   MutexLock lock(&mutex_);
-  const auto it = cells_.find(KeyView(reducer, key));
-  if (it == cells_.end()) return std::optional<StoredCell>();
-  return std::optional<StoredCell>(it->second);
+  const Cell cell = cells_.Find(CellName(reducer, key));
+  if (cell == nullptr) return std::optional<StoredCell>();
+  return std::optional<StoredCell>(cell->second);
 }
 
 std::unique_ptr<CellView> ReplayCells::View() const {
@@ -192,7 +194,7 @@ std::unique_ptr<CellView> ReplayCells::View() const {
 absl::Status ReplayCells::ClearCells() {
   MutexLock lock(&mutex_);
   order_.clear();
-  cells_.clear();
+  cells_.Clear();
   return absl::OkStatus();
 }
 

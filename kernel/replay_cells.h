@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "absl/container/btree_set.h"
-#include "absl/container/node_hash_map.h"
 #include "reenact/journal/store.h"
+#include "reenact/journal/stored_cells.h"
 #include "reenact/kernel/hash.h"
 #include "reenact/kernel/mutex.h"
 #include "reenact/kernel/outcome.h"
@@ -64,29 +64,13 @@ class ReplayCells final : public Store {
   absl::Status Close() override { return absl::OkStatus(); }
 
  private:
-  using Key = std::pair<ReducerId, std::string>;
-  using KeyView = std::pair<ReducerId, std::string_view>;
-  struct Lookup {
-    using is_transparent = void;
-    std::size_t operator()(const KeyView& key) const;
-    std::size_t operator()(const Key& key) const {
-      return (*this)(ViewOf(key));
-    }
-    bool operator()(const KeyView& a, const KeyView& b) const { return a == b; }
-    bool operator()(const Key& a, const Key& b) const { return a == b; }
-    bool operator()(const Key& a, const KeyView& b) const {
-      return ViewOf(a) == b;
-    }
-    bool operator()(const KeyView& a, const Key& b) const {
-      return a == ViewOf(b);
-    }
-  };
-  using Cells = absl::node_hash_map<Key, StoredCell, Lookup, Lookup>;
-  using Cell = const Cells::value_type*;
+  using Cell = const StoredCells::Cell*;
   struct Before {
     using is_transparent = void;
-    static KeyView View(Cell cell) { return ViewOf(cell->first); }
-    static KeyView View(const KeyView& key) { return key; }
+    static CellName View(Cell cell) {
+      return StoredCells::NameOf(*cell);
+    }
+    static CellName View(const CellName& name) { return name; }
     template <typename A, typename B>
     bool operator()(const A& a, const B& b) const {
       return View(a) < View(b);
@@ -98,14 +82,13 @@ class ReplayCells final : public Store {
   // A cell with as much of its name as tells most cells apart.
   struct Sortable;
 
-  static KeyView ViewOf(const Key& key) { return {key.first, key.second}; }
-  void PutLocked(const KeyView& key, EventId version, BytesView state)
+  void PutLocked(const CellName& name, EventId version, BytesView state)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void KeepOrder() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::vector<Cell> Sorted() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable Mutex mutex_;
-  Cells cells_ ABSL_GUARDED_BY(mutex_);
+  StoredCells cells_ ABSL_GUARDED_BY(mutex_);
   // All of them in order, once somebody has asked for one.
   mutable bool ordered_ ABSL_GUARDED_BY(mutex_) = false;
   mutable absl::btree_set<Cell, Before> order_ ABSL_GUARDED_BY(mutex_);

@@ -20,7 +20,6 @@
 #include <variant>
 
 #include "absl/base/attributes.h"
-#include "absl/container/flat_hash_map.h"
 #include "reenact/committer/cell_rules.h"
 #include "reenact/committer/committer.h"
 #include "reenact/committer/ledger.h"
@@ -34,6 +33,7 @@
 #include "reenact/kernel/answer.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/check.h"
+#include "reenact/kernel/hash_table.h"
 #include "reenact/kernel/instrument.h"
 #include "reenact/kernel/mutex.h"
 #include "reenact/kernel/policy.h"
@@ -497,7 +497,7 @@ class WorldImpl final : public World,
   bool chained_ = false;  // the last round composed was on one cell, mostly
   std::uint64_t adapted_done_ = 0;  // what AdaptWindow() has looked at
   std::uint64_t adapted_reruns_ = 0;
-  absl::flat_hash_map<std::uint64_t, SubmissionState> live_;  // by InputId
+  HashMap<std::uint64_t, SubmissionState> live_;  // by InputId
   WorldStats counts_;
   WorldStats published_;  // a copy for stats(), under cells_->exclusive()
 

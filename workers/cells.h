@@ -15,9 +15,9 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "reenact/kernel/bytes.h"
 #include "reenact/kernel/cell_hash.h"
+#include "reenact/kernel/hash_table.h"
 #include "reenact/kernel/ids.h"
 #include "reenact/kernel/mutex.h"
 #include "reenact/kernel/status.h"
@@ -179,7 +179,7 @@ class CellTable {
   };
   struct alignas(64) Shard {
     SpinLock lock;
-    absl::flat_hash_set<Cell*, HashOfCell, CellEqual> cells
+    HashSet<Cell*, HashOfCell, CellEqual> cells
         ABSL_GUARDED_BY(lock);
     std::vector<Cell*> fresh ABSL_GUARDED_BY(lock);  // not on the clock yet
   };

@@ -11,10 +11,10 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "reenact/kernel/bytes.h"
 #include "reenact/kernel/config.h"
 #include "reenact/kernel/hash.h"
+#include "reenact/kernel/hash_table.h"
 #include "reenact/kernel/ids.h"
 #include "reenact/kernel/reducer.h"
 #include "reenact/workers/cells.h"
@@ -167,8 +167,8 @@ class StepRun final : public StepContext {
   std::uint64_t output_bytes_ = 0;
   std::optional<Rng> rng_;
   // Set for steps that read a great many cells.
-  absl::flat_hash_map<const Cell*, const Version*> read_index_;
-  absl::flat_hash_map<const Cell*, std::size_t> write_index_;
+  HashMap<const Cell*, const Version*> read_index_;
+  HashMap<const Cell*, std::size_t> write_index_;
   StepResult second_;
 };
 
