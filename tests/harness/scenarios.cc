@@ -1,6 +1,7 @@
 #include "tests/harness/scenarios.h"
 
 #include <algorithm>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -353,29 +354,112 @@ void SetUpChanges(Case& run) {
   run.AddInvariant("budgets add up", AddsUp);
 }
 
-// --- the reference
-// --------------------------------------------------------------
+// --- the small ones
+// -------------------------------------------------------------
+
+std::vector<Input> InputsFor(const char* reducer,
+                             std::initializer_list<const char*> keys) {
+  std::vector<Input> inputs;
+  std::int64_t number = 0;
+  for (const char* key : keys) {
+    Input input;
+    input.event = {reducer, key, "", cbor::EncodeInteger(++number)};
+    inputs.push_back(std::move(input));
+  }
+  return inputs;
+}
+
+// What is in a cell, which need not be there.
+std::int64_t NumberIn(std::optional<BytesView> state) {
+  return state ? cbor::DecodeInteger(*state).value_or(0) : 0;
+}
+
+Bytes OneMore(std::optional<BytesView> state) {
+  return cbor::EncodeInteger(NumberIn(state) + 1);
+}
 
 void SetUpReference(Case& run) {
   run.UseModule(*MakeModule(
       "adder", "1", {MakeReducer("adder", [](StepContext& step) {
         // Reads a cell that it does not declare.
-        const auto common = step.Read("adder", "common");
-        cbor::Reader reader(common.value_or(cbor::EncodeInteger(0)));
-        const std::int64_t now = reader.Integer();
+        const std::int64_t now = NumberIn(step.Read("adder", "common"));
         if (step.key() != "a") {
           step.Write("adder", "common", cbor::EncodeInteger(now + 1));
         }
         step.SetState(cbor::EncodeInteger(now));
         return absl::OkStatus();
       })}));
-  std::vector<Input> inputs;
-  for (const char* key : {"a", "b", "c"}) {
-    Input input;
-    input.event = {"adder", key, "", cbor::EncodeInteger(1)};
-    inputs.push_back(std::move(input));
-  }
-  run.Feed(std::move(inputs));
+  run.Feed(InputsFor("adder", {"a", "b", "c"}));
+}
+
+void SetUpSmallBudget(Case& run) {
+  const auto spend = [](StepContext& step) {
+    if (step.event().schema == kAnswerSchema) return absl::OkStatus();
+    const Amounts cost = {{"calls", 2}};
+    const bool affords = step.Affords("net", cost);
+    step.SetState(cbor::EncodeInteger(affords ? 1 : 0));
+    if (!affords) return absl::OkStatus();
+    EffectIntent intent;
+    intent.kind = "call";
+    intent.capability = "net";
+    intent.params = cbor::EncodeInteger(0);
+    intent.reserve = cost;
+    step.Intend(std::move(intent));
+    return absl::OkStatus();
+  };
+  run.UseModule(*MakeModule("spender", "1", {MakeReducer("spender", spend)}));
+  run.BeforeAll([](World& world) {
+    return world.ChangeGrant(Change(GrantChange::Op::kCreate, 5)).status();
+  });
+  run.Feed(InputsFor("spender", {"a", "b", "c"}));
+  run.AddInvariant("budgets add up", AddsUp);
+}
+
+void SetUpSmallRaise(Case& run) {
+  const auto count = [](StepContext& step) {
+    step.SetState(OneMore(step.state()));
+    if (step.key() == "a") step.Raise({"counter", "common", "", cbor::EncodeInteger(0)});
+    if (step.key() == "b") {
+      step.RaiseAt(LogicalTime{step.time().value + 1},
+                   {"counter", "common", "", cbor::EncodeInteger(0)});
+    }
+    return absl::OkStatus();
+  };
+  run.UseModule(*MakeModule("counter", "1", {MakeReducer("counter", count)}));
+  run.Feed(InputsFor("counter", {"a", "b", "common"}));
+}
+
+void SetUpSmallScan(Case& run) {
+  const auto turn = [](StepContext& step) {
+    if (step.key() == "sum") {
+      const std::size_t found = step.Scan("book", "page", "pagf", 10).size();
+      step.SetState(cbor::EncodeInteger(static_cast<std::int64_t>(found)));
+    } else if (step.state()) {
+      step.DeleteState();
+    } else {
+      step.SetState(step.payload());
+    }
+    return absl::OkStatus();
+  };
+  run.UseModule(*MakeModule("book", "1", {MakeReducer("book", turn)}));
+  run.Feed(InputsFor("book", {"page1", "page1", "sum"}));
+}
+
+void SetUpSmallEffect(Case& run) {
+  const auto ask = [](StepContext& step) {
+    const bool answer = step.event().schema == kAnswerSchema;
+    if (step.key() == "asks" && !answer) {
+      EffectIntent intent;
+      intent.kind = "call";
+      intent.params = cbor::EncodeInteger(0);
+      step.Intend(std::move(intent));
+    }
+    step.SetState(OneMore(
+        step.key() == "reads" ? step.Read("asker", "asks") : step.state()));
+    return absl::OkStatus();
+  };
+  run.UseModule(*MakeModule("asker", "1", {MakeReducer("asker", ask)}));
+  run.Feed(InputsFor("asker", {"asks", "reads"}));
 }
 
 }  // namespace
@@ -385,10 +469,20 @@ Scenario TortureSubmitted() { return {"torture-submitted", SetUpSubmitted}; }
 Scenario BudgetRace() { return {"budget-race", SetUpBudget}; }
 Scenario Changes() { return {"changes", SetUpChanges}; }
 Scenario Reference() { return {"reference", SetUpReference}; }
+Scenario SmallBudget() { return {"small-budget", SetUpSmallBudget}; }
+Scenario SmallRaise() { return {"small-raise", SetUpSmallRaise}; }
+Scenario SmallScan() { return {"small-scan", SetUpSmallScan}; }
+Scenario SmallEffect() { return {"small-effect", SetUpSmallEffect}; }
+
+std::vector<Scenario> SmallScenarios() {
+  return {Reference(), SmallBudget(), SmallRaise(), SmallScan(), SmallEffect()};
+}
 
 std::vector<Scenario> AllScenarios() {
-  return {TortureFed(), TortureSubmitted(), BudgetRace(), Changes(),
-          Reference()};
+  std::vector<Scenario> all = {TortureFed(), TortureSubmitted(), BudgetRace(),
+                               Changes()};
+  for (Scenario& small : SmallScenarios()) all.push_back(std::move(small));
+  return all;
 }
 
 }  // namespace reenact::harness

@@ -19,10 +19,21 @@ Scenario BudgetRace();
 // Submitters, while operators change scheduling, policy and grants, approve,
 // cancel and ask for snapshots, the clock jumps, and crashes bring new code.
 Scenario Changes();
-// Two workers and three tickets, of which two meet in one cell: small enough
-// for statements about all schedules.
-Scenario Reference();
 
+// Small enough for statements about all schedules; with two workers each.
+//
+// Three tickets, of which two meet in one cell.
+Scenario Reference();
+// Three that want parts of a budget that is enough for two.
+Scenario SmallBudget();
+// Events that are raised, at once and for later, meet others in their cell.
+Scenario SmallRaise();
+// One scans a range in which others make and remove cells.
+Scenario SmallScan();
+// One is answered, and changes what the other reads.
+Scenario SmallEffect();
+
+std::vector<Scenario> SmallScenarios();
 std::vector<Scenario> AllScenarios();
 
 }  // namespace reenact::harness
