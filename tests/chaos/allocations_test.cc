@@ -3,7 +3,6 @@
 // runs in a process of its own: what is left of it afterwards is judged by
 // another.
 
-#define CATCH_CONFIG_RUNNER
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
@@ -28,6 +27,7 @@
 #include "tests/chaos/lab.h"
 #include "tests/chaos/scratch.h"
 #include "tests/journal/temporary_directory.h"
+#include "tests/support/run_tests.h"
 #include "tests/support/status_matchers.h"
 
 extern char** environ;
@@ -236,5 +236,5 @@ int main(int argc, char** argv) {
   if (argc == 5 && std::string(argv[1]) == "--allocation") {
     reenact::BeChild(argv[2], argv[3], std::strtoll(argv[4], nullptr, 10));
   }
-  return Catch::Session().run(argc, argv);
+  return reenact::RunTests(argc, argv);
 }
