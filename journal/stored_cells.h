@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/base/attributes.h"
 #include "reenact/journal/cell_name.h"
 #include "reenact/journal/store.h"
 #include "reenact/kernel/hash_table.h"
@@ -30,17 +31,13 @@ class StoredCells {
     return {cell.first.first, cell.first.second};
   }
 
-  // Null: there is none.
-  Cell* Find(const CellName& name) const {
+  // Null: there is none. Asked for each cell that changes.
+  ABSL_ATTRIBUTE_ALWAYS_INLINE Cell* Find(const CellName& name) const {
     const auto it = cells_.find(name);
     return it == cells_.end() ? nullptr : it->get();
   }
   // `name` has no cell.
-  Cell* Add(const CellName& name) {
-    auto cell =
-        std::make_unique<Cell>(Key(name.first, name.second), StoredCell());
-    return cells_.insert(std::move(cell)).first->get();
-  }
+  Cell* Add(const CellName& name);
   void Erase(const CellName& name) { cells_.erase(name); }
   void Clear() { cells_.clear(); }
   void Reserve(std::size_t count) { cells_.reserve(count); }

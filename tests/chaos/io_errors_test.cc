@@ -6,14 +6,18 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <string>
+#include <thread>
 
 #include "reenact/harness/disk/faulty_disk.h"
 #include "reenact/harness/disk/watched_file_system.h"
 #include "reenact/harness/scoreboard.h"
+#include "reenact/journal/rocksdb_store.h"
 #include "tests/chaos/lab.h"
 #include "tests/chaos/scratch.h"
+#include "tests/support/status_matchers.h"
 
 namespace reenact {
 namespace {
@@ -46,6 +50,7 @@ constexpr std::uint32_t kNames = Calls(
     {What::kOpen, What::kCreate, What::kReplace, What::kRename, What::kLink,
      What::kRemove, What::kMakeDirectory, What::kTruncate, What::kList});
 
+// Every how manieth place is tried.
 #if defined(NDEBUG)
 constexpr std::uint64_t kShare = 1;
 #else
@@ -113,11 +118,12 @@ class FaultyRun {
   std::atomic<std::uint64_t> told_at_failure_{~std::uint64_t{0}};
 };
 
-// One fault at its n-th place, for n = 1, 2, 3 ... Returns how many there were.
-std::uint64_t Sweep(const Truth& truth, Fault fault) {
+// One fault at its n-th place, for n = 1, 1 + share, 1 + 2 share ... Returns how
+// many there were.
+std::uint64_t Sweep(const Truth& truth, Fault fault, std::uint64_t share) {
   Scratch scratch;
   std::uint64_t faults = 0;
-  for (fault.nth = 1;; fault.nth += kShare) {
+  for (fault.nth = 1;; fault.nth += share) {
     const std::string path = scratch.Fresh();
     FaultyRun run(truth.workload(), path, fault);
     INFO(truth.workload().name
@@ -137,13 +143,14 @@ std::uint64_t Sweep(const Truth& truth, Fault fault) {
   }
 }
 
-void SweepAll(std::uint32_t calls, int error, bool half) {
+void SweepAll(std::uint32_t calls, int error, bool half,
+              std::uint64_t share = kShare) {
   const disk::Watch quick(nullptr);
   std::uint64_t faults = 0;
   for (const Workload& workload : kWorkloads) {
     const Truth truth = TruthOf(workload);
     for (const bool for_good : {false, true}) {
-      faults += Sweep(truth, {calls, error, 1, for_good, half});
+      faults += Sweep(truth, {calls, error, 1, for_good, half}, share);
     }
   }
   Score("injected input/output errors", faults);
@@ -169,11 +176,53 @@ TEST_CASE("chaos 14: a full disk at the n-th write, half of which is written",
           "[chaos]") {
   SweepAll(kWrites, ENOSPC, true);
 }
-TEST_CASE("chaos 22: no descriptor, a disk that may only be read, a quota",
+TEST_CASE(
+    "chaos 14: a database that found the disk full beside commits stops, and does "
+    "not go on by itself when there is room",
+    "[chaos]") {
+  std::uint64_t stopped = 0;
+  for (const char* file : {".sst", "MANIFEST"}) {
+    for (std::uint64_t nth = 1; nth < 24; ++nth) {
+      CAPTURE(file, nth);
+      disk::FaultyDisk full({.calls = kWrites | kSyncs,
+                             .error = ENOSPC,
+                             .nth = nth,
+                             .below = file});
+      disk::Watch watch(&full);
+      Scratch scratch;
+      RocksDbOptions options;
+      options.create = true;
+      options.write_buffer_bytes = 64 << 10;
+      const auto store = OpenRocksDbStore(scratch.Fresh(), options);
+      if (!store.ok()) continue;  // full while it was made
+      CommitGroup group;
+      group.blocks.push_back(Bytes(4096, 'b'));
+      absl::Status status;
+      for (std::uint64_t i = 0; i < 400 && status.ok(); ++i) {
+        group.first_index = i;
+        status = (*store)->Commit(group, /*sync=*/false);
+      }
+      if (full.fired() == 0) continue;
+      ++stopped;
+      CHECK(absl::IsResourceExhausted(status));
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      CHECK_FALSE((*store)->Commit(group, /*sync=*/false).ok());
+    }
+  }
+  CHECK(stopped > 3);
+}
+// The places are those of chaos 11; what the system says is another.
+const std::uint64_t kSome = ForTier(2, 1) * kShare;
+
+TEST_CASE("chaos 22: no descriptor for the n-th file", "[chaos]") {
+  SweepAll(kNames, EMFILE, false, kSome);
+}
+TEST_CASE("chaos 22: a disk that may only be read, from the n-th name on",
           "[chaos]") {
-  SECTION("no descriptor") { SweepAll(kNames, EMFILE, false); }
-  SECTION("read-only") { SweepAll(kNames & ~kReads, EROFS, false); }
-  SECTION("quota") { SweepAll(kWrites, EDQUOT, false); }
+  SweepAll(kNames, EROFS, false, kSome);
+}
+TEST_CASE("chaos 22: a quota is used up at the n-th write", "[chaos]") {
+  SweepAll(kWrites, EDQUOT, false, kSome);
 }
 
 }  // namespace
