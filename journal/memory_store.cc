@@ -18,17 +18,6 @@ namespace {
 
 using StoredPair = StoredCells::Cell;
 
-CellName ViewOf(const CellName& name) { return name; }
-CellName ViewOf(const StoredPair* cell) { return StoredCells::NameOf(*cell); }
-
-struct CellOrder {
-  using is_transparent = void;
-  template <typename A, typename B>
-  bool operator()(const A& a, const B& b) const {
-    return ViewOf(a) < ViewOf(b);
-  }
-};
-
 // The cells: found by hash, scanned by their order, which is touched only when
 // a cell appears or ceases to exist. And how many views look at them: whoever
 // would change them while there is one makes a copy first.
@@ -37,7 +26,7 @@ struct CellOrder {
 // that went away on another thread could overlap with the change.
 class Cells {
  public:
-  using Order = absl::btree_set<const StoredPair*, CellOrder>;
+  using Order = absl::btree_set<const StoredPair*, StoredCells::ByName>;
 
   Cells() = default;
   Cells(const Cells&) = delete;
@@ -47,7 +36,7 @@ class Cells {
     auto copy = std::make_shared<Cells>();
     copy->table_.Reserve(table_.size());
     for (const StoredPair* cell : order_) {
-      StoredPair* const added = copy->table_.Add(ViewOf(cell));
+      StoredPair* const added = copy->table_.Add(StoredCells::NameOf(*cell));
       added->second = cell->second;
       copy->order_.insert(copy->order_.end(), added);
     }

@@ -288,8 +288,8 @@ class ImpatientEnv final : public rocksdb::EnvWrapper {
  public:
   explicit ImpatientEnv(std::unique_ptr<rocksdb::Env> env)
       : EnvWrapper(std::move(env)) {
-    file_system_ = Below().GetFileSystem();
-    system_clock_ = std::make_shared<Clock>(Below().GetSystemClock());
+    file_system_ = target()->GetFileSystem();
+    system_clock_ = std::make_shared<Clock>(target()->GetSystemClock());
   }
   const char* Name() const override { return "reenact.ImpatientEnv"; }
 
@@ -302,7 +302,6 @@ class ImpatientEnv final : public rocksdb::EnvWrapper {
       target_->SleepForMicroseconds(micros / 1000);
     }
   };
-  rocksdb::Env& Below() const { return *target(); }
 };
 #endif
 
@@ -415,7 +414,8 @@ rocksdb::DBOptions MakeDbOptions(const RocksDbOptions& options) {
   result.info_log = std::make_shared<NullLogger>();
   result.paranoid_checks = true;
   result.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
-  // Of errors that may go away by themselves, and of a disk that is full.
+  // Nothing resumes by itself: neither after errors that may pass, nor where a
+  // disk was full, which the number does not cover.
   result.max_bgerror_resume_count = 0;
   result.listeners.push_back(std::make_shared<NoRecovery>());
   result.avoid_flush_during_shutdown = true;

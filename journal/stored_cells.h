@@ -31,6 +31,15 @@ class StoredCells {
     return {cell.first.first, cell.first.second};
   }
 
+  // Orders cells by name, and finds them by it: for those who keep an order.
+  struct ByName {
+    using is_transparent = void;
+    template <typename A, typename B>
+    bool operator()(const A& a, const B& b) const {
+      return ViewOf(a) < ViewOf(b);
+    }
+  };
+
   // Null: there is none. Asked for each cell that changes.
   ABSL_ATTRIBUTE_ALWAYS_INLINE Cell* Find(const CellName& name) const {
     const auto it = cells_.find(name);
@@ -52,6 +61,7 @@ class StoredCells {
  private:
   using Slot = std::unique_ptr<Cell>;
   static CellName ViewOf(const CellName& name) { return name; }
+  static CellName ViewOf(const Cell* cell) { return NameOf(*cell); }
   static CellName ViewOf(const Slot& slot) { return NameOf(*slot); }
   struct Hash {
     using is_transparent = void;

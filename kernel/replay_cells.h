@@ -65,17 +65,6 @@ class ReplayCells final : public Store {
 
  private:
   using Cell = const StoredCells::Cell*;
-  struct Before {
-    using is_transparent = void;
-    static CellName View(Cell cell) {
-      return StoredCells::NameOf(*cell);
-    }
-    static CellName View(const CellName& name) { return name; }
-    template <typename A, typename B>
-    bool operator()(const A& a, const B& b) const {
-      return View(a) < View(b);
-    }
-  };
 
   class CellsView;
   class InOrder;
@@ -91,7 +80,8 @@ class ReplayCells final : public Store {
   StoredCells cells_ ABSL_GUARDED_BY(mutex_);
   // All of them in order, once somebody has asked for one.
   mutable bool ordered_ ABSL_GUARDED_BY(mutex_) = false;
-  mutable absl::btree_set<Cell, Before> order_ ABSL_GUARDED_BY(mutex_);
+  mutable absl::btree_set<Cell, StoredCells::ByName> order_
+      ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace reenact

@@ -90,12 +90,17 @@ absl::Status AddsUp(const World& world) {
   return world.Authority().grants.CheckConservation();
 }
 
-void SetUpBudget(Case& run) {
+// Spenders, and so much for them.
+void SpendFrom(Case& run, std::uint64_t calls) {
   run.UseModule(*MakeModule("spender", "1", {MakeSpender()}));
-  run.BeforeAll([](World& world) {
-    return world.ChangeGrant(Change(GrantChange::Op::kCreate, kLimit))
-        .status();
+  run.BeforeAll([calls](World& world) {
+    return world.ChangeGrant(Change(GrantChange::Op::kCreate, calls)).status();
   });
+  run.AddInvariant("budgets add up", AddsUp);
+}
+
+void SetUpBudget(Case& run) {
+  SpendFrom(run, kLimit);
   run.AnswerEffects([](const OpenEffect& effect, Choices& choices) {
     Receipt receipt;
     if (choices.OneIn(3, "budget.fails")) receipt.status = ReceiptStatus::kError;
@@ -129,7 +134,6 @@ void SetUpBudget(Case& run) {
       return world.ChangeGrant(Change(op, calls)).status();
     });
   });
-  run.AddInvariant("budgets add up", AddsUp);
 }
 
 // --- changes in flight
@@ -393,35 +397,17 @@ void SetUpReference(Case& run) {
 }
 
 void SetUpSmallBudget(Case& run) {
-  const auto spend = [](StepContext& step) {
-    if (step.event().schema == kAnswerSchema) return absl::OkStatus();
-    const Amounts cost = {{"calls", 2}};
-    const bool affords = step.Affords("net", cost);
-    step.SetState(cbor::EncodeInteger(affords ? 1 : 0));
-    if (!affords) return absl::OkStatus();
-    EffectIntent intent;
-    intent.kind = "call";
-    intent.capability = "net";
-    intent.params = cbor::EncodeInteger(0);
-    intent.reserve = cost;
-    step.Intend(std::move(intent));
-    return absl::OkStatus();
-  };
-  run.UseModule(*MakeModule("spender", "1", {MakeReducer("spender", spend)}));
-  run.BeforeAll([](World& world) {
-    return world.ChangeGrant(Change(GrantChange::Op::kCreate, 5)).status();
-  });
+  SpendFrom(run, 5);
   run.Feed(InputsFor("spender", {"a", "b", "c"}));
-  run.AddInvariant("budgets add up", AddsUp);
 }
 
 void SetUpSmallRaise(Case& run) {
   const auto count = [](StepContext& step) {
     step.SetState(OneMore(step.state()));
-    if (step.key() == "a") step.Raise({"counter", "common", "", cbor::EncodeInteger(0)});
+    const Event child{"counter", "common", "", cbor::EncodeInteger(0)};
+    if (step.key() == "a") step.Raise(child);
     if (step.key() == "b") {
-      step.RaiseAt(LogicalTime{step.time().value + 1},
-                   {"counter", "common", "", cbor::EncodeInteger(0)});
+      step.RaiseAt(LogicalTime{step.time().value + 1}, child);
     }
     return absl::OkStatus();
   };
@@ -474,15 +460,10 @@ Scenario SmallRaise() { return {"small-raise", SetUpSmallRaise}; }
 Scenario SmallScan() { return {"small-scan", SetUpSmallScan}; }
 Scenario SmallEffect() { return {"small-effect", SetUpSmallEffect}; }
 
-std::vector<Scenario> SmallScenarios() {
-  return {Reference(), SmallBudget(), SmallRaise(), SmallScan(), SmallEffect()};
-}
-
 std::vector<Scenario> AllScenarios() {
-  std::vector<Scenario> all = {TortureFed(), TortureSubmitted(), BudgetRace(),
-                               Changes()};
-  for (Scenario& small : SmallScenarios()) all.push_back(std::move(small));
-  return all;
+  return {TortureFed(), TortureSubmitted(), BudgetRace(),
+          Changes(),    Reference(),        SmallBudget(),
+          SmallRaise(), SmallScan(),        SmallEffect()};
 }
 
 }  // namespace reenact::harness

@@ -24,7 +24,7 @@ Scenario Changes();
 //
 // Three tickets, of which two meet in one cell.
 Scenario Reference();
-// Three that want parts of a budget that is enough for two.
+// Three that spend one budget, which is enough for two.
 Scenario SmallBudget();
 // Events that are raised, at once and for later, meet others in their cell.
 Scenario SmallRaise();
@@ -33,7 +33,6 @@ Scenario SmallScan();
 // One is answered, and changes what the other reads.
 Scenario SmallEffect();
 
-std::vector<Scenario> SmallScenarios();
 std::vector<Scenario> AllScenarios();
 
 }  // namespace reenact::harness

@@ -70,15 +70,17 @@ int Sweep(const Part& part, std::uint64_t runs, std::uint64_t seed) {
 // As the program of that scenario alone would, with its exit codes.
 int Again(const std::string& string) {
   const auto replay = ParseReplay(string);
+  if (!replay.ok()) {
+    std::fprintf(stderr, "--replay: %s\n", replay.status().ToString().c_str());
+    return kProblem;
+  }
   for (const Scenario& scenario : AllScenarios()) {
-    if (!replay.ok() || scenario.name != replay->scenario) continue;
+    if (scenario.name != replay->scenario) continue;
     ProgramOptions options;
     options.replay = string;
     return RunProgram(scenario, std::move(options), "harness-sweep", nullptr);
   }
-  std::fprintf(stderr, "--replay: %s\n",
-               replay.ok() ? "there is no such scenario"
-                           : replay.status().ToString().c_str());
+  std::fprintf(stderr, "--replay: there is no such scenario\n");
   return kProblem;
 }
 
