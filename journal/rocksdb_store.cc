@@ -394,15 +394,31 @@ class StatusMapper {
   std::string prefix_;
 };
 
-// After an error the world is closed, and the next open decides. Resuming could
-// leave a hole; and version 7.8, asked for an ingestion while it resumes, goes
-// on without a file number and aborts.
-class NoRecovery final : public rocksdb::EventListener {
+// After an error the world is closed, and the next open decides: also where the
+// error is one of a compaction, after which RocksDB would go on, and one that may
+// pass, after which it would resume. Resuming could leave a hole; and version
+// 7.8, asked for an ingestion after it has resumed, takes itself for stopped,
+// goes on without a file number and aborts.
+class FirstError final : public rocksdb::EventListener {
  public:
+  void OnBackgroundError(rocksdb::BackgroundErrorReason,
+                         rocksdb::Status* error) override {
+    MutexLock lock(&mutex_);
+    if (error_.ok()) error_ = *error;
+  }
   void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
                             bool* auto_recovery) override {
     *auto_recovery = false;
   }
+
+  rocksdb::Status Get() const {
+    MutexLock lock(&mutex_);
+    return error_;
+  }
+
+ private:
+  mutable Mutex mutex_;
+  rocksdb::Status error_ ABSL_GUARDED_BY(mutex_);
 };
 
 rocksdb::DBOptions MakeDbOptions(const RocksDbOptions& options) {
@@ -417,7 +433,6 @@ rocksdb::DBOptions MakeDbOptions(const RocksDbOptions& options) {
   // Nothing resumes by itself: neither after errors that may pass, nor where a
   // disk was full, which the number does not cover.
   result.max_bgerror_resume_count = 0;
-  result.listeners.push_back(std::make_shared<NoRecovery>());
   result.avoid_flush_during_shutdown = true;
   // One flush and one compaction. One writer, so nothing to insert in parallel.
   result.max_background_jobs = 2;
@@ -506,6 +521,7 @@ struct Database {
   const std::string path;
   StatusMapper ToStatus;
   std::shared_ptr<rocksdb::Statistics> statistics;
+  const std::shared_ptr<FirstError> background = std::make_shared<FirstError>();
   FlushPace pace;  // the writing thread's
   // Of what is written besides the log. Refilled often, or each refill is a
   // burst of its own.
@@ -751,6 +767,7 @@ absl::Status RocksDbStore::CheckWritable() const {
   }
   REENACT_RETURN_IF_ERROR(failed_);
   REENACT_RETURN_IF_ERROR(CheckOpen());
+  REENACT_RETURN_IF_ERROR(database_->ToStatus(database_->background->Get()));
   MutexLock lock(&mutex_);
   return file_status_;
 }
@@ -1353,6 +1370,7 @@ absl::Status OpenDatabase(const std::string& path,
   database->env = EnvOf(database->file_system);
   database->statistics = db_options.statistics;
   db_options.rate_limiter = database->limiter;
+  db_options.listeners.push_back(database->background);
   db_options.env = database->env.get();
 
   std::size_t tables = 0;
