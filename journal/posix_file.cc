@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <system_error>
@@ -201,8 +202,10 @@ absl::StatusOr<std::optional<Bytes>> ReadSmallFile(const std::string& path,
         ToAbsl("'" + path + "': it is not a plain file"));
   }
   REENACT_ASSIGN_OR_RETURN(File file, File::Open(path, O_RDONLY));
+  REENACT_ASSIGN_OR_RETURN(const std::uint64_t size, file.Size());
   Bytes bytes;
-  REENACT_RETURN_IF_ERROR(file.Read(size_max + 1, &bytes));
+  REENACT_RETURN_IF_ERROR(file.Read(
+      std::min<std::uint64_t>(size, size_max) + 1, &bytes));
   if (bytes.size() > size_max) {
     return absl::DataLossError(ToAbsl("'" + path + "': it has more than " +
                                       std::to_string(size_max) + " bytes"));

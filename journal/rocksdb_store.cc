@@ -1,7 +1,5 @@
 #include "reenact/journal/rocksdb_store.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -11,21 +9,19 @@
 
 #include "reenact/journal/cell_layer.h"
 #include "reenact/journal/flush_pace.h"
-#include "reenact/journal/disk_watch.h"
+#include "reenact/journal/rocksdb_files.h"
 #include "reenact/kernel/check.h"
 #include "reenact/kernel/instrument.h"
 #include "reenact/kernel/mutex.h"
 #include "rocksdb/cache.h"
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
-#include "rocksdb/file_system.h"
 #include "rocksdb/filter_policy.h"
 #include "rocksdb/listener.h"
 #include "rocksdb/options.h"
 #include "rocksdb/rate_limiter.h"
 #include "rocksdb/sst_file_writer.h"
 #include "rocksdb/statistics.h"
-#include "rocksdb/system_clock.h"
 #include "rocksdb/table.h"
 #include "rocksdb/write_batch.h"
 
@@ -165,156 +161,6 @@ class NullLogger final : public rocksdb::Logger {
   using rocksdb::Logger::Logv;
   void Logv(const char*, va_list) override {}
 };
-
-// While this is set, what this thread removes of tables stays. RocksDB takes a
-// new table away again if it could not make its MANIFEST durable, and opening
-// fails if the MANIFEST names it all the same, which nobody can know after a
-// failed sync. What nothing names is removed by the next open.
-thread_local bool keeps_tables = false;
-
-// The system's, or what a harness has put in its place.
-std::shared_ptr<rocksdb::FileSystem> FilesBelow() {
-#if defined(REENACT_INSTRUMENTED)
-  if (disk::between != nullptr) {
-    return disk::between(rocksdb::FileSystem::Default());
-  }
-#endif
-  return rocksdb::FileSystem::Default();
-}
-
-// A file system, the system's, with files and directories that only their owner
-// may read: RocksDB itself leaves the mode to the umask, which is not ours to
-// change.
-class PrivateFileSystem final : public rocksdb::FileSystemWrapper {
- public:
-  PrivateFileSystem() : FileSystemWrapper(FilesBelow()) {}
-
-  const char* Name() const override { return "reenact.PrivateFileSystem"; }
-
-  rocksdb::IOStatus NewWritableFile(
-      const std::string& path, const rocksdb::FileOptions& options,
-      std::unique_ptr<rocksdb::FSWritableFile>* result,
-      rocksdb::IODebugContext* debug) override {
-    return Restrict(
-        path, 0600,
-        FileSystemWrapper::NewWritableFile(path, options, result, debug));
-  }
-  rocksdb::IOStatus NewRandomRWFile(
-      const std::string& path, const rocksdb::FileOptions& options,
-      std::unique_ptr<rocksdb::FSRandomRWFile>* result,
-      rocksdb::IODebugContext* debug) override {
-    return Restrict(
-        path, 0600,
-        FileSystemWrapper::NewRandomRWFile(path, options, result, debug));
-  }
-  rocksdb::IOStatus CreateDir(const std::string& path,
-                              const rocksdb::IOOptions& options,
-                              rocksdb::IODebugContext* debug) override {
-    return Restrict(path, 0700,
-                    FileSystemWrapper::CreateDir(path, options, debug));
-  }
-  rocksdb::IOStatus CreateDirIfMissing(
-      const std::string& path, const rocksdb::IOOptions& options,
-      rocksdb::IODebugContext* debug) override {
-    return Restrict(
-        path, 0700,
-        FileSystemWrapper::CreateDirIfMissing(path, options, debug));
-  }
-  // The name CURRENT leads to other names of its directory, of which RocksDB
-  // syncs none before: without this, opening after a power cut would depend on
-  // a file system that keeps names in order.
-  rocksdb::IOStatus RenameFile(const std::string& from, const std::string& to,
-                               const rocksdb::IOOptions& options,
-                               rocksdb::IODebugContext* debug) override {
-    if (to.ends_with("/CURRENT")) {
-      rocksdb::IOStatus status =
-          SyncDirectory(to.substr(0, to.rfind('/')), options, debug);
-      if (!status.ok()) return status;
-    }
-    return FileSystemWrapper::RenameFile(from, to, options, debug);
-  }
-  rocksdb::IOStatus DeleteFile(const std::string& path,
-                               const rocksdb::IOOptions& options,
-                               rocksdb::IODebugContext* debug) override {
-    if (keeps_tables && path.ends_with(".sst")) return rocksdb::IOStatus::OK();
-    return FileSystemWrapper::DeleteFile(path, options, debug);
-  }
-  rocksdb::IOStatus LockFile(const std::string& path,
-                             const rocksdb::IOOptions& options,
-                             rocksdb::FileLock** lock,
-                             rocksdb::IODebugContext* debug) override {
-    rocksdb::IOStatus status = Restrict(
-        path, 0600, FileSystemWrapper::LockFile(path, options, lock, debug));
-    lock_is_held_ = IsHeld(status);
-    return status;
-  }
-
-  // The last LockFile() failed because somebody has the lock.
-  bool lock_is_held() const { return lock_is_held_; }
-
- private:
-  static rocksdb::IOStatus Restrict(const std::string& path, mode_t mode,
-                                    rocksdb::IOStatus status) {
-    // A file system without modes is no reason to fail.
-    if (status.ok()) static_cast<void>(chmod(path.c_str(), mode));
-    return status;
-  }
-
-  rocksdb::IOStatus SyncDirectory(const std::string& path,
-                                  const rocksdb::IOOptions& options,
-                                  rocksdb::IODebugContext* debug) {
-    std::unique_ptr<rocksdb::FSDirectory> directory;
-    rocksdb::IOStatus status =
-        FileSystemWrapper::NewDirectory(path, options, &directory, debug);
-    return status.ok() ? directory->Fsync(options, debug) : status;
-  }
-
-  // RocksDB has no code for it: fcntl() failed, or its own table has the path.
-  static bool IsHeld(const rocksdb::IOStatus& status) {
-    if (status.ok()) return false;
-    const std::string text = status.ToString();
-    return text.find("While lock file") != std::string::npos ||
-           text.find("lock hold by current process") != std::string::npos;
-  }
-
-  std::atomic<bool> lock_is_held_{false};
-};
-
-#if defined(REENACT_INSTRUMENTED)
-// RocksDB waits for a second where it could not write a file, before anything
-// else: in case the disk gets better. A harness that lets thousands of writes
-// fail has no time for that.
-class ImpatientEnv final : public rocksdb::EnvWrapper {
- public:
-  explicit ImpatientEnv(std::unique_ptr<rocksdb::Env> env)
-      : EnvWrapper(std::move(env)) {
-    file_system_ = target()->GetFileSystem();
-    system_clock_ = std::make_shared<Clock>(target()->GetSystemClock());
-  }
-  const char* Name() const override { return "reenact.ImpatientEnv"; }
-
- private:
-  class Clock final : public rocksdb::SystemClockWrapper {
-   public:
-    using SystemClockWrapper::SystemClockWrapper;
-    const char* Name() const override { return "reenact.ImpatientClock"; }
-    void SleepForMicroseconds(int micros) override {
-      target_->SleepForMicroseconds(micros / 1000);
-    }
-  };
-};
-#endif
-
-std::unique_ptr<rocksdb::Env> EnvOf(
-    const std::shared_ptr<rocksdb::FileSystem>& files) {
-  std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(files);
-#if defined(REENACT_INSTRUMENTED)
-  if (disk::between != nullptr) {
-    return std::make_unique<ImpatientEnv>(std::move(env));
-  }
-#endif
-  return env;
-}
 
 bool Mentions(const std::string& text, std::initializer_list<int> errors) {
   return std::any_of(errors.begin(), errors.end(), [&text](int error) {
@@ -528,8 +374,7 @@ struct Database {
   const std::shared_ptr<rocksdb::RateLimiter> limiter{
       rocksdb::NewGenericRateLimiter(FlushPace::kAtFirst,
                                      /*refill_period_us=*/2000)};
-  std::shared_ptr<PrivateFileSystem> file_system;
-  std::unique_ptr<rocksdb::Env> env;
+  RocksDbFiles files;
   std::unique_ptr<rocksdb::DB> db;
   std::vector<rocksdb::ColumnFamilyHandle*> families;
 };
@@ -1022,8 +867,9 @@ absl::Status RocksDbStore::WriteFile(const CellLayers& layers,
   Database& database = *database_;
   const std::string path = database.path + kNewCellsFile;
   // What a crash has left may be a link to a file of the database.
-  if (database.env->FileExists(path).ok()) {
-    REENACT_RETURN_IF_ERROR(database.ToStatus(database.env->DeleteFile(path)));
+  rocksdb::Env* const env = database.files.env();
+  if (env->FileExists(path).ok()) {
+    REENACT_RETURN_IF_ERROR(database.ToStatus(env->DeleteFile(path)));
   }
   REENACT_FAILPOINT_RETURN("store: before a file of cells is made");
   REENACT_RETURN_IF_ERROR(MakeFile(path, layers, through));
@@ -1031,11 +877,9 @@ absl::Status RocksDbStore::WriteFile(const CellLayers& layers,
   rocksdb::IngestExternalFileOptions options;
   options.move_files = true;
   options.write_global_seqno = false;
-  keeps_tables = true;
-  const rocksdb::Status status =
-      database.db->IngestExternalFile(database.cells(), {path}, options);
-  keeps_tables = false;
-  return database.ToStatus(status);
+  const KeepTables keep;
+  return database.ToStatus(
+      database.db->IngestExternalFile(database.cells(), {path}, options));
 }
 
 absl::Status RocksDbStore::MakeFile(const std::string& path,
@@ -1366,16 +1210,14 @@ rocksdb::Status OpenBeside(const rocksdb::DBOptions& options,
 absl::Status OpenDatabase(const std::string& path,
                           const RocksDbOptions& options, Database* database) {
   rocksdb::DBOptions db_options = MakeDbOptions(options);
-  database->file_system = std::make_shared<PrivateFileSystem>();
-  database->env = EnvOf(database->file_system);
   database->statistics = db_options.statistics;
   db_options.rate_limiter = database->limiter;
   db_options.listeners.push_back(database->background);
-  db_options.env = database->env.get();
+  db_options.env = database->files.env();
 
   std::size_t tables = 0;
   const absl::Status found =
-      LookForDatabase(path, database->env.get(), database->ToStatus, &tables);
+      LookForDatabase(path, database->files.env(), database->ToStatus, &tables);
   if (!absl::IsNotFound(found) || !options.create) {
     REENACT_RETURN_IF_ERROR(found);
   }
@@ -1390,7 +1232,7 @@ absl::Status OpenDatabase(const std::string& path,
                         : OpenToWrite(db_options, path, families, database);
   if (status.ok()) return absl::OkStatus();
   const std::string message = database->ToStatus.Message(status);
-  if (database->file_system->lock_is_held()) {
+  if (database->files.lock_is_held()) {
     return absl::FailedPreconditionError(
         "another process, or this one, has the database open: " + message);
   }

@@ -1,4 +1,4 @@
-// The durable store; the only file that knows RocksDB is rocksdb_store.cc.
+// The durable store; only rocksdb_store.cc and rocksdb_files.cc know RocksDB.
 
 #ifndef REENACT_JOURNAL_ROCKSDB_STORE_H_
 #define REENACT_JOURNAL_ROCKSDB_STORE_H_

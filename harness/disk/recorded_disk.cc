@@ -143,20 +143,8 @@ class SectorDraw {
   Dice* const dice_;
 };
 
-// As it was, and of what was added since a beginning.
-std::string DrawBeginning(const File& file, Dice* dice) {
-  std::string all = file.All();
-  if (all.size() <= file.synced.size()) return all;
-  all.resize(file.synced.size() +
-             dice->Below(all.size() - file.synced.size() + 1));
-  return all;
-}
-
-std::string DrawBytes(const std::string& name, const File& file, Dice* dice) {
+std::string DrawBytes(const File& file, Dice* dice) {
   if (file.pending.empty()) return file.synced;
-  if (name.find("/MANIFEST-") != std::string::npos) {
-    return DrawBeginning(file, dice);
-  }
   switch (dice->Below(8)) {
     case 0:
       return file.synced;
@@ -214,7 +202,7 @@ class Model {
       } else if (entry.is_directory) {
         image.directories.insert(name);
       } else {
-        image.files[name] = BytesOf(name, files_[*entry.node], damage, &dice);
+        image.files[name] = BytesOf(files_[*entry.node], damage, &dice);
       }
     }
     return image;
@@ -271,15 +259,15 @@ class Model {
     return true;
   }
 
-  static std::string BytesOf(const std::string& name, const File& file,
-                             const Damage& damage, Dice* dice) {
+  static std::string BytesOf(const File& file, const Damage& damage,
+                             Dice* dice) {
     switch (damage.kind) {
       case Damage::Kind::kKilled:
         return file.All();
       case Damage::Kind::kDropped:
         return file.synced;
       case Damage::Kind::kDrawn:
-        return DrawBytes(name, file, dice);
+        return DrawBytes(file, dice);
     }
     return {};
   }

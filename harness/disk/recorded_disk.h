@@ -114,9 +114,7 @@ class RecordedDisk final : public Watcher {
   std::uint64_t told_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
-// In what was not synced, a power cut may leave anything, but for RocksDB's
-// MANIFEST, of which it leaves a beginning: RocksDB refuses one that ends in
-// anything else (spec/faults.md).
+// In what was not synced, a power cut may leave anything.
 struct Damage {
   enum class Kind : std::uint8_t {
     kKilled,   // the process ended; the system wrote all it was given

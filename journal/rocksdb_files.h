@@ -1,0 +1,56 @@
+// The files of a RocksDB database, as a world needs them: readable by their owner
+// only, and so written that a power cut at any moment leaves what can be opened.
+//
+// Thread safety: as RocksDB's Env.
+
+#ifndef REENACT_JOURNAL_ROCKSDB_FILES_H_
+#define REENACT_JOURNAL_ROCKSDB_FILES_H_
+
+#include <memory>
+
+namespace rocksdb {
+class Env;
+}
+
+namespace reenact {
+
+class RocksDbFiles {
+ public:
+  RocksDbFiles();
+  ~RocksDbFiles();
+  RocksDbFiles(const RocksDbFiles&) = delete;
+  RocksDbFiles& operator=(const RocksDbFiles&) = delete;
+
+  // The system's files, with
+  //   - mode 0600, and 0700 for directories, whatever the umask, which RocksDB
+  //     leaves it to and which is not ours to change;
+  //   - the directory synced before CURRENT is given its name;
+  //   - the end of the MANIFEST written twice (journal/manifest_tail.h).
+  // Valid as long as this object.
+  rocksdb::Env* env() const;
+
+  // The last time that the database was to be locked, somebody had the lock.
+  bool lock_is_held() const;
+
+ private:
+  class System;
+
+  const std::shared_ptr<System> system_;
+  const std::unique_ptr<rocksdb::Env> env_;
+};
+
+// While one lives, what its thread removes of tables stays. RocksDB takes a new
+// table away again if it could not make its MANIFEST durable, and opening fails if
+// the MANIFEST names it all the same, which nobody can know after a failed sync.
+// What nothing names is removed by the next open.
+class KeepTables {
+ public:
+  KeepTables();
+  ~KeepTables();
+  KeepTables(const KeepTables&) = delete;
+  KeepTables& operator=(const KeepTables&) = delete;
+};
+
+}  // namespace reenact
+
+#endif  // REENACT_JOURNAL_ROCKSDB_FILES_H_
