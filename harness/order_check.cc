@@ -7,9 +7,8 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
-#include "reenact/journal/block.h"
+#include "reenact/harness/journal_entries.h"
 #include "reenact/journal/entry.h"
-#include "reenact/kernel/cbor.h"
 #include "reenact/kernel/config.h"
 #include "reenact/sequencer/sequencer.h"
 
@@ -29,20 +28,13 @@ bool EndsAtOnce(EffectVerdict verdict) {
 // has a violation or has seen a rollback.
 template <typename Checker>
 void FeedBlocks(const std::vector<Bytes>& blocks, Checker* checker) {
-  for (const Bytes& stored : blocks) {
-    const auto block = DecodeBlock(stored);
-    if (!block.ok()) return;  // CheckReplay() says so
-    cbor::Reader reader(block->entries);
-    while (!reader.AtEnd()) {
-      const auto entry = DecodeEntry(reader);
-      if (!entry.ok() || std::holds_alternative<entry::RolledBack>(*entry)) {
-        return;
-      }
-      std::visit([checker](const auto& one) { checker->See(one); }, *entry);
-      if (checker->violation()) return;
-    }
-    checker->BlockEnds();
-  }
+  const auto see = [checker](const Entry& entry) {
+    if (std::holds_alternative<entry::RolledBack>(entry)) return false;
+    std::visit([checker](const auto& one) { checker->See(one); }, entry);
+    return !checker->violation().has_value();
+  };
+  // What cannot be read CheckReplay() says.
+  (void)VisitEntries(blocks, see, [checker] { checker->BlockEnds(); });
 }
 
 // Counts rounds in which somebody waited: those that gave a ticket to anything

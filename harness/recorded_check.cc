@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "reenact/harness/journal_entries.h"
 #include "reenact/harness/model_kernel.h"
 #include "reenact/journal/block.h"
 #include "reenact/journal/entry.h"
@@ -45,20 +46,6 @@ absl::StatusOr<StartingPlace> BeginningOf(const std::vector<Bytes>& blocks) {
   return PlaceAfterGenesis([&list](std::uint64_t from, const auto& visit) {
     return list.Scan(from, visit);
   });
-}
-
-// Calls `visit` with every entry.
-absl::Status ForEachEntry(const std::vector<Bytes>& blocks,
-                          const std::function<void(const Entry&)>& visit) {
-  for (const Bytes& stored : blocks) {
-    REENACT_ASSIGN_OR_RETURN(const BlockView block, DecodeBlock(stored));
-    cbor::Reader reader(block.entries);
-    while (!reader.AtEnd()) {
-      REENACT_ASSIGN_OR_RETURN(const Entry entry, DecodeEntry(reader));
-      visit(entry);
-    }
-  }
-  return absl::OkStatus();
 }
 
 Violation Unreadable(const absl::Status& status) {
