@@ -76,12 +76,6 @@ void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
 namespace reenact {
 namespace {
 
-#if defined(NDEBUG)
-constexpr std::uint64_t kShare = 1;
-#else
-constexpr std::uint64_t kShare = 6;
-#endif
-
 const Workload kWorkload{.name = "few",
                          .seed = 5,
                          .inputs = 8,
@@ -150,7 +144,8 @@ class Allocations {
   // the world `from` ("": in a new one).
   void Sweep(const std::string& what, const std::string& from) {
     const std::int64_t count = Count(what, from);
-    const auto runs = static_cast<std::int64_t>(ForTier(300, 20'000) / kShare);
+    const auto runs =
+        static_cast<std::int64_t>(ForTier(300, 5'000) / kShare + 25);
     const std::int64_t step = std::max<std::int64_t>(1, count / runs);
     std::map<int, std::uint64_t> ends;
     for (std::int64_t nth = 1;; nth += step) {

@@ -143,13 +143,6 @@ class Sweep {
   std::uint64_t points_ = 0;
 };
 
-// Debug builds take a part of the crash points, spread evenly.
-#if defined(NDEBUG)
-constexpr std::uint64_t kShare = 1;
-#else
-constexpr std::uint64_t kShare = 12;
-#endif
-
 void Report(const Sweep& sweep) {
   Score("crash points", sweep.points());
   Score("in-memory crash/recover cycles", sweep.cycles());
@@ -183,7 +176,7 @@ TEST_CASE(
 TEST_CASE("chaos 05: a power cut tears unsynced sectors, and the world opens",
           "[chaos]") {
   Sweep sweep(EachWorkload());
-  const std::uint64_t seeds = ForTier(3, 100);
+  const std::uint64_t seeds = ForTier(3, 25);
   for (std::size_t k = 0; k < sweep.size(); k += kShare) {
     for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
       sweep.Cut(k, {Kind::kDrawn, seed});
@@ -196,7 +189,7 @@ TEST_CASE("chaos 06: a crash in the recovery from a crash is one more crash",
           "[chaos]") {
   Sweep sweep(EachWorkload());
   Dice dice(6);
-  const std::uint64_t cuts = ForTier(12, 500) / kShare + 1;
+  const std::uint64_t cuts = ForTier(12, 120) / kShare + 1;
   for (std::uint64_t i = 0; i < cuts; ++i) {
     sweep.CutRecovery(dice.Below(sweep.size()), {Kind::kDrawn, dice.Next()}, 2,
                       &dice);

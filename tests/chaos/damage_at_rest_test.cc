@@ -28,12 +28,6 @@ namespace fs = std::filesystem;
 using disk::Damage;
 using disk::Image;
 
-#if defined(NDEBUG)
-constexpr std::uint64_t kShare = 1;
-#else
-constexpr std::uint64_t kShare = 12;
-#endif
-
 // 80 inputs with all that they lead to, in two sessions; as it was closed, and
 // as it was before: killed when all of its second session was in the log.
 struct Worlds {

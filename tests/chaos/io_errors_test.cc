@@ -50,13 +50,6 @@ constexpr std::uint32_t kNames = Calls(
     {What::kOpen, What::kCreate, What::kReplace, What::kRename, What::kLink,
      What::kRemove, What::kMakeDirectory, What::kTruncate, What::kList});
 
-// Every how manieth place is tried.
-#if defined(NDEBUG)
-constexpr std::uint64_t kShare = 1;
-#else
-constexpr std::uint64_t kShare = 13;
-#endif
-
 // The whole workload's truth, from a run that nothing disturbs.
 Truth TruthOf(const Workload& workload) {
   Scratch scratch;
@@ -179,8 +172,8 @@ TEST_CASE("chaos 14: a full disk at the n-th write, half of which is written",
 
 // A store that was full used to end the process, or, where it was a compaction
 // that found it out, to go on: the database resumed by itself, and is asked for
-// its own errors now. Commits to one whose n-th write or sync of such a file finds
-// the disk full, once. False: that was while it was made, or not at all.
+// its own errors now. Commits to one whose n-th write or sync of such a file
+// finds the disk full, once. False: that was while it was made, or not at all.
 bool StopsForGood(const char* file, std::uint64_t nth) {
   CAPTURE(file, nth);
   disk::FaultyDisk full({.calls = kWrites | kSyncs,

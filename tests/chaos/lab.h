@@ -16,6 +16,14 @@
 
 namespace reenact {
 
+// A sweep tries every kShare-th place, spread evenly: each where the kernel is
+// quick.
+#if defined(NDEBUG) && !defined(REENACT_SANITIZED)
+inline constexpr std::uint64_t kShare = 1;
+#else
+inline constexpr std::uint64_t kShare = 12;
+#endif
+
 // Runs `body` in a process of its own, which dies of a crash in silence. Returns
 // what it returned, or 128 and the signal. This process opens no world before it
 // has made the last such one: a copy lacks the threads of its database.
