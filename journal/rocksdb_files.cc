@@ -59,8 +59,8 @@ bool IsManifest(const std::string& path) {
   return NameOf(path).starts_with("MANIFEST-");
 }
 
-// A MANIFEST that is being written. RocksDB syncs it behind each change, and goes
-// by no change before: what is not synced is only here.
+// A MANIFEST that is being written. RocksDB syncs it behind each change, and
+// goes by no change before: what is not synced is only here.
 class ManifestWriter final : public rocksdb::FSWritableFileOwnerWrapper {
  public:
   ManifestWriter(const std::string& path,
@@ -79,9 +79,7 @@ class ManifestWriter final : public rocksdb::FSWritableFileOwnerWrapper {
                   IODebugContext* debug) override {
     return Append(data, options, debug);
   }
-  IOStatus Flush(const IOOptions&, IODebugContext*) override {
-    return failed_;
-  }
+  IOStatus Flush(const IOOptions&, IODebugContext*) override { return failed_; }
   IOStatus Sync(const IOOptions& options, IODebugContext* debug) override {
     return Settle(options, debug);
   }

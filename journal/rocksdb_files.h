@@ -1,5 +1,6 @@
-// The files of a RocksDB database, as a world needs them: readable by their owner
-// only, and so written that a power cut at any moment leaves what can be opened.
+// The files of a RocksDB database, as a world needs them: readable by their
+// owner only, and so written that a power cut at any moment leaves what can be
+// opened.
 //
 // Thread safety: as RocksDB's Env.
 
@@ -40,9 +41,9 @@ class RocksDbFiles {
 };
 
 // While one lives, what its thread removes of tables stays. RocksDB takes a new
-// table away again if it could not make its MANIFEST durable, and opening fails if
-// the MANIFEST names it all the same, which nobody can know after a failed sync.
-// What nothing names is removed by the next open.
+// table away again if it could not make its MANIFEST durable, and opening fails
+// if the MANIFEST names it all the same, which nobody can know after a failed
+// sync. What nothing names is removed by the next open.
 class KeepTables {
  public:
   KeepTables();

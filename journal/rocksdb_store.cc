@@ -241,10 +241,10 @@ class StatusMapper {
 };
 
 // After an error the world is closed, and the next open decides: also where the
-// error is one of a compaction, after which RocksDB would go on, and one that may
-// pass, after which it would resume. Resuming could leave a hole; and version
-// 7.8, asked for an ingestion after it has resumed, takes itself for stopped,
-// goes on without a file number and aborts.
+// error is one of a compaction, after which RocksDB would go on, or one that
+// may pass, after which it would resume. Resuming could leave a hole; and
+// version 7.8, asked for an ingestion after it has resumed, takes itself for
+// stopped, goes on without a file number and aborts.
 class FirstError final : public rocksdb::EventListener {
  public:
   void OnBackgroundError(rocksdb::BackgroundErrorReason,

@@ -25,8 +25,8 @@ struct RocksDbOptions {
 //
 // Never trusts RocksDB's own view of how complete it is: it recovers to a point
 // in time and the caller compares that with the head record. After an error, of
-// a write that was asked for or of one that RocksDB makes beside them, nothing is
-// written any more, and nothing resumes by itself.
+// a write that was asked for or of one that RocksDB makes beside them, nothing
+// is written any more, and nothing resumes by itself.
 //
 // NotFound: no database there. DataLoss: RocksDB finds damage; the message
 // names the file. PermissionDenied, ResourceExhausted (disk full), Unavailable

@@ -92,9 +92,9 @@ std::string Examine(const std::string& path, const Truth& truth) {
 
 // Files that decide nothing: what RocksDB keeps for people, locks, and what
 // opening does not need when the rest is whole.
-const std::set<std::string> kHarmless = {"OWNER",      "HEAD",        "db/LOG",
-                                         "db/OPTIONS", "db/IDENTITY", "db/LOCK",
-                                         "db/LOG.old", "db/MANIFEST.tail", "snapshots/*"};
+const std::set<std::string> kHarmless = {
+    "OWNER",   "HEAD",       "db/LOG",           "db/OPTIONS", "db/IDENTITY",
+    "db/LOCK", "db/LOG.old", "db/MANIFEST.tail", "snapshots/*"};
 
 TEST_CASE("chaos 17: a flipped bit anywhere is a refusal or no harm", "[crash]") {
   TemporaryDirectory directory;

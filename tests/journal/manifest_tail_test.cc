@@ -49,16 +49,16 @@ TEST_CASE("only a MANIFEST that ends within its tail is torn", "[journal]") {
   CHECK(IsTorn(kTail, 170, "\1\2\4"));
   CHECK(IsTorn(kTail, 168, "\1"));
   CHECK(IsTorn(kTail, 167, ""));
-  CHECK_FALSE(IsTorn(kTail, 166, ""));           // no crash does that
-  CHECK_FALSE(IsTorn(kTail, 171, "\1\2\4\5"));   // it went on: it was durable
+  CHECK_FALSE(IsTorn(kTail, 166, ""));          // no crash does that
+  CHECK_FALSE(IsTorn(kTail, 171, "\1\2\4\5"));  // it went on: it was durable
 }
 
 // --- with RocksDB ---
 
-// A power cut that left something else than a beginning of what was being added to
-// RocksDB's MANIFEST used to make a world refuse to open, though nothing was lost
-// (one in 8,000 of those that were drawn). What is added is in two places now, one
-// after the other.
+// A power cut that left something else than a beginning of what was being added
+// to RocksDB's MANIFEST used to make a world refuse to open, though nothing was
+// lost (one in 8,000 of those that were drawn). What is added is in two places
+// now, one after the other.
 
 std::string ManifestIn(const std::string& directory) {
   for (const auto& file : std::filesystem::directory_iterator(directory)) {
