@@ -186,7 +186,9 @@ std::optional<Violation> CheckReplay(const std::vector<Bytes>& blocks,
         "a step gives the same twice",
         absl::StrCat("ticket ", impure.event_id.value, ", ",
                      impure.cell.reducer, "/", impure.cell.key,
-                     ": two runs of one step on the same input differ:\n  ",
+                     ": two runs of one step on the same input differ, first "
+                     "at byte ",
+                     FirstByte(impure.first, impure.second), ":\n  ",
                      DiagnoseAll(impure.first), "\n  ",
                      DiagnoseAll(impure.second), "\n")};
   }

@@ -52,6 +52,8 @@ class Stack {
   Stack& operator=(Stack&&) = delete;
 
   void* low() const { return static_cast<char*>(memory_) + page_; }
+  // It is there for as long as the process.
+  void Abandon() { memory_ = nullptr; }
 
  private:
   std::size_t page_ = 0;
@@ -131,7 +133,7 @@ class Fibers final : public TaskHost {
     }
     ~Fiber() override {
       // Abandoned: objects on its stack may still be pointed to.
-      if (!recycled) new Stack(std::move(stack));
+      if (!recycled) stack.Abandon();
     }
     void Recycle() {
       recycled = true;

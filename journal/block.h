@@ -50,6 +50,8 @@ Bytes EncodeBlock(const BlockHeader& header, BytesView entries, Digest* hash);
 // DataLoss: `stored` is not a block, or its hash is not the hash of its bytes.
 // Entries are not looked into.
 absl::StatusOr<BlockView> DecodeBlock(BytesView stored);
+// The view would be of bytes that are gone.
+absl::StatusOr<BlockView> DecodeBlock(Bytes&& stored) = delete;
 
 // DataLoss unless `next` is the block that follows `prev`: index, hash, round
 // and first ticket. Messages name both blocks.

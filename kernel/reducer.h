@@ -146,7 +146,9 @@ class StepContext {
   // and not on the exact amounts that are left.
   virtual bool Affords(std::string_view capability, const Amounts& amounts) = 0;
 
-  // The step's own generator, seeded from its ticket.
+  // The step's own generator, seeded from its ticket. Each draw belongs into a
+  // statement of its own: with `f(rng().Next(), rng().Next())` it is up to the
+  // compiler which is first, and history would not replay with another one.
   virtual Rng& rng() = 0;
 
   // Takes `amount` from the step's budget. Every call of this interface takes

@@ -68,7 +68,8 @@ TEST_CASE("bench: one group is measured alone, with the workers asked for",
   CAPTURE(result.err);
   REQUIRE(result.code == 0);
   CHECK(result.out == "");
-  for (const json& figure : json::parse(Contents(path))["figures"]) {
+  const json figures = json::parse(Contents(path))["figures"];
+  for (const json& figure : figures) {
     CHECK_THAT(figure["id"].get<std::string>(), Catch::StartsWith("parallel."));
     CHECK_THAT(figure["name"].get<std::string>(), Contains("3 workers"));
   }

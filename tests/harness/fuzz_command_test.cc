@@ -38,6 +38,10 @@ TEST_CASE("a module that is impure is caught and named, with a string that "
   const std::string events = Clicks(directory);
   for (const std::string name :
        {"impure_static", "impure_unordered", "impure_getenv", "impure_clock"}) {
+#ifdef REENACT_SANITIZED
+    // Without probes: sanitizers intercept the same functions.
+    if (name == "impure_getenv") continue;
+#endif
     CAPTURE(name);
     const CommandResult found =
         RunReenact({"fuzz", "--module", ModulePath(name), "--events", events,
@@ -45,6 +49,7 @@ TEST_CASE("a module that is impure is caught and named, with a string that "
     REQUIRE(found.code == 1);
     CHECK(found.out.find("a step gives the same twice") != std::string::npos);
     CHECK(found.out.find("counter/c") != std::string::npos);
+    CHECK(found.out.find("first at byte ") != std::string::npos);
     const std::string replay = ReplayIn(found.out);
     REQUIRE(replay.rfind("run:v1:counter:", 0) == 0);
     const CommandResult again =

@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 #include <cstdint>
+#include <deque>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -146,8 +147,9 @@ TEST_CASE("two who wait for each other are found, with what they wait for",
   bool found = false;
   for (std::uint64_t seed = 0; seed < 200 && !found; ++seed) {
     // Abandoned tasks keep them.
-    auto* a = new Mutex;
-    auto* b = new Mutex;
+    static auto& mutexes = *new std::deque<Mutex>;
+    Mutex* const a = &mutexes.emplace_back();
+    Mutex* const b = &mutexes.emplace_back();
     const auto both = [](Mutex* first, Mutex* second) {
       MutexLock one(first);
       MutexLock two(second);

@@ -309,7 +309,8 @@ TEST_CASE("rounds written here, there and flushed are one chain", "[journal]") {
   CHECK(f.store.synced() == f.writer->block_count());
   Digest hash;
   for (std::uint64_t i = 0; i < f.writer->block_count(); ++i) {
-    const auto block = DecodeBlock(*f.store.ReadBlock(i));
+    const auto stored = f.store.ReadBlock(i);
+    const auto block = DecodeBlock(*stored);
     REQUIRE_OK(block.status());
     CHECK(block->header.prev == hash);
     hash = block->hash;

@@ -415,8 +415,12 @@ TEST_CASE("verify: a changed reducer is caught at its first ticket",
 
 TEST_CASE("verify: an impure reducer is caught, with its name",
           "[tools][cli][verify]") {
-  for (const char* module :
+  for (const std::string module :
        {"impure_clock", "impure_rand", "impure_getenv", "impure_static"}) {
+#ifdef REENACT_SANITIZED
+    // Without probes: sanitizers intercept the same functions.
+    if (module == "impure_getenv") continue;
+#endif
     const World world;
     REQUIRE(world.Run(TestModule(module), Clicks(20)).code == 0);
     const CommandResult result =

@@ -220,7 +220,8 @@ void CheckReplays(const std::string& path, const StartingPlace& place,
   }
   const auto archive = Archive::Open(path);
   REQUIRE_OK(archive);
-  const auto genesis = DecodeBlock((*archive)->store().ReadBlock(0).value());
+  const Bytes stored = (*archive)->store().ReadBlock(0).value();
+  const auto genesis = DecodeBlock(stored);
   REQUIRE_OK(genesis);
   const auto entry = DecodeEntry(genesis->entries);
   REQUIRE_OK(entry);
