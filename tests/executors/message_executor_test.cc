@@ -90,12 +90,13 @@ TEST_CASE("closing a world ends what waits for it", "[message]") {
   MessageExecutor executor;
   executor.Add("other", ToWorld(world.get()));
   FakeTask task(Message());
-  std::thread sender([&] {
-    CHECK(executor.Execute(task).status == ReceiptStatus::kError);
-  });
-  REQUIRE_OK(world->Close());
+  ReceiptStatus status = ReceiptStatus::kOk;
+  std::thread sender([&] { status = executor.Execute(task).status; });
+  const absl::Status closed = world->Close();
   executor.Remove("other");
   sender.join();
+  REQUIRE_OK(closed);
+  CHECK(status == ReceiptStatus::kError);
 }
 
 TEST_CASE("messages that make no sense are refused", "[message]") {
