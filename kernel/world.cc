@@ -501,7 +501,6 @@ class WorldImpl final : public World,
   WorldStats counts_;
   WorldStats published_;  // a copy for stats(), under cells_->exclusive()
 
-  bool open_ = false;
   bool closed_ = false;
   absl::Status close_status_;
 };
@@ -830,7 +829,6 @@ absl::Status WorldImpl::StartMachine(const StartingPlace& place,
   window_ = std::make_unique<Window>(cells_.get(), &rules_, EncodeResult,
                                      place.event_id, window);
 
-  open_ = true;
   if (internals_.make_writer) {
     writer_ = internals_.make_writer(store_.get());
     return absl::OkStatus();
@@ -2488,7 +2486,8 @@ absl::Status WorldImpl::Close() {
   if (closed_) return close_status_;
   closed_ = true;
   ingress_.Close();
-  if (!open_) return close_status_;
+  // Null where memory ran out before there was one.
+  if (writer_ == nullptr) return close_status_;
   close_status_ = Stop();
   REENACT_FAILPOINT("stopped, before the writer closes");
   const absl::Status written = writer_->Close();
