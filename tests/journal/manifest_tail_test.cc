@@ -1,6 +1,5 @@
 #include "reenact/journal/manifest_tail.h"
 
-#include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <string>
