@@ -17,8 +17,9 @@
 namespace reenact {
 
 // The newest format this code writes, and the oldest it reads. Worlds of format
-// 1 record intents and do nothing about them.
-inline constexpr std::uint64_t kFormatVersion = 2;
+// 1 record intents and do nothing about them. A world keeps the format it was
+// made with; what a newer format records is refused or left out in it.
+inline constexpr std::uint64_t kFormatVersion = 3;
 inline constexpr std::uint64_t kFormatVersionEffects = 2;
 inline constexpr std::uint64_t kFormatVersionOldest = 1;
 

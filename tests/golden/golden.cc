@@ -25,9 +25,12 @@ std::map<std::string, Play> GoldenPlays() {
   plays.emplace("torture-5", TorturePlay(5, 60));
   for (auto& [name, play] : plays) play.config.format_version = 1;
   // Format 2: intents are judged.
-  plays.emplace("counter-format-2", CounterPlay(60));
-  plays.emplace("torture-2-format-2", TorturePlay(2, 60));
-  plays.emplace("torture-5-format-2", TorturePlay(5, 60));
+  std::map<std::string, Play> judged;
+  judged.emplace("counter-format-2", CounterPlay(60));
+  judged.emplace("torture-2-format-2", TorturePlay(2, 60));
+  judged.emplace("torture-5-format-2", TorturePlay(5, 60));
+  for (auto& [name, play] : judged) play.config.format_version = 2;
+  plays.merge(judged);
   return plays;
 }
 

@@ -40,7 +40,7 @@ TEST_CASE("a new world's files are private whatever the umask",
     const Umask umask(GENERATE(0000, 0022, 0277));
     REQUIRE_OK(CreateWorldDirectory(paths));
   }
-  CHECK(ReadWholeFile(paths.marker) == "reenact world format 2\n");
+  CHECK(ReadWholeFile(paths.marker) == "reenact world format 3\n");
   for (const std::string& path : {paths.directory, paths.db, paths.snapshots}) {
     CHECK(ModeOf(path) == 0700);
   }

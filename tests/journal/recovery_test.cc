@@ -566,13 +566,13 @@ TEST_CASE("chaos 55: a world of another format is a refusal that says which",
           "[journal][recovery]") {
   World world;
   world.Create();
-  WriteWholeFile(world.paths().marker, "reenact world format 3\n");
+  WriteWholeFile(world.paths().marker, "reenact world format 4\n");
   const Findings findings = world.Look();
   CHECK(Decide(findings) == OpenDecision::kRefuseVersion);
   const absl::Status status =
       RefusalStatus(Decide(findings), findings, world.paths());
   CHECK(absl::IsUnimplemented(status));
-  CHECK_THAT(std::string(status.message()), Catch::Contains("format 3"));
+  CHECK_THAT(std::string(status.message()), Catch::Contains("format 4"));
 }
 
 TEST_CASE("a damaged database is a refusal", "[journal][recovery]") {
