@@ -31,6 +31,7 @@ using rocksdb::Slice;
 thread_local bool keeps_tables = false;
 
 constexpr std::size_t kTailBytesMax = std::size_t{1} << 30;
+constexpr std::size_t kPieceBytes = std::size_t{1} << 18;
 
 // The system's, or what a harness has put in its place.
 std::shared_ptr<rocksdb::FileSystem> FilesBelow() {
@@ -149,6 +150,47 @@ class MendedFile final : public rocksdb::FSSequentialFile {
   std::size_t at_ = 0;
 };
 
+// Reads what was written, wherever it has got to.
+class WrittenFile final : public rocksdb::FSRandomAccessFile {
+ public:
+  explicit WrittenFile(std::shared_ptr<const std::string> bytes)
+      : bytes_(std::move(bytes)) {}
+
+  IOStatus Read(std::uint64_t offset, std::size_t size, const IOOptions&,
+                Slice* result, char* scratch, IODebugContext*) const override {
+    const std::string_view some = std::string_view(*bytes_).substr(
+        std::min<std::uint64_t>(offset, bytes_->size()), size);
+    std::memcpy(scratch, some.data(), some.size());
+    *result = Slice(scratch, some.size());
+    return IOStatus::OK();
+  }
+
+ private:
+  const std::shared_ptr<const std::string> bytes_;
+};
+
+// A file that is written, and what was written to it.
+class RememberingFile final : public rocksdb::FSWritableFileOwnerWrapper {
+ public:
+  RememberingFile(std::unique_ptr<rocksdb::FSWritableFile> file,
+                  std::shared_ptr<std::string> bytes)
+      : FSWritableFileOwnerWrapper(std::move(file)), bytes_(std::move(bytes)) {}
+
+  IOStatus Append(const Slice& data, const IOOptions& options,
+                  IODebugContext* debug) override {
+    bytes_->append(data.data(), data.size());
+    return target()->Append(data, options, debug);
+  }
+  IOStatus Append(const Slice& data, const IOOptions& options,
+                  const rocksdb::DataVerificationInfo&,
+                  IODebugContext* debug) override {
+    return Append(data, options, debug);
+  }
+
+ private:
+  const std::shared_ptr<std::string> bytes_;
+};
+
 #if defined(REENACT_INSTRUMENTED)
 // RocksDB waits for a second where it could not write a file, before anything
 // else: in case the disk gets better. A harness that lets thousands of writes
@@ -203,6 +245,16 @@ class RocksDbFiles::System final : public rocksdb::FileSystemWrapper {
     }
     return FileSystemWrapper::NewSequentialFile(path, options, result, debug);
   }
+  IOStatus NewRandomAccessFile(
+      const std::string& path, const rocksdb::FileOptions& options,
+      std::unique_ptr<rocksdb::FSRandomAccessFile>* result,
+      IODebugContext* debug) override {
+    if (NameOf(path) == kNewCellsName && new_cells_ != nullptr) {
+      *result = std::make_unique<WrittenFile>(new_cells_);
+      return IOStatus::OK();
+    }
+    return FileSystemWrapper::NewRandomAccessFile(path, options, result, debug);
+  }
   IOStatus NewWritableFile(const std::string& path,
                            const rocksdb::FileOptions& options,
                            std::unique_ptr<rocksdb::FSWritableFile>* result,
@@ -212,6 +264,11 @@ class RocksDbFiles::System final : public rocksdb::FileSystemWrapper {
         FileSystemWrapper::NewWritableFile(path, options, result, debug));
     if (status.ok() && IsManifest(path)) {
       *result = std::make_unique<ManifestWriter>(path, std::move(*result));
+    }
+    if (status.ok() && NameOf(path) == kNewCellsName) {
+      new_cells_ = std::make_shared<std::string>();
+      *result =
+          std::make_unique<RememberingFile>(std::move(*result), new_cells_);
     }
     return status;
   }
@@ -262,6 +319,22 @@ class RocksDbFiles::System final : public rocksdb::FileSystemWrapper {
 
   bool lock_is_held() const { return lock_is_held_; }
 
+  absl::Status CheckNewCells(const std::string& path) const {
+    REENACT_ASSIGN_OR_RETURN(posix::File file,
+                             posix::File::Open(path, O_RDONLY));
+    Bytes piece;
+    for (std::size_t at = 0;; at += piece.size()) {
+      REENACT_RETURN_IF_ERROR(file.Read(kPieceBytes, &piece));
+      if (new_cells_->compare(std::min(at, new_cells_->size()), kPieceBytes,
+                              piece) != 0) {
+        return absl::DataLossError(ToAbsl(
+            "'" + path + "': what was written to it is not what is there"));
+      }
+      if (piece.empty()) return absl::OkStatus();
+    }
+  }
+  void ForgetNewCells() { new_cells_.reset(); }
+
  private:
   static IOStatus Restrict(const std::string& path, mode_t mode,
                            IOStatus status) {
@@ -310,6 +383,8 @@ class RocksDbFiles::System final : public rocksdb::FileSystemWrapper {
   }
 
   std::atomic<bool> lock_is_held_{false};
+  // Null: none is being handed over. Of the thread that makes them.
+  std::shared_ptr<std::string> new_cells_;
 };
 
 RocksDbFiles::RocksDbFiles()
@@ -318,6 +393,10 @@ RocksDbFiles::~RocksDbFiles() = default;
 
 rocksdb::Env* RocksDbFiles::env() const { return env_.get(); }
 bool RocksDbFiles::lock_is_held() const { return system_->lock_is_held(); }
+absl::Status RocksDbFiles::CheckNewCells(const std::string& path) const {
+  return system_->CheckNewCells(path);
+}
+void RocksDbFiles::ForgetNewCells() { system_->ForgetNewCells(); }
 
 KeepTables::KeepTables() { keeps_tables = true; }
 KeepTables::~KeepTables() { keeps_tables = false; }

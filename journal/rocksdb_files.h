@@ -8,12 +8,18 @@
 #define REENACT_JOURNAL_ROCKSDB_FILES_H_
 
 #include <memory>
+#include <string>
+
+#include "reenact/kernel/status.h"
 
 namespace rocksdb {
 class Env;
 }
 
 namespace reenact {
+
+// The file of cells that is made and then handed to the database.
+inline constexpr char kNewCellsName[] = "cells.new";
 
 class RocksDbFiles {
  public:
@@ -26,12 +32,23 @@ class RocksDbFiles {
   //   - mode 0600, and 0700 for directories, whatever the umask, which RocksDB
   //     leaves it to and which is not ours to change;
   //   - the directory synced before CURRENT is given its name;
-  //   - the end of the MANIFEST written twice (journal/manifest_tail.h).
+  //   - the end of the MANIFEST written twice (journal/manifest_tail.h);
+  //   - kNewCellsName read from memory, as it was written, until
+  //     ForgetNewCells(). RocksDB reads a file's ends when it takes it over,
+  //     and goes by them from then on: version 7.8 takes a first key that it
+  //     cannot read for a file without cells, and a last one for a bug of its
+  //     own.
   // Valid as long as this object.
   rocksdb::Env* env() const;
 
   // The last time that the database was to be locked, somebody had the lock.
   bool lock_is_held() const;
+
+  // Whether the file of new cells at `path` is what was written to it.
+  // DataLoss: it is not; and the errors of reading it. By the thread that made
+  // it.
+  absl::Status CheckNewCells(const std::string& path) const;
+  void ForgetNewCells();
 
  private:
   class System;

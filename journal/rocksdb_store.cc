@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <optional>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -65,7 +66,6 @@ constexpr char kCellsThroughKey[] = "cells_through";
 constexpr char kOldOpenWorkKey[] = "open_work";
 constexpr std::string_view kOpenWorkPrefix = "open_work/";
 constexpr char kWrittenKey[] = "written";
-constexpr char kNewCellsFile[] = "/cells.new";
 constexpr std::size_t kReducerSize = sizeof(ReducerId);
 constexpr std::size_t kNumberSize = sizeof(std::uint64_t);
 
@@ -267,6 +267,29 @@ class FirstError final : public rocksdb::EventListener {
   rocksdb::Status error_ ABSL_GUARDED_BY(mutex_);
 };
 
+// What RocksDB says of the file that it has taken over last.
+class TakenOver final : public rocksdb::EventListener {
+ public:
+  // By the thread that hands files over.
+  void OnExternalFileIngested(
+      rocksdb::DB*, const rocksdb::ExternalFileIngestionInfo& info) override {
+    const std::string& path = info.internal_file_path;
+    name = path.substr(path.rfind('/') + 1);
+    entries = info.table_properties.num_entries;
+  }
+
+  std::string name;
+  std::uint64_t entries = 0;
+};
+
+// A file of cells as it was made.
+struct CellsFile {
+  std::uint64_t entries = 0;
+  std::string first_key;
+  std::optional<std::string> first_value;  // none: it takes the cell away
+  std::string last_value;                  // cells_through, under its key
+};
+
 rocksdb::DBOptions MakeDbOptions(const RocksDbOptions& options) {
   rocksdb::DBOptions result;
   result.create_if_missing = options.create;
@@ -368,6 +391,7 @@ struct Database {
   StatusMapper ToStatus;
   std::shared_ptr<rocksdb::Statistics> statistics;
   const std::shared_ptr<FirstError> background = std::make_shared<FirstError>();
+  const std::shared_ptr<TakenOver> taken_over = std::make_shared<TakenOver>();
   FlushPace pace;  // the writing thread's
   // Of what is written besides the log. Refilled often, or each refill is a
   // burst of its own.
@@ -549,8 +573,14 @@ class RocksDbStore final : public Store {
   void Run();
   void StopThread();
   absl::Status WriteFile(const CellLayers& layers, std::uint64_t through);
-  absl::Status MakeFile(const std::string& path, const CellLayers& layers,
-                        std::uint64_t through);
+  absl::StatusOr<CellsFile> MakeFile(const std::string& path,
+                                     const CellLayers& layers,
+                                     std::uint64_t through);
+  absl::Status CheckTakenOver(const CellsFile& file) const;
+  absl::Status CheckRange(const CellsFile& file) const;
+  absl::Status CheckCell(const rocksdb::Slice& key,
+                         const std::optional<std::string>& value) const;
+  absl::Status CheckRanges() const;
   // Until every cell is in a file.
   absl::Status Drain();
 
@@ -636,6 +666,7 @@ absl::Status RocksDbStore::Write(bool sync) {
 }
 
 absl::Status RocksDbStore::Load() noexcept {
+  REENACT_RETURN_IF_ERROR(CheckRanges());
   const std::unique_ptr<rocksdb::Iterator> it(
       database_->db->NewIterator(ScanOptions(), database_->blocks()));
   it->SeekToLast();
@@ -865,26 +896,98 @@ bool RocksDbStore::WaitUntilDue(CellLayers* layers, std::uint64_t* through) {
 absl::Status RocksDbStore::WriteFile(const CellLayers& layers,
                                      std::uint64_t through) {
   Database& database = *database_;
-  const std::string path = database.path + kNewCellsFile;
+  const std::string path = database.path + "/" + kNewCellsName;
   // What a crash has left may be a link to a file of the database.
   rocksdb::Env* const env = database.files.env();
   if (env->FileExists(path).ok()) {
     REENACT_RETURN_IF_ERROR(database.ToStatus(env->DeleteFile(path)));
   }
   REENACT_FAILPOINT_RETURN("store: before a file of cells is made");
-  REENACT_RETURN_IF_ERROR(MakeFile(path, layers, through));
+  REENACT_ASSIGN_OR_RETURN(const CellsFile made,
+                           MakeFile(path, layers, through));
   REENACT_FAILPOINT_RETURN("D20 file of cells made, not taken over");
+  REENACT_RETURN_IF_ERROR(database.files.CheckNewCells(path));
   rocksdb::IngestExternalFileOptions options;
   options.move_files = true;
   options.write_global_seqno = false;
+  options.verify_checksums_before_ingest = true;
   const KeepTables keep;
-  return database.ToStatus(
-      database.db->IngestExternalFile(database.cells(), {path}, options));
+  REENACT_RETURN_IF_ERROR(database.ToStatus(
+      database.db->IngestExternalFile(database.cells(), {path}, options)));
+  database.files.ForgetNewCells();
+  return CheckTakenOver(made);
 }
 
-absl::Status RocksDbStore::MakeFile(const std::string& path,
-                                    const CellLayers& layers,
-                                    std::uint64_t through) {
+// What RocksDB has made of the file, against what was written: with another
+// range of keys, its cells would be there and not be found.
+absl::Status RocksDbStore::CheckTakenOver(const CellsFile& file) const {
+  const TakenOver& taken = *database_->taken_over;
+  if (taken.entries != file.entries) {
+    return absl::DataLossError(
+        "db/" + taken.name + ": it has " + std::to_string(taken.entries) +
+        " entries, and " + std::to_string(file.entries) + " were written");
+  }
+  REENACT_RETURN_IF_ERROR(CheckRange(file));
+  REENACT_RETURN_IF_ERROR(CheckCell(file.first_key, file.first_value));
+  return CheckCell(CellsThroughKey(), file.last_value);
+}
+
+// Nothing if a compaction has already made other files of it.
+absl::Status RocksDbStore::CheckRange(const CellsFile& file) const {
+  const std::string& name = database_->taken_over->name;
+  rocksdb::ColumnFamilyMetaData family;
+  database_->db->GetColumnFamilyMetaData(database_->cells(), &family);
+  for (const rocksdb::LevelMetaData& level : family.levels) {
+    for (const rocksdb::SstFileMetaData& table : level.files) {
+      if (table.relative_filename != name) continue;
+      if (table.smallestkey == file.first_key &&
+          table.largestkey == CellsThroughKey()) {
+        return absl::OkStatus();
+      }
+      return absl::DataLossError("db/" + name +
+                                 ": its range of keys is not that of the cells "
+                                 "that were written to it");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RocksDbStore::CheckCell(
+    const rocksdb::Slice& key, const std::optional<std::string>& value) const {
+  std::string found;
+  const rocksdb::Status status = database_->db->Get(
+      rocksdb::ReadOptions(), database_->cells(), key, &found);
+  if (!status.IsNotFound()) {
+    REENACT_RETURN_IF_ERROR(database_->ToStatus(status));
+  }
+  if (status.ok() == value.has_value() && (!value || found == *value)) {
+    return absl::OkStatus();
+  }
+  return absl::DataLossError("db/" + database_->taken_over->name +
+                             ": a cell that was written to it is not found");
+}
+
+// That no file of cells has an empty range of keys, as a read that failed when
+// the file was taken over left it before that was checked: its cells are there,
+// and nobody finds them.
+absl::Status RocksDbStore::CheckRanges() const {
+  rocksdb::ColumnFamilyMetaData family;
+  database_->db->GetColumnFamilyMetaData(database_->cells(), &family);
+  for (const rocksdb::LevelMetaData& level : family.levels) {
+    for (const rocksdb::SstFileMetaData& table : level.files) {
+      if (table.largestkey.size() >= kReducerSize) continue;
+      return absl::DataLossError(
+          "db/" + table.relative_filename +
+          ": its range of keys holds no cell, so cells in it cannot be found");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<CellsFile> RocksDbStore::MakeFile(const std::string& path,
+                                                 const CellLayers& layers,
+                                                 std::uint64_t through) {
+  CellsFile made;
   const StatusMapper& to_status = database_->ToStatus;
   rocksdb::EnvOptions env_options;
   env_options.bytes_per_sync = kMebibyte;
@@ -905,12 +1008,21 @@ absl::Status RocksDbStore::MakeFile(const std::string& path,
     value += change.state;
     REENACT_RETURN_IF_ERROR(
         to_status(change.exists ? file.Put(key, value) : file.Delete(key)));
+    if (made.entries++ > 0) continue;
+    made.first_key = key;
+    if (change.exists) made.first_value = value;
   }
+  made.last_value.resize(kNumberSize);
+  PutBigEndian(through, made.last_value.data());
   REENACT_RETURN_IF_ERROR(
-      to_status(file.Put(CellsThroughKey(), IndexKey(through))));
+      to_status(file.Put(CellsThroughKey(), made.last_value)));
+  if (made.entries++ == 0) {
+    made.first_key = CellsThroughKey();
+    made.first_value = made.last_value;
+  }
   REENACT_RETURN_IF_ERROR(to_status(file.Finish()));
   filed_bytes_ += file.FileSize();
-  return absl::OkStatus();
+  return made;
 }
 
 absl::Status RocksDbStore::Drain() {
@@ -1192,17 +1304,21 @@ rocksdb::Status OpenToWrite(const rocksdb::DBOptions& options,
 }
 
 // Beside a process that writes, and removes a file now and then between our
-// reading its name and opening it: another try reads the new names.
+// reading its name and opening it: another try reads the new names. The log is
+// to be whole at first, as above; one that is being written need not be.
 rocksdb::Status OpenBeside(const rocksdb::DBOptions& options,
                            const std::string& path, const Families& families,
                            Database* database) {
+  rocksdb::DBOptions next = options;
+  next.wal_recovery_mode = rocksdb::WALRecoveryMode::kAbsoluteConsistency;
   rocksdb::Status status;
-  for (int tries = 0; tries < 3; ++tries) {
+  for (int tries = 0; tries < 4; ++tries) {
     rocksdb::DB* db = nullptr;
-    status = rocksdb::DB::OpenForReadOnly(options, path, families,
+    status = rocksdb::DB::OpenForReadOnly(next, path, families,
                                           &database->families, &db);
     database->db.reset(db);
     if (!status.IsCorruption() && !status.IsPathNotFound()) break;
+    next.wal_recovery_mode = options.wal_recovery_mode;
   }
   return status;
 }
@@ -1213,6 +1329,7 @@ absl::Status OpenDatabase(const std::string& path,
   database->statistics = db_options.statistics;
   db_options.rate_limiter = database->limiter;
   db_options.listeners.push_back(database->background);
+  db_options.listeners.push_back(database->taken_over);
   db_options.env = database->files.env();
 
   std::size_t tables = 0;

@@ -106,7 +106,7 @@ WorldOptions OptionsOf(const Workload& workload, const std::string& path) {
 }
 
 std::vector<Input> InputsOf(const Workload& workload) {
-  return TortureInputs({workload.seed, workload.inputs, 10});
+  return TortureInputs({workload.seed, workload.inputs, workload.keys});
 }
 
 absl::Status RunWorkload(const Workload& workload, const std::string& path,
@@ -182,6 +182,14 @@ std::string Truth::JudgeStored(const std::string& path,
   if (through > count) return "wrong: its cells are ahead of its end";
   if (*states != (through == 0 ? StateMap() : StatesAt(through))) {
     return "wrong: its cells are not those of its end";
+  }
+  // A scan may come by a cell that nobody finds by its name.
+  for (const auto& [cell, state] : *states) {
+    const auto read = (*store)->ReadCell(cell.first, cell.second);
+    if (!read.ok()) return Problem("a cell", read.status());
+    if (!read->has_value() || (*read)->state != state) {
+      return "wrong: cell " + cell.second + " is not found";
+    }
   }
   return "";
 }

@@ -33,6 +33,7 @@ struct Workload {
   const char* name = "";
   std::uint64_t seed = 1;
   std::uint64_t inputs = 40;   // of all sessions
+  std::uint64_t keys = 10;     // of each reducer
   std::uint64_t sessions = 1;  // each opens, feeds its part and closes
   std::uint64_t round_limit = 4;
   std::uint64_t snapshot_every = 0;

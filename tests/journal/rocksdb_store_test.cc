@@ -17,6 +17,7 @@
 
 #include "reenact/kernel/rng.h"
 #include "rocksdb/db.h"
+#include "rocksdb/sst_file_writer.h"
 #include "tests/journal/store_fixture.h"
 #include "tests/journal/temporary_directory.h"
 
@@ -337,6 +338,40 @@ TEST_CASE("child: commits until it is killed", "[.child]") {
   for (;;) {
     REQUIRE_OK(CommitNext(store.get(), true));
     Tell('.');
+  }
+}
+
+// A file of cells used to be taken over with an empty range of keys where the
+// read of its first key failed, and its cells were silently gone. What such a
+// moment has left is refused.
+TEST_CASE(
+    "trial 04d: a file of cells whose range of keys holds none is a refusal",
+    "[journal]") {
+  const TemporaryDirectory directory;
+  REQUIRE_OK(CommitNext(OpenOrFail(directory / "db").get(), true));
+  {
+    rocksdb::Options options;
+    std::vector<rocksdb::ColumnFamilyDescriptor> families;
+    for (const char* name : {"default", "blocks", "cells"}) {
+      families.emplace_back(name, rocksdb::ColumnFamilyOptions());
+    }
+    std::vector<rocksdb::ColumnFamilyHandle*> handles;
+    rocksdb::DB* db = nullptr;
+    REQUIRE(
+        rocksdb::DB::Open(options, directory / "db", families, &handles, &db)
+            .ok());
+    rocksdb::SstFileWriter file(rocksdb::EnvOptions(), options);
+    REQUIRE(file.Open(directory / "file").ok());
+    REQUIRE(file.Put("", "").ok());
+    REQUIRE(file.Finish().ok());
+    REQUIRE(db->IngestExternalFile(handles[2], {directory / "file"}, {}).ok());
+    for (auto* handle : handles) db->DestroyColumnFamilyHandle(handle);
+    delete db;
+  }
+  for (const bool read_only : {true, false}) {
+    const absl::Status opened = StatusOfOpening(directory / "db", read_only);
+    CHECK(absl::IsDataLoss(opened));
+    CHECK_THAT(std::string(opened.message()), Catch::Contains(".sst"));
   }
 }
 
