@@ -554,7 +554,28 @@ absl::Status RefusalStatus(OpenDecision decision, const Findings& findings,
   }
 }
 
+namespace {
+
+// Those of its parents that are not there, to survive a crash as it does.
+absl::Status MakeParents(const std::string& directory) {
+  std::vector<std::string> missing;
+  for (std::string at = posix::ParentOf(directory); at != "." && at != "/";
+       at = posix::ParentOf(at)) {
+    REENACT_ASSIGN_OR_RETURN(const posix::Kind kind, posix::KindOfPath(at));
+    if (kind != posix::Kind::kNothing) break;
+    missing.push_back(at);
+  }
+  for (auto at = missing.rbegin(); at != missing.rend(); ++at) {
+    REENACT_RETURN_IF_ERROR(posix::MakeDirectory(*at));
+    REENACT_RETURN_IF_ERROR(posix::SyncDirectory(posix::ParentOf(*at)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::Status CreateWorldDirectory(const WorldPaths& paths) {
+  REENACT_RETURN_IF_ERROR(MakeParents(paths.directory));
   REENACT_RETURN_IF_ERROR(posix::MakeDirectory(paths.directory));
   REENACT_RETURN_IF_ERROR(
       posix::SyncDirectory(posix::ParentOf(paths.directory)));

@@ -296,12 +296,15 @@ void Append(const entry::EffectsCancelled& cancel, Bytes* out) {
 
 void Append(const entry::RolledBack& back, Bytes* out) {
   OptionalFields fields(EntryKind::kRolledBack, 4,
-                        {!back.by.empty(), !back.reason.empty()}, out);
+                        {!back.by.empty(), !back.reason.empty(),
+                         !back.sources.empty()},
+                        out);
   fields.first().Unsigned(back.input.value);
   fields.At(2).Unsigned(back.to.value);
   fields.At(3).Unsigned(back.round.value);
   fields.Text(4, back.by);
   fields.Text(5, back.reason);
+  if (!back.sources.empty()) EncodeSources(back.sources, fields.At(6));
 }
 
 // --- reading ---
@@ -458,6 +461,7 @@ entry::RoundOpened ReadRoundOpened(cbor::Reader& reader, EntryFields& fields) {
   round.first = ReadEventId(reader);
   fields.Need(4);
   round.count = reader.Unsigned();
+  if (fields.Has(5)) round.source = DecodeSourceRead(reader);
   return round;
 }
 
@@ -755,6 +759,7 @@ entry::RolledBack ReadRolledBack(cbor::Reader& reader, EntryFields& fields) {
   FailIf(reader, back.round.value == 0, "rounds count from 1");
   back.by = TextIfThere(reader, fields, 4);
   back.reason = TextIfThere(reader, fields, 5);
+  if (fields.Has(6)) back.sources = DecodeSources(reader);
   return back;
 }
 
@@ -851,11 +856,16 @@ inline char* EntryWriter::Text(char* at, std::string_view text) {
 }
 
 void EntryWriter::RoundOpened(const entry::RoundOpened& round) {
-  char* at = EntryHead(Room(), EntryKind::kRoundOpened, 5);
+  char* at = EntryHead(Room(), EntryKind::kRoundOpened, round.source ? 6 : 5);
   at = Unsigned(at, round.round.value);
   at = Integer(Small(at, 2), round.time.value);
   at = Unsigned(Small(at, 3), round.first.value);
   next_ = Unsigned(Small(at, 4), round.count);
+  if (!round.source) return;
+  Flush();
+  cbor::Encoder encoder(out_);
+  encoder.Unsigned(5);
+  EncodeSourceRead(round.source->name, round.source->mark, encoder);
 }
 
 // `event` holds key, schema and payload; `input` what the outside said of it.
@@ -1153,7 +1163,7 @@ void EntryReader::End() {
 
 entry::RoundOpened EntryReader::RoundOpened() {
   Read(EntryKind::kRoundOpened);
-  const entry::RoundOpened round = ReadRoundOpened(*reader_, fields_);
+  entry::RoundOpened round = ReadRoundOpened(*reader_, fields_);
   End();
   return round;
 }

@@ -28,6 +28,7 @@
 #include "reenact/kernel/outcome.h"
 #include "reenact/kernel/receipt.h"
 #include "reenact/kernel/reducer.h"
+#include "reenact/kernel/source.h"
 #include "reenact/kernel/status.h"
 
 namespace reenact {
@@ -79,6 +80,8 @@ struct RoundOpened {
   LogicalTime time;
   EventId first;            // the round's first ticket, even if it has none
   std::uint64_t count = 0;  // of tickets
+  // How far it takes in the source that the world is fed; none: not further.
+  std::optional<SourceRead> source{};
   friend bool operator==(const RoundOpened&, const RoundOpened&) = default;
 };
 struct InputAdmitted {
@@ -217,6 +220,7 @@ struct RolledBack {
   Round round;  // the one that it was taken after
   std::string by;
   std::string reason;
+  SourceMarks sources{};  // how far they had been taken in at the snapshot
   friend bool operator==(const RolledBack&, const RolledBack&) = default;
 };
 

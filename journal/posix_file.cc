@@ -102,10 +102,18 @@ absl::Status ErrnoStatus(int error, const std::string& path,
 
 absl::StatusOr<File> File::Open(const std::string& path, int flags) {
   const int fd = Watched({WhatOpens(flags), path}, [&](BytesView) {
-    return ::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW, kFileMode);
+    // To open a pipe would wait for whoever is at its other end.
+    return ::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+                  kFileMode);
   });
   if (fd == -1) return ErrnoStatus(errno, path, "cannot open it");
   File file(fd, path);
+  struct stat info;
+  if (::fstat(fd, &info) != 0) return ErrnoStatus(errno, path, "cannot look at it");
+  if (!S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) {
+    return absl::FailedPreconditionError(
+        ToAbsl("'" + path + "': it is not a plain file"));
+  }
   // The umask may have taken bits from the mode of a new file.
   if ((flags & O_CREAT) != 0 && ::fchmod(fd, kFileMode) != 0) {
     return ErrnoStatus(errno, path, "cannot set its mode");

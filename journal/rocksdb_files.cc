@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "reenact/journal/disk_watch.h"
@@ -46,8 +48,14 @@ std::shared_ptr<rocksdb::FileSystem> FilesBelow() {
 IOStatus ToIoStatus(const absl::Status& status) {
   if (status.ok()) return IOStatus::OK();
   const std::string message(status.message());
-  return absl::IsResourceExhausted(status) ? IOStatus::NoSpace(message)
-                                           : IOStatus::IOError(message);
+  // RocksDB says of the one kind that the disk is full; descriptors run out, too.
+  const auto says = [&message](int error) {
+    return message.find(std::generic_category().message(error)) !=
+           message.npos;
+  };
+  const bool full =
+      absl::IsResourceExhausted(status) && !says(EMFILE) && !says(ENFILE);
+  return full ? IOStatus::NoSpace(message) : IOStatus::IOError(message);
 }
 
 std::string DirectoryOf(const std::string& path) {

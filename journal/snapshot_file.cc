@@ -30,7 +30,8 @@ using Visitor = std::function<absl::Status(ReducerId, std::string_view key,
 
 void EncodeHeader(const SnapshotHeader& header, Bytes* out) {
   cbor::Encoder encoder(out);
-  encoder.Map(header.ledger.empty() ? 10 : 11);
+  encoder.Map(10U + (header.ledger.empty() ? 0U : 1U) +
+              (header.sources.empty() ? 0U : 1U));
   encoder.Unsigned(0);
   encoder.Text(kMagic);
   encoder.Unsigned(1);
@@ -51,9 +52,14 @@ void EncodeHeader(const SnapshotHeader& header, Bytes* out) {
   encoder.Unsigned(header.last_input.value);
   encoder.Unsigned(9);
   encoder.Unsigned(header.position);
-  if (header.ledger.empty()) return;
-  encoder.Unsigned(10);
-  encoder.Raw(header.ledger);
+  if (!header.ledger.empty()) {
+    encoder.Unsigned(10);
+    encoder.Raw(header.ledger);
+  }
+  if (!header.sources.empty()) {
+    encoder.Unsigned(11);
+    EncodeSources(header.sources, encoder);
+  }
 }
 
 void EncodeCell(ReducerId reducer, std::string_view key, BytesView state,
@@ -86,7 +92,7 @@ absl::StatusOr<SnapshotHeader> DecodeHeader(BytesView item) {
         ToAbsl("snapshot format " + std::to_string(version) +
                " is newer than this version reads (1)"));
   }
-  if ((size != 10 && size != 11) || version != kVersion) {
+  if (size < 10 || size > 12 || version != kVersion) {
     reader.Fail("not a snapshot's header");
   }
   reader.ExpectKey(2);
@@ -106,10 +112,16 @@ absl::StatusOr<SnapshotHeader> DecodeHeader(BytesView item) {
   header.last_input = InputId{reader.Unsigned()};
   reader.ExpectKey(9);
   header.position = reader.Unsigned();
-  if (size == 11) {
-    reader.ExpectKey(10);
+  std::uint64_t left = size - 10;
+  if (left > 0 && reader.Take(10)) {
     header.ledger = Bytes(reader.Item());
+    --left;
   }
+  if (left > 0 && reader.Take(11)) {
+    header.sources = DecodeSources(reader);
+    --left;
+  }
+  if (left != 0 && reader.ok()) reader.Fail("not a snapshot's header");
   reader.ExpectEnd();
   REENACT_RETURN_IF_ERROR(reader.status());
   return header;
@@ -495,6 +507,7 @@ StartingPlace PlaceOf(SnapshotContents contents) {
   place.last_input = contents.header.last_input;
   place.position = contents.header.position;
   place.ledger = std::move(contents.header.ledger);
+  place.sources = std::move(contents.header.sources);
   place.sequencer = std::move(contents.sequencer);
   return place;
 }
@@ -510,6 +523,7 @@ SnapshotHeader HeaderOf(const StartingPlace& place) {
   header.last_input = place.last_input;
   header.position = place.position;
   header.ledger = place.ledger;
+  header.sources = place.sources;
   return header;
 }
 

@@ -5,7 +5,7 @@
 //   header    {0: "reenact.snapshot", 1: format version, 2: configuration,
 //              3: event_id, 4: round, 5: logical time, 6: block count,
 //              7: hash of the last block, 8: next input id,
-//              9: source position, ? 10: ledger}
+//              9: source position, ? 10: ledger, ? 11: sources}
 //   sequencer one item: queues, timers, dedupe horizon; see sequencer.h
 //   cells     [reducer id, key, state], ascending by reducer id, then key
 //   end       {0: "end", 1: number of cells, 2: state digest}
@@ -29,6 +29,7 @@
 #include "reenact/kernel/config.h"
 #include "reenact/kernel/hash.h"
 #include "reenact/kernel/ids.h"
+#include "reenact/kernel/source.h"
 #include "reenact/kernel/starting_place.h"
 #include "reenact/kernel/status.h"
 
@@ -44,6 +45,7 @@ struct SnapshotHeader {
   InputId last_input;
   std::uint64_t position = 0;  // of the last input admitted; see Input
   Bytes ledger;  // Ledger::Encode(): one item; empty: there is none
+  SourceMarks sources;  // that the world was fed by name
 
   friend bool operator==(const SnapshotHeader&,
                          const SnapshotHeader&) = default;

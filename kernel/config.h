@@ -21,6 +21,7 @@ namespace reenact {
 // made with; what a newer format records is refused or left out in it.
 inline constexpr std::uint64_t kFormatVersion = 3;
 inline constexpr std::uint64_t kFormatVersionEffects = 2;
+inline constexpr std::uint64_t kFormatVersionSources = 3;
 inline constexpr std::uint64_t kFormatVersionOldest = 1;
 
 // What a round's logical time is; see spec/scheduling.md.

@@ -172,6 +172,14 @@ class Forwarder {
     after_.round = round.round;
     after_.time = round.time;
     after_.first = round.first;
+    return round.source ? OnSource(*round.source) : absl::OkStatus();
+  }
+
+  absl::Status OnSource(const SourceRead& read) {
+    if (place_->config.format_version < kFormatVersionSources) {
+      return Wrong("a source with a name, which this format does not have");
+    }
+    place_->sources.insert_or_assign(read.name, read.mark);
     return absl::OkStatus();
   }
 
@@ -515,6 +523,7 @@ absl::Status Forwarder::RollBackIfAsked() {
       std::get_if<entry::RolledBack>(&controls_[next_control_ - 1]);
   if (back == nullptr) return absl::OkStatus();
   rolled_back_ = true;
+  place_->sources = back->sources;
   ledger_.RollBack(back->to, kRolledBackReason, &consequences_);
   return FollowRaised();
 }

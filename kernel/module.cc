@@ -29,10 +29,11 @@ class Registry final : public ModuleRegistry {
     reducers_.push_back(std::move(reducer));
   }
 
-  void SetInputMapper(InputMapper mapper) override {
+  void SetInputMapper(InputMapper mapper, RowTime time) override {
     if (mapper_) Refuse("sets an input mapper twice");
     if (!mapper) Refuse("sets an input mapper that is empty");
     mapper_ = std::move(mapper);
+    row_time_ = time;
   }
 
   // What was registered, without its digest.
@@ -42,8 +43,11 @@ class Registry final : public ModuleRegistry {
     if (reducers_.empty() && !mapper_) {
       return absl::InvalidArgumentError("registers nothing");
     }
-    return MakeModule(std::move(name_), std::move(version_),
-                      std::move(reducers_), std::move(mapper_));
+    REENACT_ASSIGN_OR_RETURN(
+        Module module, MakeModule(std::move(name_), std::move(version_),
+                                  std::move(reducers_), std::move(mapper_)));
+    module.row_time = row_time_;
+    return module;
   }
 
  private:
@@ -56,6 +60,7 @@ class Registry final : public ModuleRegistry {
   std::string version_;
   std::vector<std::shared_ptr<const Reducer>> reducers_;
   InputMapper mapper_;
+  RowTime row_time_ = RowTime::kNone;
   std::string mistake_;
 };
 

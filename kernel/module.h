@@ -32,7 +32,7 @@
 namespace reenact {
 
 // Raised whenever a class of this header or of reducer.h changes its layout.
-inline constexpr std::uint32_t kModuleAbiVersion = 2;
+inline constexpr std::uint32_t kModuleAbiVersion = 3;
 
 // Turns one row of an input file (a JSON object, a CSV row as a map of texts, or
 // a CBOR item) into the events that it stands for, in order. Submission id,
@@ -41,13 +41,18 @@ inline constexpr std::uint32_t kModuleAbiVersion = 2;
 using InputMapper =
     std::function<absl::StatusOr<std::vector<Input>>(const cbor::Value& row)>;
 
+// Whether a mapper sets Input::time. Where it does, `reenact run` makes worlds
+// whose clock is `input`; where it does not, such a clock would stand still.
+enum class RowTime { kNone, kSet };
+
 // What a module brings.
 class ModuleRegistry {
  public:
   virtual void SetName(std::string name, std::string version) = 0;
   virtual void AddReducer(std::shared_ptr<const Reducer> reducer) = 0;
   // At most one; with it `reenact run` needs no --reducer and --key.
-  virtual void SetInputMapper(InputMapper mapper) = 0;
+  virtual void SetInputMapper(InputMapper mapper,
+                              RowTime time = RowTime::kNone) = 0;
 
  protected:
   ~ModuleRegistry() = default;
@@ -60,6 +65,7 @@ struct Module {
   ModuleRecord record;  // reducers sorted by name
   std::vector<std::shared_ptr<const Reducer>> reducers;  // in that order
   InputMapper mapper;   // empty if it registered none
+  RowTime row_time = RowTime::kNone;
 };
 
 // Loads a module by path (anything with a '/') or by name: `NAME.so` in each

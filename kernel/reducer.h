@@ -134,7 +134,11 @@ class StepContext {
   // Raises an event: it gets a ticket of its own in a later round.
   virtual void Raise(Event event) = 0;
   // Raises an event that is due in the first round whose logical time has
-  // reached `due`.
+  // reached `due`. What that time is, is the world's clock: microseconds with
+  // `wall`, what inputs say with `input`. With `rounds`, the default of a world
+  // that its program drives, it is the number of the round, and a world that has
+  // nothing else to do goes to that round at once: nothing waits for 50 rounds,
+  // or for an hour. A world that should wait has the clock `wall`.
   virtual void RaiseAt(LogicalTime due, Event event) = 0;
 
   // States an effect intent. Its answer comes as an event with the schema

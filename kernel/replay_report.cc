@@ -108,7 +108,16 @@ class EntryComparison {
     } else if (a.count != b.count) {
       Say("tickets in the round", std::to_string(a.count),
           std::to_string(b.count));
+    } else if (a.source != b.source) {
+      Say("how far the round takes in its source", NameOf(a.source),
+          NameOf(b.source));
     }
+  }
+
+  static std::string NameOf(const std::optional<SourceRead>& read) {
+    if (!read) return "(no source)";
+    return read->name + " to " + std::to_string(read->mark.position) + " (" +
+           read->mark.digest.ToHex() + ")";
   }
 
   std::string NameOf(const std::optional<CellRef>& cell) const {

@@ -79,9 +79,12 @@ absl::Status BlockScript::Take(EntryKind kind, EntryReader* entries,
   switch (kind) {
     case EntryKind::kInputAdmitted:
       return TakeInput(entries->InputAdmitted(), round);
-    case EntryKind::kRoundOpened:
-      round->time = entries->RoundOpened().time;
+    case EntryKind::kRoundOpened: {
+      entry::RoundOpened opened = entries->RoundOpened();
+      round->time = opened.time;
+      round->source = std::move(opened.source);
       return absl::OkStatus();
+    }
     case EntryKind::kReceiptAppended:
     case EntryKind::kReceiptRefused: {
       REENACT_ASSIGN_OR_RETURN(Entry entry, entries->Any());

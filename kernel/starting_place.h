@@ -7,6 +7,7 @@
 #include "reenact/kernel/config.h"
 #include "reenact/kernel/hash.h"
 #include "reenact/kernel/ids.h"
+#include "reenact/kernel/source.h"
 
 namespace reenact {
 
@@ -21,6 +22,7 @@ struct StartingPlace {
   Digest block_hash;
   InputId last_input;
   std::uint64_t position = 0;
+  SourceMarks sources;
   Bytes sequencer;  // Sequencer::Encode(); empty: an empty one
   Bytes ledger;     // Ledger::Encode(); empty: an unused one
 

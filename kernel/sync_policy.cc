@@ -1,6 +1,6 @@
 #include "reenact/kernel/sync_policy.h"
 
-#include <charconv>
+#include "reenact/kernel/duration.h"
 
 namespace reenact {
 
@@ -10,19 +10,18 @@ absl::StatusOr<SyncPolicy> SyncPolicy::Parse(std::string_view text) {
   if (text == "none") return SyncPolicy{Kind::kNone, 100};
   constexpr std::string_view kPrefix = "interval:";
   if (text.starts_with(kPrefix)) {
-    const char* begin = text.data() + kPrefix.size();
-    const char* end = text.data() + text.size();
-    SyncPolicy policy{Kind::kInterval, 0};
-    const auto [rest, error] = std::from_chars(begin, end, policy.interval_ms);
-    if (error == std::errc() && rest == end && policy.interval_ms > 0 &&
-        policy.interval_ms <= 3'600'000) {
-      return policy;
+    const auto interval =
+        ParseDuration(text.substr(kPrefix.size()), kMillisecond);
+    if (interval.ok() && *interval >= kMillisecond &&
+        *interval <= 3600 * kSecond) {
+      return SyncPolicy{Kind::kInterval,
+                        static_cast<std::uint64_t>(*interval / kMillisecond)};
     }
   }
   return absl::InvalidArgumentError(
       "sync policy \"" + std::string(text) +
-      "\" is none of every-block, interval, interval:MILLISECONDS (1 to "
-      "3600000) and none");
+      "\" is none of every-block, interval, interval:DURATION (1ms to 1h) and "
+      "none");
 }
 
 std::string SyncPolicy::ToString() const {

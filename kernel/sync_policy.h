@@ -20,7 +20,8 @@ struct SyncPolicy {
   Kind kind = Kind::kEveryBlock;
   std::uint64_t interval_ms = 100;
 
-  // "every-block", "interval", "interval:250" (milliseconds) or "none".
+  // "every-block", "interval", "interval:250ms" (a number alone is milliseconds)
+  // or "none".
   // InvalidArgument: something else.
   static absl::StatusOr<SyncPolicy> Parse(std::string_view text);
   std::string ToString() const;

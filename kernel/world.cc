@@ -284,6 +284,7 @@ class WorldImpl final : public World,
   EventId head() const override { return window_->committed(); }
   EventId durable() const override { return writer_->durable(); }
   std::uint64_t position() const override { return position_.load(); }
+  SourceMark source(std::string_view name) const override;
   Digest journal_digest() const override { return writer_->head_hash(); }
   WorldStats stats() const override;
   absl::Status Close() override;
@@ -330,6 +331,10 @@ class WorldImpl final : public World,
   absl::StatusOr<bool> PullInputs();
   bool PullRow();
   bool EndFeed(absl::Status status);
+  absl::Status BeginFeed(InputSource& source);
+  std::optional<SourceRead> TakeSourceRead();
+  SourceMarks Sources() const;
+  void SetSources(const SourceMarks& sources);
   absl::StatusOr<bool> PullScript();
   absl::Status CheckRow(const std::vector<Input>& row);
   absl::Status CheckScripted() const;
@@ -442,6 +447,8 @@ class WorldImpl final : public World,
   std::atomic<bool> in_flight_{false};
   std::atomic<bool> failed_{false};
   std::atomic<std::uint64_t> position_{0};
+  mutable Mutex sources_mutex_;
+  SourceMarks sources_ ABSL_GUARDED_BY(sources_mutex_);
   mutable Mutex error_mutex_;
   absl::Status error_ ABSL_GUARDED_BY(error_mutex_);
   Mutex waiting_mutex_;
@@ -488,6 +495,8 @@ class WorldImpl final : public World,
   std::vector<Input> row_;
   std::vector<ReducerId> row_reducers_;
   InputSource* feed_ = nullptr;
+  SourceRead fed_;          // of a feed with a name: how far it was pulled
+  bool fed_moved_ = false;  // since a round recorded it
   absl::Status feed_status_;
   ScriptedRound scripted_;
   bool scripted_pending_ = false;
@@ -733,6 +742,9 @@ absl::Status WorldImpl::Init() {
     options_.config.modules = RecordsOf(options_.modules);
     options_.config.reducers = ExtendTable({}, options_.config.modules);
     if (options_.config.world_id.empty()) SetIdentity(0, options_.config);
+    if (options_.start && options_.config.clock == ClockKind::kRounds) {
+      options_.config.clock = ClockKind::kWall;
+    }
   }
   REENACT_RETURN_IF_ERROR(CheckConfig(options_.config));
   if (internals_.store != nullptr) {
@@ -815,6 +827,7 @@ absl::Status WorldImpl::StartMachine(const StartingPlace& place,
   next_ticket_ = place.event_id.Next();
   last_input_ = place.last_input;
   position_ = place.position;
+  SetSources(place.sources);
   next_block_ = place.block_count;
   committer_.emplace(next_ticket_);
 
@@ -1164,9 +1177,9 @@ absl::StatusOr<Submission> WorldImpl::RollBack(EventId snapshot,
   if (kind != posix::Kind::kFile) return NoSuchSnapshot(snapshot);
   REENACT_ASSIGN_OR_RETURN(const SnapshotContents contents,
                            ReadSnapshotFile(path));
-  return OfferControl(entry::RolledBack{kAnyInput, snapshot,
-                                        contents.header.round,
-                                        std::string(by), std::string(reason)});
+  return OfferControl(entry::RolledBack{
+      kAnyInput, snapshot, contents.header.round, std::string(by),
+      std::string(reason), contents.header.sources});
 }
 
 absl::Status WorldImpl::NoSuchSnapshot(EventId snapshot) const {
@@ -1260,6 +1273,10 @@ absl::Status WorldImpl::CheckScripted() const {
 // After CheckRow().
 void WorldImpl::AdmitRow(std::vector<Input>& row) {
   auto reducer = row_reducers_.begin();
+  if (!fed_.name.empty() && !row.empty() && row.back().position != 0) {
+    fed_.mark.position = row.back().position;
+    fed_moved_ = true;
+  }
   for (Input& input : row) Admit(std::move(input), *reducer++, nullptr);
 }
 
@@ -1354,7 +1371,12 @@ bool WorldImpl::PullRow() {
   if (!more.ok()) return EndFeed(more.status());
   if (!*more) return EndFeed(absl::OkStatus());
   if (absl::Status wrong = CheckRow(row_); !wrong.ok()) {
-    return EndFeed(std::move(wrong));
+    // The source's digest is of one row too many by now.
+    const bool moved = std::exchange(fed_moved_, false);
+    EndFeed(std::move(wrong));
+    fed_.mark.digest = Digest();
+    fed_moved_ = moved;
+    return false;
   }
   AdmitRow(row_);
   return true;
@@ -1362,9 +1384,67 @@ bool WorldImpl::PullRow() {
 
 // Always false: there is no row.
 bool WorldImpl::EndFeed(absl::Status status) {
+  if (fed_moved_) fed_.mark.digest = feed_->digest();
   feed_status_ = std::move(status);
   feed_ = nullptr;
   return false;
+}
+
+// --- sources with names ---
+
+absl::Status WorldImpl::BeginFeed(InputSource& source) {
+  fed_ = SourceRead();
+  fed_moved_ = false;
+  if (!source.name().empty()) {
+    REENACT_RETURN_IF_ERROR(CheckSourceName(source.name()));
+    if (config_.format_version < kFormatVersionSources) {
+      return absl::FailedPreconditionError(
+          "this world has format " + std::to_string(config_.format_version) +
+          ", which knows no sources by name; feed it one without");
+    }
+    MutexLock lock(&sources_mutex_);
+    if (sources_.size() >= kSourcesMax &&
+        sources_.find(source.name()) == sources_.end()) {
+      return absl::FailedPreconditionError(
+          "this world remembers " + std::to_string(kSourcesMax) +
+          " sources, which is the most; go on with one of their names");
+    }
+    fed_.name = std::string(source.name());
+  }
+  feed_ = &source;
+  feed_status_ = absl::OkStatus();
+  return absl::OkStatus();
+}
+
+// What the round that is about to open takes in of a source with a name.
+std::optional<SourceRead> WorldImpl::TakeSourceRead() {
+  if (config_.format_version < kFormatVersionSources) return std::nullopt;
+  std::optional<SourceRead> read = std::exchange(scripted_.source, {});
+  if (fed_moved_) {
+    fed_moved_ = false;
+    if (feed_ != nullptr) fed_.mark.digest = feed_->digest();
+    read = fed_;
+  }
+  if (!read) return std::nullopt;
+  MutexLock lock(&sources_mutex_);
+  sources_.insert_or_assign(read->name, read->mark);
+  return read;
+}
+
+SourceMarks WorldImpl::Sources() const {
+  MutexLock lock(&sources_mutex_);
+  return sources_;
+}
+
+void WorldImpl::SetSources(const SourceMarks& sources) {
+  MutexLock lock(&sources_mutex_);
+  sources_ = sources;
+}
+
+SourceMark WorldImpl::source(std::string_view name) const {
+  MutexLock lock(&sources_mutex_);
+  const auto found = sources_.find(name);
+  return found == sources_.end() ? SourceMark() : found->second;
 }
 
 absl::StatusOr<bool> WorldImpl::PullScript() {
@@ -1706,6 +1786,11 @@ absl::Status WorldImpl::PrepareRollback(const entry::RolledBack& back) {
           "another snapshot has taken its place; try again");
     }
   }
+  if (target.place.sources != back.sources) {
+    return absl::DataLossError(
+        "the sources that a rollback goes back to are not those of the "
+        "snapshot");
+  }
   for (const RaisedEvent& event : target.events) {
     if (rules_.Has(event.reducer)) continue;
     return absl::FailedPreconditionError(
@@ -1825,7 +1910,8 @@ void WorldImpl::OpenRound(RoundInFlight round) {
   record.round = round.round;
   record.first = round.first;
   record.ticket_count = round.units.size();
-  EncodeRoundOpened({round.round, round.time, round.first, round.units.size()},
+  EncodeRoundOpened({round.round, round.time, round.first, round.units.size(),
+                     TakeSourceRead()},
                     &record.entries);
   admitted_writer_.Flush();
   record.entries += admitted_;
@@ -2087,8 +2173,9 @@ void WorldImpl::CommitControl(Slot* slot, RoundInFlight& round) {
   } else if (std::holds_alternative<entry::SnapshotRequested>(*entry)) {
     round.snapshot = true;
     REENACT_PROBE("world: a snapshot is asked for");
-  } else if (std::holds_alternative<entry::RolledBack>(*entry)) {
+  } else if (auto* back = std::get_if<entry::RolledBack>(&*entry)) {
     round.rolled_back = true;
+    SetSources(back->sources);
     AbandonWaiting(slot->ticket.cause.input);
   }
 }
@@ -2130,6 +2217,7 @@ StartingPlace WorldImpl::PlaceAfter(const RoundInFlight& round) const {
   place.time = round.time;
   place.last_input = last_input_;
   place.position = position_;
+  place.sources = Sources();
   sequencer_.Encode(&place.sequencer);
   ledger_->Encode(&place.ledger);
   return place;
@@ -2439,8 +2527,7 @@ absl::Status WorldImpl::Feed(InputSource& source) {
   if (background_.started()) {
     return absl::FailedPreconditionError("the world runs in the background");
   }
-  feed_ = &source;
-  feed_status_ = absl::OkStatus();
+  REENACT_RETURN_IF_ERROR(BeginFeed(source));
   absl::Status status = Drive();
   // What was admitted before the source failed is not composed yet.
   const absl::Status source_status = std::exchange(feed_status_, {});
@@ -2449,6 +2536,7 @@ absl::Status WorldImpl::Feed(InputSource& source) {
     status = Drive();
   }
   feed_ = nullptr;
+  fed_moved_ = false;
   REENACT_RETURN_IF_ERROR(status);
   return FlushAfter(source_status);
 }
@@ -2671,6 +2759,7 @@ absl::StatusOr<StartingPlace> WorldImpl::Place() {
   place.block_hash = writer_->head_hash();
   place.last_input = last_input_;
   place.position = position_;
+  place.sources = Sources();
   sequencer_.Encode(&place.sequencer);
   ledger_->Encode(&place.ledger);
   return place;
@@ -2698,9 +2787,11 @@ absl::StatusOr<Digest> WorldImpl::StateDigest() {
 absl::StatusOr<std::unique_ptr<World>> OpenWorld(WorldOptions options,
                                                  WorldInternals internals) {
   try {
+    const bool start = options.start;
     auto world =
         std::make_unique<WorldImpl>(std::move(options), std::move(internals));
     REENACT_RETURN_IF_ERROR(world->Init());
+    if (start) REENACT_RETURN_IF_ERROR(world->Start());
     return std::unique_ptr<World>(std::move(world));
   } catch (const std::bad_alloc&) {
     return OutOfMemory();

@@ -29,6 +29,7 @@
 #include "reenact/kernel/ids.h"
 #include "reenact/kernel/module.h"
 #include "reenact/kernel/reducer.h"
+#include "reenact/kernel/source.h"
 #include "reenact/kernel/status.h"
 #include "reenact/kernel/sync_policy.h"
 
@@ -49,6 +50,12 @@ struct WorldOptions {
 
   // Refuses with NotFound instead of making a new world.
   bool must_exist = false;
+
+  // Starts the world once it is open, as Start() does. A new world has the clock
+  // `wall` then, where `config` says `rounds`: rounds pass in a started world
+  // only when there is something to do, so a timer of `rounds` is due at once
+  // when nothing else is. Who wants that calls Start() instead.
+  bool start = false;
 
   // What a new world is made with; `modules` and `reducers` in it are filled in
   // from `modules` below. For a world that exists only `scheduling` and
@@ -187,6 +194,18 @@ class InputSource {
   // false at the end. The inputs of one row are admitted in one round. An error
   // ends the feeding: what came before is committed, then Feed() returns it.
   virtual absl::StatusOr<bool> Next(std::vector<Input>* row) = 0;
+
+  // What the world calls it, the same at each call: each round records how far
+  // it has taken in a source with a name, so that each of them can go on where
+  // it was, whatever the world was fed since; see World::source(). Empty: it has
+  // none, and World::position() is all that is known.
+  virtual std::string_view name() const { return {}; }
+
+  // Of a source with a name: a digest of all that it was made of up to the end
+  // of the last row that Next() gave (a Next() that returned false, or an error,
+  // changes nothing). Recorded with each round, and compared by nobody but the
+  // source itself, later, with what is there then. Zeros: it has none.
+  virtual Digest digest() const { return Digest(); }
 };
 
 // An effect that has not ended.
@@ -213,7 +232,7 @@ struct AuthorityState {
 //
 // Thread safety: Submit(), the control commands, SubmitReceipt(),
 // RefuseReceipt(), Read(), Scan(), Effects(), Authority(), head(), durable(),
-// stats(), Stop() and Interrupt() from any thread. Everything else from one
+// source(), stats(), Stop() and Interrupt() from any thread. Everything else from one
 // thread at a time.
 class World : public ReceiptDoor {
  public:
@@ -255,8 +274,12 @@ class World : public ReceiptDoor {
   // new world of the same configuration gives the same journal.
   //
   // Cancelled: Interrupt() was called; everything admitted so far is durable
-  // and Feed() can go on with a source that starts after
-  // open_report().position, or after position().
+  // and Feed() can go on with a source that starts after source(name), or one
+  // without a name after position().
+  //
+  // InvalidArgument: its name is none that CheckSourceName() takes.
+  // FailedPrecondition: it has a name, and the world is of format 1 or 2, which
+  // know no names, or remembers kSourcesMax others.
   virtual absl::Status Feed(InputSource& source) = 0;
 
   // Makes Run() and Feed() return Cancelled at the end of a round. Stays in
@@ -327,8 +350,12 @@ class World : public ReceiptDoor {
   // The last ticket that was committed, and the last that is durable.
   virtual EventId head() const = 0;
   virtual EventId durable() const = 0;
-  // The position of the last input admitted; 0 before the first.
+  // The position of the last input admitted, of whatever source; 0 before the
+  // first.
   virtual std::uint64_t position() const = 0;
+  // How far the source of that name was taken in: position 0 if it never was. A
+  // rollback takes sources back, too, to where they were at the snapshot.
+  virtual SourceMark source(std::string_view name) const = 0;
   // The chain's end: the digest of the durable journal.
   virtual Digest journal_digest() const = 0;
   virtual WorldStats stats() const = 0;

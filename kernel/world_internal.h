@@ -33,6 +33,7 @@ struct ScriptedRound {
   std::vector<entry::InputAdmittedView> inputs;
   std::vector<Bytes> controls;  // entries of control inputs
   std::vector<Entry> receipts;  // ReceiptAppended and ReceiptRefused
+  std::optional<SourceRead> source;  // as RoundOpened has it
 
   // As new, with the memory that it has.
   void Clear() {
@@ -41,6 +42,7 @@ struct ScriptedRound {
     inputs.clear();
     controls.clear();
     receipts.clear();
+    source.reset();
   }
 };
 

@@ -6,5 +6,6 @@ REENACT_MODULE(registry) {
   for (auto& reducer : reenact::examples::MakeCasesReducers()) {
     registry.AddReducer(reducer);
   }
-  registry.SetInputMapper(reenact::examples::MapCaseRow);
+  registry.SetInputMapper(reenact::examples::MapCaseRow,
+                          reenact::RowTime::kSet);
 }

@@ -6,5 +6,6 @@
 REENACT_MODULE(registry) {
   registry.SetName("packages", "1.0.0");
   registry.AddReducer(std::make_shared<reenact::examples::PackageReducer>());
-  registry.SetInputMapper(reenact::examples::MapPackageRow);
+  registry.SetInputMapper(reenact::examples::MapPackageRow,
+                          reenact::RowTime::kSet);
 }

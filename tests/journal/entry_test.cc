@@ -58,7 +58,7 @@ class Random {
     switch (Below(18)) {
       case 0:
         return entry::RoundOpened{Round{Big()}, Time(), EventId{Big()},
-                                  Below(5000)};
+                                  Below(5000), MaybeSource()};
       case 1:
         return Input();
       case 2:
@@ -93,7 +93,7 @@ class Random {
         return Cancelled();
       case 15:
         return entry::RolledBack{InputId{Big()}, EventId{Big()}, Round{Big()},
-                                 Maybe(Text()), Maybe(Text())};
+                                 Maybe(Text()), Maybe(Text()), Sources()};
       default:
         return Committed();
     }
@@ -112,6 +112,19 @@ class Random {
       effect.cache_scope = Maybe(Text());
     }
     return step;
+  }
+
+  SourceMark Mark() { return {Big(), Maybe(AnyDigest())}; }
+  std::optional<SourceRead> MaybeSource() {
+    if (Below(2) == 0) return std::nullopt;
+    return SourceRead{"s" + Text().substr(0, 254), Mark()};
+  }
+  SourceMarks Sources() {
+    SourceMarks sources;
+    for (auto n = Below(3); n != 0; --n) {
+      sources.emplace("s" + std::to_string(n), Mark());
+    }
+    return sources;
   }
 
   entry::EffectQueued Queued() {

@@ -1,6 +1,7 @@
 // Back to a snapshot: what comes back, what stays as it is, and that a replay
 // comes to the same without the snapshot's file.
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <map>
@@ -344,6 +345,118 @@ TEST_CASE("what waits at the snapshot waits again, in a clock of inputs",
   CHECK(NotesOf(*world, "b") == std::nullopt);
   const StartingPlace place = CloseAt(std::move(world));
   CheckReplays(directory / "w", place, options.modules);
+}
+
+// What ann says, as the file `name` has it.
+class Sayings final : public InputSource {
+ public:
+  Sayings(std::string name, Notes said, std::uint64_t after)
+      : name_(std::move(name)), said_(std::move(said)), next_(after) {
+    for (std::size_t i = 0; i < next_; ++i) content_.Add(said_.at(i));
+  }
+  absl::StatusOr<bool> Next(std::vector<Input>* row) override {
+    if (next_ == said_.size()) return false;
+    content_.Add(said_[next_]);
+    row->push_back(Say("ann", said_[next_]));
+    row->back().position = ++next_;
+    return true;
+  }
+  std::string_view name() const override { return name_; }
+  Digest digest() const override { return Hasher(content_).Finish(); }
+
+ private:
+  const std::string name_;
+  const Notes said_;
+  std::size_t next_;
+  Hasher content_;
+};
+
+void MustFeed(World& world, const std::string& name, Notes said) {
+  Sayings source(name, std::move(said), world.source(name).position);
+  REQUIRE_OK(world.Feed(source));
+}
+
+TEST_CASE("trial 16: a world knows each source by name, and a rollback takes "
+          "them back",
+          "[rollback]") {
+  TemporaryDirectory directory;
+  WorldOptions options = Options(directory / "w");
+  options.config.snapshot_every = GENERATE(0U, 2U);
+  auto world = MustOpen(options);
+  CHECK(world->source("monday") == SourceMark());
+  MustFeed(*world, "monday", {"a", "b"});
+  const SourceMark monday{2, Hash("ab")};
+  CHECK(world->source("monday") == monday);
+  MustFeed(*world, "tuesday", {"c", "d", "e"});
+  CHECK(world->source("monday") == monday);
+  CHECK(world->source("tuesday") == SourceMark{3, Hash("cde")});
+  CHECK(NotesOf(*world, "ann") == Notes{"a", "b", "c", "d", "e"});
+
+  // It knows them when it is opened again, from wherever that begins.
+  REQUIRE_OK(world->Close());
+  world = MustOpen(options);
+  CHECK(world->source("monday") == monday);
+  const EventId to = Snapshot(*world);
+
+  MustFeed(*world, "monday", {"a", "b", "wrong"});
+  MustFeed(*world, "wednesday", {"f"});
+  CHECK(world->source("monday") == SourceMark{3, Hash("abwrong")});
+  MustRollBack(*world, to);
+  CHECK(world->source("monday") == monday);
+  CHECK(world->source("wednesday") == SourceMark());
+  REQUIRE_OK(world->Close());
+  world = MustOpen(options);
+  CHECK(world->source("monday") == monday);
+
+  MustFeed(*world, "monday", {"a", "b", "right"});
+  CHECK(NotesOf(*world, "ann") == Notes{"a", "b", "c", "d", "e", "right"});
+  const StartingPlace place = CloseAt(std::move(world));
+  CHECK(place.sources.size() == 2);
+  CheckReplays(directory / "w", place, options.modules);
+}
+
+TEST_CASE("trial 16: sources with names are refused where a world knows none",
+          "[rollback]") {
+  WorldOptions options = Options("");
+  Sayings without("", {"a"}, 0), named("monday", {"a"}, 0);
+  Sayings wrong("\xff", {"a"}, 0), long_one(std::string(256, 'n'), {"a"}, 0);
+  options.config.format_version = 2;
+  auto world = MustOpen(options);
+  CHECK(absl::IsFailedPrecondition(world->Feed(named)));
+  CHECK(world->position() == 0);
+  REQUIRE_OK(world->Feed(without));
+  CHECK(world->position() == 1);
+
+  options.config.format_version = kFormatVersion;
+  world = MustOpen(options);
+  CHECK(absl::IsInvalidArgument(world->Feed(wrong)));
+  CHECK(absl::IsInvalidArgument(world->Feed(long_one)));
+  REQUIRE_OK(world->Feed(named));
+  CHECK(world->source("monday").position == 1);
+}
+
+TEST_CASE("trial 18: a world that is started goes by the machine's clock",
+          "[rollback]") {
+  WorldOptions options = Options("");
+  options.start = true;
+  std::atomic<std::int64_t> now{1000};
+  options.wall_clock = [&now] { return LogicalTime{now.load()}; };
+  const auto world = MustOpen(options);
+  CHECK(world->config().clock == ClockKind::kWall);
+  CHECK(absl::IsFailedPrecondition(world->Run()));  // it runs already
+  const auto said = world->Submit(
+      Saying("ann", Value::Map({{"say", "first"}, {"wake", 2000}})));
+  REQUIRE_OK(said);
+  REQUIRE_OK(said->WaitDurable());
+  // An hour may pass; with `rounds` it had rung at once.
+  CHECK(NotesOf(*world, "ann") == Notes{"first"});
+  now = 2000;
+  const auto more = world->Submit(Say("bob", "later"));
+  REQUIRE_OK(more);
+  REQUIRE_OK(more->WaitDurable());
+  REQUIRE_OK(world->Stop());
+  REQUIRE_OK(world->Run());
+  CHECK(NotesOf(*world, "ann") == Notes{"first", "woken"});
 }
 
 TEST_CASE("what was submitted and has no ticket at a rollback never has one",

@@ -70,10 +70,12 @@ class Fields {
     return json;
   }
   Json operator()(const entry::RoundOpened& round) const {
-    return {{"round", round.round.value},
-            {"time", round.time.value},
-            {"first", round.first.value},
-            {"count", round.count}};
+    Json json = {{"round", round.round.value},
+                 {"time", round.time.value},
+                 {"first", round.first.value},
+                 {"count", round.count}};
+    if (round.source) json["source"] = Of(*round.source);
+    return json;
   }
   Json operator()(const entry::InputAdmitted& input) const {
     Json json;
@@ -224,6 +226,9 @@ class Fields {
     json["round"] = back.round.value;
     if (!back.by.empty()) json["by"] = back.by;
     if (!back.reason.empty()) json["reason"] = back.reason;
+    for (const auto& [name, mark] : back.sources) {
+      json["sources"].push_back(Of(SourceRead{name, mark}));
+    }
     return json;
   }
 
@@ -235,6 +240,12 @@ class Fields {
 
   std::string Cell(ReducerId reducer, std::string_view key) const {
     return CellName(name_of_(reducer), key);
+  }
+
+  static Json Of(const SourceRead& read) {
+    return {{"name", read.name},
+            {"position", read.mark.position},
+            {"digest", read.mark.digest.ToHex()}};
   }
 
   Json Of(const Cause& cause) const {
