@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "reenact/harness/main.h"
 #include "reenact/harness/report.h"
+#include "reenact/kernel/duration.h"
 #include "reenact/kernel/instrument.h"
 
 namespace reenact::harness {
@@ -101,14 +102,32 @@ absl::StatusOr<Exploration> Replayed(const Scenario& scenario,
 
 }  // namespace
 
+namespace {
+
+// A duration becomes a number of seconds.
+CLI::Validator Seconds() {
+  return CLI::Validator(
+      [](std::string& value) {
+        const auto span = ParseDuration(value, kSecond);
+        if (!span.ok()) return std::string(span.status().message());
+        value = std::to_string(static_cast<double>(*span) /
+                               static_cast<double>(kSecond));
+        return std::string();
+      },
+      "", "duration");
+}
+
+}  // namespace
+
 void AddOptions(CLI::App& app, ProgramOptions* options) {
   ExploreOptions& explore = options->explore;
   app.option_defaults()->always_capture_default();
   app.add_option("--runs", explore.runs, "Runs to make")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 50));
   app.add_option("--time", explore.seconds,
-                 "Seconds after which no run is begun any more; 0: no limit")
-      ->check(CLI::NonNegativeNumber);
+                 "When no run is begun any more, such as 30s or 10m; 0: no "
+                 "limit")
+      ->transform(Seconds());
   app.add_option("--strategy", options->strategy,
                  "Who runs next: random, pct, pos, uniform, starve, swizzle, "
                  "round-robin, serial; portfolio: another for each run");

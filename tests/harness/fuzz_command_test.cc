@@ -1,5 +1,6 @@
 // `reenact fuzz`, as its users call it.
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -142,6 +143,28 @@ TEST_CASE("what is wrong with a call is said, and the exit code is 2",
           "bad.jsonl:1");
   CHECK(RunReenact({"fuzz", "--help"}).out.find("Exit codes: 0") !=
         std::string::npos);
+}
+
+TEST_CASE("trial 19: fuzz answers wrong calls as the other commands do",
+          "[fuzz]") {
+  const TemporaryDirectory directory;
+  const std::string events = Clicks(directory);
+  const auto call = [](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"fuzz", "--module", "counter"});
+    const CommandResult result = RunReenact(arguments);
+    CHECK(std::count(result.err.begin(), result.err.end(), '\n') == 1);
+    return std::to_string(result.code) + " " + result.err;
+  };
+  CHECK_THAT(call({"--events", ""}), Catch::StartsWith("2 ") &&
+                                         Catch::Contains("empty"));
+  CHECK_THAT(call({"--events", directory / "none.jsonl"}),
+             Catch::StartsWith("9 ") && Catch::Contains("no such file"));
+  CHECK_THAT(call({"--events", events, "--time", "-1"}),
+             Catch::StartsWith("2 ") && Catch::Contains("30s"));
+  CHECK_THAT(call({"--events", events, "--limit", "0"}),
+             Catch::StartsWith("2 ") && Catch::Contains("from 1 to"));
+  CHECK_THAT(call({"--event", events}),
+             Catch::StartsWith("2 ") && Catch::Contains("no option --event"));
 }
 
 }  // namespace

@@ -192,7 +192,9 @@ TEST_CASE("the formats say the same in their own ways", "[tools][cli]") {
   REQUIRE(jsonl.Run("counter", "{\"counter\":\"a\",\"add\":2}\n").code == 0);
   REQUIRE(csv.Run("counter", "counter,add\r\na,2", {"--format", "csv"}).code ==
           0);
-  CHECK(jsonl.Digest() == csv.Digest());
+  // Histories differ in what they say of the file.
+  CHECK(json::parse(jsonl.Digest())["state"] ==
+        json::parse(csv.Digest())["state"]);
 
   const World events;
   const CommandResult result = events.Run(

@@ -24,7 +24,7 @@ FeedSource Source(std::string rows, InputMapper mapper, std::uint64_t after = 0,
   FeedSource::Options options;
   options.mapper = std::move(mapper);
   options.config = Config();
-  options.after = after;
+  options.taken.position = after;
   options.limit = limit;
   return FeedSource(RowReader::Make(Format::kJsonl, InputFile::FromBytes(
                                                         "in", std::move(rows))),

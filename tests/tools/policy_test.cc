@@ -99,7 +99,7 @@ TEST_CASE("policy check names the file and the place", "[tools][policy]") {
     CHECK(std::count(result.err.begin(), result.err.end(), '\n') == 1);
     CHECK(result.out.empty());
   }
-  CHECK(Policy({"check", "/no/such/file"}).code == 8);
+  CHECK(Policy({"check", "/no/such/file"}).code == 9);
   CHECK(Policy({"check", "/"}).code == 9);
 }
 

@@ -18,6 +18,7 @@
 #include "bench/groups.h"
 #include "bench/html_report.h"
 #include "bench/json_report.h"
+#include "tools/reenact/command_line.h"
 #include "tools/reenact/commands.h"
 #include "tools/reenact/common.h"
 #include "tools/reenact/signals.h"
@@ -179,7 +180,7 @@ class BenchCommand {
     hooks.print = [this](std::string_view text) {
       line_.Clear();
       if (!options_.quiet) Print(text);
-      std::fflush(stdout);
+      FlushOutput();
     };
     hooks.progress = [this](double part, std::string_view what) {
       line_.Update(part, what);
@@ -213,19 +214,19 @@ class BenchCommand {
 
 void AddSizes(CLI::App* command, bench::Settings* settings) {
   command->add_option("--pairs", settings->pairs, "Repetitions of each side")
-      ->check(CLI::Range(1, 1000))
+      ->check(Whole(1, 1000))
       ->capture_default_str();
   command
       ->add_option("--seconds", settings->seconds,
                    "About how long everything may take, without --big [0.4 s "
                    "for each run: more than half an hour]")
-      ->check(CLI::PositiveNumber);
+      ->transform(Seconds(1e-3, 1e6));
   command
       ->add_option("-j,--workers", settings->workers,
                    "Numbers of workers, separated by commas; 0, the base, "
                    "always runs")
       ->delimiter(',')
-      ->check(CLI::Range(0, 256))
+      ->check(Whole(0, 256))
       ->capture_default_str();
   command->add_flag("--quick", settings->quick,
                     "Tiny runs, two pairs, less than half a minute: proves "
@@ -236,18 +237,18 @@ void AddSizes(CLI::App* command, bench::Settings* settings) {
   command
       ->add_option("--big-cells", settings->big_cells,
                    "Cells of the world of --big")
-      ->check(CLI::Range(1'000, 1'000'000'000))
+      ->check(Whole(1'000, 1'000'000'000))
       ->capture_default_str();
   command
       ->add_option("--big-cache-mib", settings->big_cache_mib,
                    "Its cache, in MiB")
-      ->check(CLI::Range(1, 1 << 20))
+      ->check(Whole(1, 1 << 20))
       ->capture_default_str();
   command
       ->add_option("--crash-tickets", settings->crash_tickets,
                    "Tickets of the world that crashes [200000, with --big 10 "
                    "million]")
-      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40));
+      ->check(Whole(1, std::uint64_t{1} << 40));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "tools/reenact/common.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,17 +25,37 @@ ExitCode Complain(ExitCode code, std::string_view message) {
   return code;
 }
 
+namespace {
+
+std::FILE* output = stdout;
+
+}  // namespace
+
 bool Print(std::string_view text) {
-  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+  return std::fwrite(text.data(), 1, text.size(), output) == text.size();
 }
 
 bool PrintLine(std::string_view text) {
-  return Print(text) && std::fputc('\n', stdout) != EOF;
+  return Print(text) && std::fputc('\n', output) != EOF;
+}
+
+bool FlushOutput() { return std::fflush(output) == 0; }
+
+// Without a descriptor to spare things stay as they are.
+void KeepOutputFromModules() {
+  if (output != stdout || !FlushOutput()) return;
+  const int kept = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  if (kept == -1) return;
+  std::FILE* const file = fdopen(kept, "w");
+  if (file == nullptr || dup2(STDERR_FILENO, STDOUT_FILENO) == -1) return;
+  output = file;
 }
 
 absl::Status OutputError() {
-  return Annotate(absl::ErrnoToStatus(errno == 0 ? EIO : errno, "write"),
-                  "standard output");
+  // Whatever it is, it is the system's.
+  const absl::Status write =
+      absl::ErrnoToStatus(errno == 0 ? EIO : errno, "write");
+  return Annotate(absl::UnavailableError(write.message()), "standard output");
 }
 
 std::vector<std::string> ModuleSearchPath() {

@@ -24,6 +24,13 @@ ExitCode Complain(ExitCode code, std::string_view message);
 // nobody reads any more.
 bool Print(std::string_view text);
 bool PrintLine(std::string_view text);
+bool FlushOutput();
+
+// Keeps standard output for Print(): what modules write to it goes to standard
+// error from now on, and not between what others parse. To be called before
+// modules are loaded.
+void KeepOutputFromModules();
+
 // What ends a command whose output could not be written.
 absl::Status OutputError();
 

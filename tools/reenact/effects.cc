@@ -386,7 +386,12 @@ void AddRollbackCommand(CLI::App& app, Action* action) {
       "Nothing is taken out of history: the way back is recorded like any other "
       "step. What was done outside since stays done and paid for; effects that "
       "are open since then end, and their receipts are refused. Events that "
-      "wait and have no ticket are dropped.");
+      "wait and have no ticket are dropped.\n\n"
+      "Input files are taken in as far as they were at the snapshot: correct "
+      "the file behind that row (`reenact log w --kind RolledBack` names it), "
+      "and the `reenact run` that fed it feeds it from there on. Fed as it was, "
+      "it does the same once more. A corrected row with an \"id\" needs "
+      "another id.");
   rollback->footer(std::string("Examples:\n"
                                "  reenact log w --kind SnapshotTaken\n"
                                "  reenact rollback w --to 4096 --module shop "

@@ -14,9 +14,12 @@ std::string_view ExitCodeHelp() {
          "    7  bad input: malformed row, unknown reducer, bad key, too "
          "large\n"
          "    8  refused: no world there, open elsewhere, or made otherwise\n"
-         "    9  the system: disk full, permission denied, I/O error\n"
+         "    9  the system: disk full, permission denied, I/O error, no such "
+         "file\n"
          "   10  a module is not there or cannot be used\n"
          "   11  a step does not return (run --step-timeout)\n"
+         "   14  the input is not what the world has taken in so far; nothing "
+         "was fed\n"
          "  130  stopped cleanly by SIGINT; the same command continues\n"
          "  143  stopped cleanly by SIGTERM; the same command continues\n";
 }

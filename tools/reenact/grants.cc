@@ -1,8 +1,6 @@
 // `reenact grant` and `reenact budget`: who may spend what, and what was spent.
 
 #include <cstdint>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,12 +16,15 @@
 #include "tools/reenact/commands.h"
 #include "tools/reenact/common.h"
 #include "tools/reenact/effect_table.h"
+#include "tools/reenact/input_file.h"
 #include "tools/reenact/json.h"
 #include "tools/reenact/live_world.h"
 #include "tools/reenact/render.h"
 
 namespace reenact::tools {
 namespace {
+
+constexpr std::size_t kGrantFileBytesMax = 4 << 20;
 
 // --- grant -------------------------------------------------------------------
 
@@ -56,11 +57,8 @@ absl::StatusOr<Amounts> ParseAmounts(const std::vector<std::string>& texts) {
 }
 
 absl::StatusOr<Grant> ReadGrant(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(file)), {});
-  if (!file) {
-    return absl::NotFoundError(absl::StrCat(path, ": cannot be read"));
-  }
+  REENACT_ASSIGN_OR_RETURN(const Bytes text,
+                           InputFile::ReadAll(path, kGrantFileBytesMax));
   const auto document = ParseJson(text);
   if (!document.ok()) return Annotate(document.status(), path);
   auto grant = ParseGrant(*document);
@@ -72,8 +70,10 @@ ExitCode ChangeFromFile(const GrantOptions& options, GrantChange::Op op) {
   GrantChange change;
   change.op = op;
   auto grant = ReadGrant(options.file);
-  if (!grant.ok()) return Complain(ExitCode::kBadInput,
-                                   ToStd(grant.status().message()));
+  if (absl::IsInvalidArgument(grant.status())) {
+    return Complain(ExitCode::kBadInput, ToStd(grant.status().message()));
+  }
+  if (!grant.ok()) return Complain(grant.status());
   change.grant = *std::move(grant);
   return TellWorld(options.live, [&change](World& world) {
     return world.ChangeGrant(change);

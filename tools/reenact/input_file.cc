@@ -17,19 +17,19 @@ constexpr std::size_t kReadBytes = 256 << 10;
 constexpr int kPollMs = 200;
 constexpr int kGraceMs = 1000;  // of silence, after a stop
 
-class Input final : public InputFile {
+class BufferedInput final : public InputFile {
  public:
-  Input(std::string name, int fd, std::optional<std::uint64_t> size,
+  BufferedInput(std::string name, int fd, std::optional<std::uint64_t> size,
         std::function<bool()> stopped)
       : name_(std::move(name)),
         fd_(fd),
         size_(size),
         stopped_(std::move(stopped)) {}
-  Input(std::string name, Bytes bytes)
+  BufferedInput(std::string name, Bytes bytes)
       : name_(std::move(name)),
         size_(bytes.size()),
         buffer_(std::move(bytes)) {}
-  ~Input() override {
+  ~BufferedInput() override {
     if (fd_ > STDERR_FILENO) close(fd_);
   }
 
@@ -54,7 +54,7 @@ class Input final : public InputFile {
     ssize_t count;
     do {
       count = read(fd_, buffer_.data() + old, kReadBytes);
-    } while (count < 0 && errno == EINTR);
+    } while (count < 0 && (errno == EINTR || errno == EAGAIN));
     const int error = errno;
     buffer_.resize(old + static_cast<std::size_t>(count < 0 ? 0 : count));
     if (count < 0) return Annotate(absl::ErrnoToStatus(error, "read"), name_);
@@ -100,20 +100,46 @@ std::optional<std::uint64_t> RegularSize(int fd) {
 absl::StatusOr<std::unique_ptr<InputFile>> InputFile::Open(
     const std::string& path, std::function<bool()> stopped) {
   const bool is_stdin = path == "-";
-  const int fd =
-      is_stdin ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // To open a pipe would wait for its writer, and hear of no stop meanwhile.
+  const int fd = is_stdin ? STDIN_FILENO
+                          : open(path.c_str(),
+                                 O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0 && errno == ENOENT) {
+    return absl::UnavailableError(path + ": there is no such file");
+  }
   if (fd < 0) return Annotate(absl::ErrnoToStatus(errno, "open"), path);
   struct stat info;
   if (fstat(fd, &info) == 0 && S_ISDIR(info.st_mode)) {
     if (!is_stdin) close(fd);
     return absl::UnavailableError(path + ": is a directory");
   }
-  return std::unique_ptr<InputFile>(std::make_unique<Input>(
+  return std::unique_ptr<InputFile>(std::make_unique<BufferedInput>(
       is_stdin ? "stdin" : path, fd, RegularSize(fd), std::move(stopped)));
 }
 
+absl::StatusOr<Bytes> InputFile::ReadAll(const std::string& path,
+                                         std::size_t size_max) {
+  struct stat info;
+  if (!path.starts_with("/dev/") && stat(path.c_str(), &info) == 0 &&
+      S_ISFIFO(info.st_mode)) {
+    return absl::UnavailableError(path + ": is a pipe, where a file belongs");
+  }
+  REENACT_ASSIGN_OR_RETURN(const std::unique_ptr<InputFile> file, Open(path));
+  while (file->buffered().size() <= size_max) {
+    REENACT_ASSIGN_OR_RETURN(const bool more, file->FetchMore());
+    if (!more) return Bytes(file->buffered());
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      file->name(), ": it has more than ", size_max, " bytes"));
+}
+
+std::string SourceNameOf(const std::string& path) {
+  if (path == "-" || path.starts_with("/dev/fd/")) return "stdin";
+  return path.substr(path.rfind('/') + 1);
+}
+
 std::unique_ptr<InputFile> InputFile::FromBytes(std::string name, Bytes bytes) {
-  return std::make_unique<Input>(std::move(name), std::move(bytes));
+  return std::make_unique<BufferedInput>(std::move(name), std::move(bytes));
 }
 
 }  // namespace reenact::tools

@@ -26,10 +26,16 @@ class InputFile {
  public:
   // `path` may be "-". `stopped` is asked while a pipe is silent; if it says
   // true and nothing comes for a second, reading fails with Cancelled.
+  // Unavailable: there is no such file, or it is a directory.
   static absl::StatusOr<std::unique_ptr<InputFile>> Open(
       const std::string& path, std::function<bool()> stopped = nullptr);
   // For tests: bytes that are there already.
   static std::unique_ptr<InputFile> FromBytes(std::string name, Bytes bytes);
+
+  // All of a file that may have `size_max` bytes. InvalidArgument: it has more.
+  // Others: as Open() and FetchMore() say.
+  static absl::StatusOr<Bytes> ReadAll(const std::string& path,
+                                       std::size_t size_max);
 
   virtual ~InputFile() = default;
 
@@ -46,6 +52,11 @@ class InputFile {
   // Reads more; false at the end.
   virtual absl::StatusOr<bool> FetchMore() = 0;
 };
+
+// What a world calls the file at `path`, or "-", if nobody says otherwise: its
+// name without directories, which differ from machine to machine; "stdin" for
+// what has none.
+std::string SourceNameOf(const std::string& path);
 
 }  // namespace reenact::tools
 

@@ -68,6 +68,7 @@ ExitCode TellWorldAll(
     const LiveWorldOptions& options,
     const std::function<absl::StatusOr<std::vector<Submission>>(World&)>&
         tell) {
+  KeepOutputFromModules();
   auto modules = LoadModules(options.modules);
   if (!modules.ok()) {
     return Complain(ExitCode::kBadModule, ToStd(modules.status().message()));

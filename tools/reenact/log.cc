@@ -143,7 +143,7 @@ absl::StatusOr<std::set<EntryKind>> ParseKinds(
 absl::Status Follow(const LogOptions& options, EntryPrinter* printer,
                     std::uint64_t next_block) {
   while (true) {
-    if (std::fflush(stdout) != 0) return WriteFailed();
+    if (!FlushOutput()) return WriteFailed();
     std::this_thread::sleep_for(kFollowEvery);
     REENACT_ASSIGN_OR_RETURN(const auto archive, Archive::Open(options.world));
     REENACT_RETURN_IF_ERROR(printer->PrintFrom(*archive, &next_block));
@@ -151,6 +151,11 @@ absl::Status Follow(const LogOptions& options, EntryPrinter* printer,
 }
 
 ExitCode RunLog(const LogOptions& options) {
+  if (options.from && options.to && *options.from > *options.to) {
+    return Complain(ExitCode::kUsage,
+                    absl::StrCat("--from ", *options.from, " --to ",
+                                 *options.to, ": there is nothing between"));
+  }
   auto kinds = ParseKinds(options.kinds);
   if (!kinds.ok()) return Complain(kinds.status());
   auto archive = Archive::Open(options.world);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "reenact/kernel/config.h"
+#include "tools/reenact/command_line.h"
 #include "tools/reenact/commands.h"
 #include "tools/reenact/common.h"
 #include "tools/reenact/exit_codes.h"
@@ -31,15 +32,9 @@ constexpr const char* kModules =
     "the\n"
     "  directory of this command; with a '/' in it, NAME is a path.\n";
 
-// Errors of the command line are usage errors, whatever CLI11 numbers them.
-int ParseError(const CLI::App& app, const CLI::ParseError& error) {
-  const int code = app.exit(error, std::cout, std::cerr);
-  return code == 0 ? code : static_cast<int>(ExitCode::kUsage);
-}
-
 ExitCode RunAction(const Action& action) {
   ExitCode code = action();
-  if (std::fflush(stdout) != 0 && code == ExitCode::kOk) {
+  if (!FlushOutput() && code == ExitCode::kOk) {
     code = Complain(OutputError());
   }
   return code;
@@ -72,10 +67,8 @@ int Main(int argc, char** argv) {
   AddPolicyCommand(app, &action);
   AddFuzzCommand(app, &action);
   AddBenchCommand(app, &action);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return ParseError(app, error);
+  if (const auto ended = ParseCommandLine(app, argc, argv)) {
+    return static_cast<int>(*ended);
   }
   if (!action) {
     std::cerr << app.help();
@@ -88,6 +81,7 @@ int Main(int argc, char** argv) {
 }  // namespace reenact::tools
 
 int main(int argc, char** argv) {
+  reenact::tools::HoldStandardStreams();
   try {
     return reenact::tools::Main(argc, argv);
   } catch (const std::exception& error) {

@@ -45,9 +45,9 @@ constexpr const char* kPolicyHelp =
     "decides, \"otherwise\" does. spec/authority.md has the whole grammar.";
 
 constexpr const char* kExitCodes =
-    "Exit codes: 0; 2 usage; 7 no policy, and the message names the place; 8 "
-    "no\n"
-    "such file; 9 it cannot be read.";
+    "Exit codes: 0; 2 usage; 7 no policy, and the message names the place; 9 "
+    "it\n"
+    "cannot be read, or is not there.";
 
 // A policy that makes no sense is bad input, not a bad command line.
 ExitCode ComplainOfFile(const absl::Status& status) {

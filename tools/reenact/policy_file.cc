@@ -10,18 +10,6 @@
 namespace reenact::tools {
 namespace {
 
-// Everything that is in it, to be looked at in its buffer.
-absl::StatusOr<std::string_view> ReadAll(InputFile& file) {
-  while (true) {
-    if (file.buffered().size() > kPolicyFileBytesMax) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("larger than ", kPolicyFileBytesMax, " bytes"));
-    }
-    REENACT_ASSIGN_OR_RETURN(const bool more, file.FetchMore());
-    if (!more) return file.buffered();
-  }
-}
-
 absl::StatusOr<Policy> ParsePolicy(std::string_view text) {
   REENACT_ASSIGN_OR_RETURN(const cbor::Value document,
                            ParseJsonWithComments(text));
@@ -31,15 +19,12 @@ absl::StatusOr<Policy> ParsePolicy(std::string_view text) {
 }  // namespace
 
 absl::StatusOr<Policy> ReadPolicyFile(const std::string& path) {
-  REENACT_ASSIGN_OR_RETURN(const std::unique_ptr<InputFile> file,
-                           InputFile::Open(path));
-  const auto text = ReadAll(*file);
-  if (!text.ok()) {
-    const bool named = !absl::IsInvalidArgument(text.status());
-    return named ? text.status() : Annotate(text.status(), file->name());
+  REENACT_ASSIGN_OR_RETURN(const Bytes text,
+                           InputFile::ReadAll(path, kPolicyFileBytesMax));
+  auto policy = ParsePolicy(text);
+  if (!policy.ok()) {
+    return Annotate(policy.status(), path == "-" ? "stdin" : path);
   }
-  auto policy = ParsePolicy(*text);
-  if (!policy.ok()) return Annotate(policy.status(), file->name());
   return policy;
 }
 

@@ -29,6 +29,7 @@ class Reader : public RowReader {
   std::string place() const override {
     return absl::StrCat(file_->name(), ":", line_);
   }
+  const Hasher& content() const override { return content_; }
   const InputFile& file() const override { return *file_; }
 
  protected:
@@ -44,6 +45,7 @@ class Reader : public RowReader {
   std::unique_ptr<InputFile> file_;
   std::uint64_t number_ = 0;
   std::uint64_t line_ = 0;
+  Hasher content_;
 
  private:
   std::size_t pending_ = 0;  // bytes of the last line, still in the buffer
@@ -69,6 +71,7 @@ absl::StatusOr<std::optional<std::string_view>> Reader::NextLine() {
   pending_ = line.size() + (end == std::string_view::npos ? 0 : 1);
   if (line_ == 1 && line.substr(0, 3) == kByteOrderMark) line.remove_prefix(3);
   if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+  content_.Add(line).Add("\n");
   return std::optional<std::string_view>(line);
 }
 
@@ -233,11 +236,15 @@ class CborSeqReader final : public Reader {
     for (std::size_t wanted = 1;;) {
       REENACT_ASSIGN_OR_RETURN(const bool at_end, Fill(wanted));
       const std::string_view bytes = file_->buffered();
-      if (bytes.empty()) return std::optional<std::string_view>();
+      if (bytes.empty()) {
+        --number_;
+        return std::optional<std::string_view>();
+      }
       cbor::Reader reader(bytes);
       const std::string_view item = reader.Item();
       if (reader.ok()) {
         pending_ = item.size();
+        content_.Add(item);
         return std::optional<std::string_view>(item);
       }
       if (at_end) return Here(reader.status());

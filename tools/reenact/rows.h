@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "reenact/kernel/cbor_value.h"
+#include "reenact/kernel/hash.h"
 #include "reenact/kernel/status.h"
 #include "tools/reenact/input_file.h"
 
@@ -51,6 +52,10 @@ class RowReader {
   // 1 after the header; cborseq: the item), and its place, "FILE:LINE".
   virtual std::uint64_t number() const = 0;
   virtual std::string place() const = 0;
+
+  // Of all that was read up to the end of that row, with LF for the end of each
+  // line and without the byte order mark: `b2sum -l 256` of such a file.
+  virtual const Hasher& content() const = 0;
 
   virtual const InputFile& file() const = 0;
 };

@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "reenact/journal/archive.h"
 #include "reenact/kernel/world.h"
+#include "tools/reenact/command_line.h"
 #include "tools/reenact/commands.h"
 #include "tools/reenact/common.h"
 #include "tools/reenact/effect_host.h"
@@ -22,6 +23,7 @@
 #include "tools/reenact/rows.h"
 #include "tools/reenact/signals.h"
 #include "tools/reenact/step_watch.h"
+#include "tools/reenact/taken_rows.h"
 #include "tools/reenact/terminal.h"
 
 namespace reenact::tools {
@@ -34,7 +36,12 @@ constexpr const char* kHelp =
     "The same file, modules and options give the same bytes on any machine, "
     "with any number of workers. Ctrl-C stops cleanly; the same command "
     "continues where it stopped, without losing or doubling an event. So it "
-    "does after a malformed line is corrected.";
+    "does after a malformed line is corrected.\n"
+    "\n"
+    "A world knows the files that it was fed by name, and how far it has taken "
+    "in each: a file that has grown is fed from where it was left, another file "
+    "from its first row. What was taken in before is compared, and a file that "
+    "has changed there is refused, with the line.";
 
 constexpr const char* kFooter =
     "Examples:\n"
@@ -43,6 +50,7 @@ constexpr const char* kFooter =
     "-\n"
     "  reenact run --module m --world w --events t.csv --reducer r --key id\n"
     "  reenact run --module shop --world w --with-executors\n"
+    "  reenact run --module m --world w --events today.jsonl --append\n"
     "\n"
     "Formats (by extension unless --format says):\n"
     "  jsonl    a JSON object per line (.jsonl .ndjson .json, standard input)\n"
@@ -59,6 +67,22 @@ constexpr const char* kFooter =
     "where wanted \"schema\", \"id\" (submitted twice, it counts once), "
     "\"priority\" 0 to 3\n"
     "and \"time\" in microseconds.\n"
+    "\n"
+    "Sources: a file is a source of its own name, without its directories; "
+    "standard\n"
+    "input is the source stdin. --source gives it another, so that two files of "
+    "one\n"
+    "name, or two streams, are told apart. A file that was replaced by one with "
+    "other\n"
+    "rows is refused (exit code 14), unless --append says that all of it is "
+    "new; the\n"
+    "same command continues that one, too. After `reenact rollback` the world "
+    "has taken\n"
+    "in what it had at the snapshot: correct the file behind that place, and "
+    "the same\n"
+    "command feeds it from there on. A row with an \"id\" needs another one "
+    "then, since\n"
+    "ids stay known.\n"
     "\n"
     "Effects: without --with-executors they stay open. With it, when the input "
     "is at\n"
@@ -79,12 +103,19 @@ constexpr const char* kFooter =
     "8 world\n"
     "open elsewhere or made otherwise; 9 disk full, permission, I/O; 10 bad "
     "module;\n"
-    "11 a step that does not return (--step-timeout); 130, 143 stopped by SIGINT, SIGTERM.";
+    "11 a step that does not return (--step-timeout); 14 the input is not what "
+    "was\n"
+    "taken in so far, named as FILE:LINE, and nothing was fed; 130, 143 stopped "
+    "by\n"
+    "SIGINT, SIGTERM.";
 
 struct RunOptions {
   std::vector<std::string> modules;
   std::string world;
+  bool in_memory = false;
   std::string events;
+  std::string source;
+  bool append = false;
   std::string format;
   std::string reducer;
   std::string key;
@@ -98,7 +129,7 @@ struct RunOptions {
   std::size_t window = 256;
   std::uint64_t self_check = 0;
   double step_timeout = 0;  // seconds
-  std::uint64_t limit = 0;
+  std::optional<std::uint64_t> limit;
   bool with_executors = false;
   std::string executor_socket;
   std::string secrets;
@@ -120,6 +151,7 @@ class RunCommand {
  public:
   explicit RunCommand(RunOptions options)
       : options_(std::move(options)),
+        name_(options_.in_memory ? "(memory)" : options_.world),
         progress_(!options_.quiet && !options_.json) {}
 
   ExitCode Run() {
@@ -153,6 +185,7 @@ class RunCommand {
   }
 
   Failure Prepare();
+  Failure ChooseWorld();
   Failure LoadAllModules();
   void WatchSteps();
   Failure ChooseMapper();
@@ -165,6 +198,9 @@ class RunCommand {
   Failure OpenInput();
   Failure MakeHost();
   Failure OpenWorld();
+  Failure FindPlace();
+  ExitCode OtherInput();
+  void WarnOfClock() const;
   absl::Status FeedAll();
   absl::Status ServeEffects();
   void StopEffects();
@@ -175,14 +211,18 @@ class RunCommand {
   void ReportText(const WorldStats& stats);
 
   const RunOptions options_;
+  const std::string name_;  // of the world, in messages
   ProgressLine progress_;
   std::unique_ptr<StepWatch> watch_;  // outlives the modules and the world
   std::vector<Module> modules_;
   InputMapper mapper_;
   bool module_mapper_ = false;
+  RowTime row_time_ = RowTime::kNone;  // of the mapper
   Format format_ = Format::kJsonl;
   WorldOptions world_options_;
   std::unique_ptr<InputFile> input_;
+  std::string source_name_;  // empty: the world knows none
+  SourceMark taken_;         // of it, by the world
   std::unique_ptr<EffectHost> host_;  // outlives the world
   std::unique_ptr<World> world_;
   std::unique_ptr<FeedSource> source_;
@@ -192,17 +232,33 @@ class RunCommand {
 
 Failure RunCommand::Prepare() {
   for (const auto step :
-       {&RunCommand::LoadAllModules, &RunCommand::ChooseMapper,
-        &RunCommand::ChooseFormat, &RunCommand::FillWorldOptions,
-        &RunCommand::OpenInput, &RunCommand::MakeHost,
-        &RunCommand::OpenWorld}) {
+       {&RunCommand::ChooseWorld, &RunCommand::LoadAllModules,
+        &RunCommand::ChooseMapper, &RunCommand::ChooseFormat,
+        &RunCommand::FillWorldOptions, &RunCommand::OpenInput,
+        &RunCommand::MakeHost, &RunCommand::OpenWorld,
+        &RunCommand::FindPlace}) {
     Failure failure = (this->*step)();
     if (failure.code != ExitCode::kOk) return failure;
   }
   return {};
 }
 
+Failure RunCommand::ChooseWorld() {
+  if (options_.in_memory == options_.world.empty()) {
+    if (options_.in_memory && options_.with_executors) {
+      return Usage(
+          "--with-executors needs a world with a directory, for what it sends "
+          "and gets");
+    }
+    return {};
+  }
+  return Usage(
+      "name the world's directory with --world, or say --in-memory for a world "
+      "that ends with the command");
+}
+
 Failure RunCommand::LoadAllModules() {
+  KeepOutputFromModules();
   auto modules = LoadModules(options_.modules);
   if (!modules.ok()) {
     return {ExitCode::kBadModule, std::string(modules.status().message())};
@@ -222,7 +278,7 @@ void RunCommand::WatchSteps() {
         progress_.Clear();
         const ExitCode code = Complain(
             ExitCode::kStuck,
-            absl::StrCat(options_.world, ": event ", step.event_id.value,
+            absl::StrCat(name_, ": event ", step.event_id.value,
                          " (reducer '", step.reducer, "', key '", step.key,
                          "') has been running for more than ",
                          options_.step_timeout,
@@ -248,6 +304,7 @@ Failure RunCommand::ChooseMapper() {
     }
     module_mapper_ = true;
     mapper_ = module.mapper;
+    row_time_ = module.row_time;
   }
   if (!module_mapper_) mapper_ = RowIsEvent();
   return {};
@@ -327,15 +384,18 @@ Failure RunCommand::FillClock() {
     clock = ClockKind::kInput;
   } else if (options_.clock == "wall") {
     clock = ClockKind::kWall;
+  } else if (options_.with_executors) {
+    clock = ClockKind::kWall;
   } else {
-    clock = module_mapper_ ? ClockKind::kInput : ClockKind::kRounds;
+    clock = row_time_ == RowTime::kSet ? ClockKind::kInput : ClockKind::kRounds;
   }
   return {};
 }
 
 Failure RunCommand::MatchExistingWorld() {
   std::error_code error;
-  if (!std::filesystem::exists(WorldPaths(options_.world).marker, error)) {
+  if (options_.in_memory ||
+      !std::filesystem::exists(WorldPaths(options_.world).marker, error)) {
     return {};
   }
   const auto archive = Archive::Open(options_.world);
@@ -365,6 +425,9 @@ Failure RunCommand::MatchExistingWorld() {
 
 Failure RunCommand::OpenInput() {
   if (options_.events.empty()) {
+    if (!options_.source.empty() || options_.append) {
+      return Usage("--source and --append go with --events");
+    }
     if (options_.with_executors) return {};
     return Usage("name the input with --events, or use --with-executors");
   }
@@ -374,7 +437,16 @@ Failure RunCommand::OpenInput() {
     return {ExitCode::kSystem, std::string(input.status().message())};
   }
   input_ = *std::move(input);
-  return {};
+  if (options_.append && !input_->size()) {
+    return Usage(
+        "--append needs a file that can be read twice; give a stream a --source "
+        "of its own");
+  }
+  source_name_ = options_.source.empty() ? SourceNameOf(options_.events)
+                                         : options_.source;
+  const absl::Status named = CheckSourceName(source_name_);
+  return named.ok() ? Failure{}
+                    : Usage(absl::StrCat("--source: ", named.message()));
 }
 
 Failure RunCommand::MakeHost() {
@@ -414,12 +486,39 @@ Failure RunCommand::OpenWorld() {
   if (report.blocks_cut > 0) {
     Complain(
         ExitCode::kOk,
-        absl::StrCat("warning: ", options_.world, ": cut ", report.blocks_cut,
+        absl::StrCat("warning: ", name_, ": cut ", report.blocks_cut,
                      " blocks that had not been acknowledged"));
   }
   if (host_ == nullptr) return {};
   const absl::Status started = host_->Start(world_.get());
   return started.ok() ? Failure{} : FailureOf(started);
+}
+
+// Where the world stands in the input. A world of an older format knows a row of
+// whatever it was fed last.
+Failure RunCommand::FindPlace() {
+  if (input_ == nullptr) return {};
+  if (world_->config().format_version < kFormatVersionSources) {
+    if (options_.append || !options_.source.empty()) {
+      return {ExitCode::kRefused,
+              absl::StrCat(name_, ": has format ",
+                           world_->config().format_version,
+                           ", which knows no sources by name, so --source and "
+                           "--append are for newer worlds")};
+    }
+    source_name_.clear();
+    taken_.position = world_->position();
+    return {};
+  }
+  taken_ = world_->source(source_name_);
+  if (!options_.append || taken_.position == 0) return {};
+  auto again = InputFile::Open(options_.events);
+  if (!again.ok()) return FailureOf(again.status());
+  const auto rows = RowReader::Make(format_, *std::move(again));
+  const auto same = BeginsWith(*rows, taken_);
+  // What cannot be read is other rows, which feeding will refuse with its place.
+  if (!same.ok() || !*same) taken_ = SourceMark();
+  return {};
 }
 
 absl::Status RunCommand::ServeEffects() {
@@ -464,8 +563,9 @@ absl::Status RunCommand::FeedAll() {
   FeedSource::Options options;
   options.mapper = mapper_;
   options.config = world_->config();
-  options.after = world_->position();
-  options.limit = options_.limit;
+  options.name = source_name_;
+  options.taken = taken_;
+  options.limit = options_.limit.value_or(0);
   options.on_row = [this] { return OnRow(); };
   source_ = std::make_unique<FeedSource>(
       RowReader::Make(format_, std::move(input_)), std::move(options));
@@ -484,6 +584,7 @@ ExitCode RunCommand::End(const absl::Status& fed, const absl::Status& closed) {
                     absl::StrCat("stopped at event ", world_->head().value,
                                  "; the same command continues"));
   }
+  if (source_ != nullptr && source_->differs()) return OtherInput();
   if (source_ != nullptr && !source_->status().ok()) {
     const bool bad = absl::IsInvalidArgument(source_->status());
     return Complain(bad ? ExitCode::kBadInput : ExitCode::kSystem,
@@ -492,7 +593,35 @@ ExitCode RunCommand::End(const absl::Status& fed, const absl::Status& closed) {
   return Complain(fed);
 }
 
+// The world is closed, so its journal can be read for the row.
+ExitCode RunCommand::OtherInput() {
+  const auto place = FirstOtherRow(
+      {options_.world, source_name_, options_.events, format_, mapper_});
+  if (!place) {
+    return Complain(ExitCode::kOtherInput,
+                    ToStd(source_->status().message()));
+  }
+  return Complain(
+      ExitCode::kOtherInput,
+      absl::StrCat(*place, ": from here on this is not what the world has taken "
+                           "in of \"", source_name_, "\"; ", ToAbsl(kOtherRows)));
+}
+
+// Whoever asked for the clock `input`, or whose mapper has it by default.
+void RunCommand::WarnOfClock() const {
+  if (source_ == nullptr || source_->delivered() == 0 || source_->timed() ||
+      world_->config().clock != ClockKind::kInput) {
+    return;
+  }
+  Complain(ExitCode::kOk,
+           absl::StrCat("warning: ", name_,
+                        ": its clock is `input`, and no row had a time: logical "
+                        "time stands still, so no timer fires and no deadline "
+                        "passes; make the world with --clock rounds or wall"));
+}
+
 void RunCommand::Report(const WorldStats& stats) {
+  WarnOfClock();
   if (options_.json) {
     ReportJson(stats);
   } else if (!options_.quiet) {
@@ -503,12 +632,16 @@ void RunCommand::Report(const WorldStats& stats) {
 void RunCommand::ReportJson(const WorldStats& stats) {
   const OpenReport& opened = world_->open_report();
   Json json;
-  json["world"] = options_.world;
+  json["world"] = name_;
   json["created"] = opened.created;
   json["from"] = opened.head.value;
   json["head"] = world_->head().value;
   json["journal"] = world_->journal_digest().ToHex();
   json["position"] = world_->position();
+  if (!source_name_.empty()) {
+    json["source"] = source_name_;
+    json["source_position"] = world_->source(source_name_).position;
+  }
   if (source_ != nullptr) {
     json["rows"] = source_->delivered();
     json["rows_skipped"] = source_->skipped();
@@ -554,7 +687,7 @@ void RunCommand::ReportText(const WorldStats& stats) {
     absl::StrAppend(&text, "  ", ToAbsl(name),
                     std::string(12 - name.size(), ' '), parts..., "\n");
   };
-  absl::StrAppend(&text, options_.world, ": ",
+  absl::StrAppend(&text, name_, ": ",
                   opened.created ? "a new world" : "continued after event ",
                   opened.created ? "" : WithCommas(opened.head.value), "\n");
   if (source_ != nullptr) {
@@ -609,11 +742,20 @@ void AddRunCommand(CLI::App& app, Action* action) {
       ->required()
       ->allow_extra_args(false);
   run->add_option("-w,--world", options->world,
-                  "The world's directory; made if there is none")
-      ->required();
+                  "The world's directory; made, with its parents, if there is "
+                  "none");
+  run->add_flag("--in-memory", options->in_memory,
+                "Instead: a world that ends with the command, and leaves "
+                "nothing");
   run->add_option("-e,--events", options->events,
                   "The input file; - is standard input. With "
                   "--with-executors it may be left out");
+  run->add_option("--source", options->source,
+                  "What the world calls the input, and remembers its place by "
+                  "[the file's name, without directories]");
+  run->add_flag("--append", options->append,
+                "If the file is another one than was fed under this name: feed "
+                "all of it, behind what was");
   run->add_flag("--with-executors", options->with_executors,
                 "Carry out effects, and run until nothing is left to do");
   run->add_option("--executor-socket", options->executor_socket,
@@ -627,7 +769,7 @@ void AddRunCommand(CLI::App& app, Action* action) {
       ->allow_extra_args(false);
   run->add_option("--concurrency", options->concurrency,
                   "Effects of one kind carried out at a time")
-      ->check(CLI::Range(1, 1024))
+      ->check(Whole(1, 1024))
       ->capture_default_str();
   run->add_option("-f,--format", options->format,
                   "jsonl, csv, cborseq or lines");
@@ -638,19 +780,22 @@ void AddRunCommand(CLI::App& app, Action* action) {
   run->add_option("-j,--workers", options->workers,
                   "Threads that run steps; 0: none besides the main one. "
                   "Leaves no trace in the world")
+      ->check(Whole(0, 1024))
       ->capture_default_str();
   run->add_option("--sync", options->sync,
-                  "When it is made durable: every-block, interval[:MS] or "
-                  "none. Leaves no trace")
+                  "When it is made durable: every-block, interval[:100ms] "
+                  "or none. Leaves no trace")
       ->capture_default_str();
   run->add_option("--round-limit", options->round_limit,
-                  "Events in a round, at most [1024]");
+                  "Events in a round, at most [1024]")
+      ->check(Whole(1));
   run->add_option("--snapshot-every", options->snapshot_every,
                   "Take a snapshot every so many rounds; 0: none [0]");
   run->add_option("--clock", options->clock,
                   "Logical time of a new world: rounds (counts them), input "
                   "(what the mapper says) or wall (the machine's; such a run "
-                  "is its own history) [input with a mapper, else rounds]")
+                  "is its own history) [wall with --with-executors, input "
+                  "where the module's mapper sets times, else rounds]")
       ->check(CLI::IsMember({"rounds", "input", "wall"}));
   run->add_option("--seed", options->seed,
                   "World id and random numbers of a new world: a number, or "
@@ -667,11 +812,13 @@ void AddRunCommand(CLI::App& app, Action* action) {
                   "code 5. 0: none. Leaves no trace")
       ->capture_default_str();
   run->add_option("--step-timeout", options->step_timeout,
-                  "Seconds after which a step that has not returned ends the "
-                  "run, with exit code 11; 0: never. Leaves no trace")
-      ->check(CLI::Range(0.0, 1e6))
+                  "How long a step may run, such as 30s or 500ms; one that has "
+                  "not returned then ends the run, with exit code 11. 0: for "
+                  "ever. Leaves no trace")
+      ->transform(Seconds(0, 1e6))
       ->capture_default_str();
-  run->add_option("--limit", options->limit, "Stop after so many rows");
+  run->add_option("--limit", options->limit, "Stop after so many rows")
+      ->check(Whole(1));
   run->add_flag("--accept-module-change", options->accept_module_change,
                 "Record that the modules have changed, and go on");
   run->add_flag("--accept-config-change", options->accept_config_change,

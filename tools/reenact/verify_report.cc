@@ -113,6 +113,15 @@ std::string EscapeXml(std::string_view text) {
       clean, {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"\"", "&quot;"}});
 }
 
+std::string JUnitHead(int errors, int failures, const std::string& world) {
+  return absl::StrCat(
+      "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+      "<testsuite name=\"reenact verify\" tests=\"1\" errors=\"",
+      errors, "\" failures=\"", failures,
+      "\">\n  <testcase classname=\"reenact.verify\" name=\"",
+      EscapeXml(world), "\">\n");
+}
+
 }  // namespace
 
 std::string FullReport::GuiltyCalls() const {
@@ -212,12 +221,7 @@ Json JsonReport(const FullReport& full) {
 
 std::string JUnitReport(const FullReport& full, const std::string& world) {
   const bool passed = full.exit_code() == ExitCode::kOk;
-  const std::string name = EscapeXml(world);
-  std::string text = absl::StrCat(
-      "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-      "<testsuite name=\"reenact verify\" tests=\"1\" errors=\"0\" failures=\"",
-      passed ? 0 : 1, "\">\n  <testcase classname=\"reenact.verify\" name=\"",
-      name, "\">\n");
+  std::string text = JUnitHead(0, passed ? 0 : 1, world);
   if (!passed) {
     absl::StrAppend(&text, "    <failure type=\"",
                     EscapeXml(VerdictName(full.verdict())), "\" message=\"",
@@ -227,6 +231,13 @@ std::string JUnitReport(const FullReport& full, const std::string& world) {
   absl::StrAppend(&text, "    <system-out>", EscapeXml(TextReport(full)),
                   "</system-out>\n  </testcase>\n</testsuite>\n");
   return text;
+}
+
+std::string JUnitError(std::string_view why, const std::string& world) {
+  const std::string words = EscapeXml(why);
+  return absl::StrCat(JUnitHead(1, 0, world),
+                      "    <error type=\"no verdict\" message=\"", words,
+                      "\">", words, "</error>\n  </testcase>\n</testsuite>\n");
 }
 
 }  // namespace reenact::tools

@@ -4,6 +4,7 @@
 #define REENACT_TOOLS_REENACT_VERIFY_REPORT_H_
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "reenact/kernel/replay.h"
@@ -32,6 +33,8 @@ std::string TextReport(const FullReport& report);
 Json JsonReport(const FullReport& report);
 // One test suite with one test case; `world` names it.
 std::string JUnitReport(const FullReport& report, const std::string& world);
+// The same where there is no verdict: an error.
+std::string JUnitError(std::string_view why, const std::string& world);
 
 }  // namespace reenact::tools
 

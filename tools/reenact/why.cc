@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "reenact/journal/archive.h"
+#include "tools/reenact/command_line.h"
 #include "tools/reenact/commands.h"
 #include "tools/reenact/common.h"
 #include "tools/reenact/json.h"
@@ -470,7 +471,7 @@ void AddWhyCommand(CLI::App& app, Action* action) {
   why->add_option("EVENT_ID", options->event_id, "The ticket")->required();
   why->add_option("--depth", options->depth,
                   "Follow so many levels, up and down")
-      ->check(CLI::Range(1, 1000))
+      ->check(Whole(1, 1000))
       ->capture_default_str();
   why->add_flag("--json", options->json, "One JSON object");
   why->callback(

@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "reenact/harness/program.h"
 #include "reenact/harness/scenario.h"
+#include "tools/reenact/command_line.h"
 #include "tools/reenact/common.h"
 #include "tools/reenact/feed.h"
 #include "tools/reenact/input_file.h"
@@ -195,7 +196,12 @@ int Fuzz(const FuzzOptions& options) {
   SetIdentity(0, config);
   absl::StatusOr<std::vector<Input>> inputs =
       ReadInputs(options, modules->front(), config);
-  if (!inputs.ok()) return Refuse(inputs.status());
+  if (!inputs.ok()) {
+    const int code = Refuse(inputs.status());
+    // What the system says of the file has the code that `run` has for it.
+    const bool bad = absl::IsInvalidArgument(inputs.status());
+    return bad ? code : static_cast<int>(ExitCode::kSystem);
+  }
   const std::string name = modules->front().record.name;
   std::printf("module %s, %zu events of %s\n", name.c_str(), inputs->size(),
               options.events.c_str());
@@ -225,19 +231,14 @@ int Main(int argc, char** argv) {
       ->needs(reducer);
   app.add_option("--clock", options.clock, "Logical time: rounds or input");
   app.add_option("--limit", options.limit, "Rows to read at most")
-      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 30));
+      ->check(Whole(1, std::uint64_t{1} << 30));
   app.add_option("--stretch", options.stretch, "Events of a run at most")
-      ->check(CLI::Range(1U, 100'000U));
+      ->check(Whole(1, 100'000));
   harness::AddOptions(app, &options.program);
   app.footer(harness::ProgramFooter(
       "reenact fuzz --module counter --events clicks.jsonl"));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
-  } catch (const CLI::ParseError& error) {
-    (void)app.exit(error);
-    return harness::kProblem;
+  if (const auto ended = ParseCommandLine(app, argc, argv)) {
+    return static_cast<int>(*ended);
   }
   return Fuzz(options);
 }
