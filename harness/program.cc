@@ -182,8 +182,7 @@ std::string ProgramFooter(const std::string& command) {
 }
 
 int RunProgram(const Scenario& scenario, ProgramOptions options,
-               const std::string& command,
-               const std::function<std::string(const Violation&)>& explain) {
+               const std::string& command) {
   if (!instrument::kInstrumented) {
     return Complain(
         "this program's kernel has no yield points: link reenact::harness, or "
@@ -223,10 +222,6 @@ int RunProgram(const Scenario& scenario, ProgramOptions options,
     exploration = Explore(scenario, options.explore);
   }
   if (shows) std::fprintf(stderr, "\r%40s\r", "");
-  if (exploration.found && exploration.found->result.violation && explain) {
-    Violation& violation = *exploration.found->result.violation;
-    violation.detail += explain(violation);
-  }
   const std::string text = TextReport(input);
   (void)std::fwrite(text.data(), 1, text.size(), stdout);
   if (std::fflush(stdout) != 0) return Complain("standard output: no room");
@@ -257,7 +252,7 @@ int HarnessMain(int argc, char** argv, const Scenario& scenario) {
     (void)app.exit(error);
     return kProblem;
   }
-  return RunProgram(scenario, std::move(options), argv[0], nullptr);
+  return RunProgram(scenario, std::move(options), argv[0]);
 }
 
 std::string WhyNotHeld(const Scenario& scenario, const std::string& replay) {

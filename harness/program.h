@@ -36,10 +36,8 @@ std::string ProgramFooter(const std::string& command);
 
 // Explores or replays; writes to standard output and into files. `command`: how
 // the program is called, for the line that says how to have a failure again.
-// `explain`: more about a violation, or ""; may be empty.
 int RunProgram(const Scenario& scenario, ProgramOptions options,
-               const std::string& command,
-               const std::function<std::string(const Violation&)>& explain);
+               const std::string& command);
 
 }  // namespace reenact::harness
 

@@ -121,16 +121,18 @@ std::string FirstDifference(const std::vector<Bytes>& a,
 
 namespace {
 
-using Observe = std::function<void(bool, int, std::string_view, EventId)>;
+using Observe = std::function<void(bool, int, std::string_view,
+                                   std::string_view, EventId)>;
 
 class Observer final : public StepObserver {
  public:
   explicit Observer(const Observe& observe) : observe_(observe) {}
   void Begin(int run, const Ticket& ticket) override {
-    observe_(true, run, ticket.code->name(), ticket.event_id);
+    observe_(true, run, ticket.code->name(), ticket.event.key, ticket.event_id);
   }
   void End(int run, const Ticket& ticket, const StepResult&) override {
-    observe_(false, run, ticket.code->name(), ticket.event_id);
+    observe_(false, run, ticket.code->name(), ticket.event.key,
+             ticket.event_id);
   }
 
  private:

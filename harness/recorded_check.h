@@ -64,7 +64,8 @@ std::string FirstDifference(const std::vector<Bytes>& a, std::string_view a_name
 std::optional<Violation> CheckReplay(
     const std::vector<Bytes>& blocks, const std::vector<Module>& modules,
     const std::function<void(bool begins, int run, std::string_view reducer,
-                             EventId event_id)>& observe = nullptr);
+                             std::string_view key, EventId event_id)>& observe =
+        nullptr);
 
 // Adds up steps, failures and bytes by reducer.
 void TallySteps(const std::vector<Bytes>& blocks,

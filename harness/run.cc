@@ -111,6 +111,7 @@ class Run final : public Case, private EffectListener {
   void Recover();
   void CheckInvariants(const World& world);
   void CheckJournal();
+  void NoteCalls();
   void AtPoint(std::uint64_t step);
   void BeforeJump();
   void Violate(std::string property, std::string detail);
@@ -651,6 +652,7 @@ void Run::CheckJournal() {
   std::vector<Module> modules = options_.modules;
   if (upgrade_) modules.push_back(*upgrade_);
   report(CheckReplay(blocks, modules, scenario_.observe));
+  if (scenario_.calls) NoteCalls();
   report(CheckCells(blocks, cells_));
   report(CheckWaiting(blocks));
   std::vector<std::string> reducers;
@@ -680,6 +682,15 @@ void Run::CheckJournal() {
       Violate("an effect has one receipt at most",
               absl::StrCat(times, " were accepted for one\n"));
     }
+  }
+}
+
+void Run::NoteCalls() {
+  const Scenario::Calls calls = scenario_.calls();
+  if (result_.violation) {
+    result_.violation->detail += calls.all;
+  } else if (!calls.acts.empty()) {
+    Violate("a step does nothing to the outside", calls.acts);
   }
 }
 

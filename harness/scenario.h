@@ -108,8 +108,15 @@ struct Scenario {
   // Called around each step while its run is checked, as
   // VerifyOptions::observe; any thread. May be empty.
   std::function<void(bool begins, int run, std::string_view reducer,
-                     EventId event_id)>
+                     std::string_view key, EventId event_id)>
       observe = nullptr;
+  // Asked, by the thread that checked them, what the steps of a run called that
+  // no step should, in lines of text; and forgets it. May be empty.
+  struct Calls {
+    std::string all;
+    std::string acts;  // those that do something to the outside: a violation
+  };
+  std::function<Calls()> calls = nullptr;
 };
 
 }  // namespace reenact::harness

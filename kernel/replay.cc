@@ -66,7 +66,8 @@ class Announcer : public StepObserver {
  private:
   void Tell(bool begins, int run, const Ticket& ticket) const {
     if (*observe_) {
-      (*observe_)(begins, run, ticket.code->name(), ticket.event_id);
+      (*observe_)(begins, run, ticket.code->name(), ticket.event.key,
+                  ticket.event_id);
     }
   }
 
@@ -365,6 +366,12 @@ class Verifier {
 
   // What one of two runs of a step came to, and what the other did.
   void DescribeRuns(Divergence* divergence) {
+    if (outcome_.impure->touched) {
+      divergence->field = "two calls of Touch()";
+      divergence->recorded = outcome_.impure->touched->first;
+      divergence->recomputed = outcome_.impure->touched->second;
+      return;
+    }
     const std::vector<Bytes> first = SplitEntries(outcome_.impure->first);
     const std::vector<Bytes> second = SplitEntries(outcome_.impure->second);
     if (first.size() != 2 || second.size() != 2) return;

@@ -48,7 +48,7 @@ struct VerifyOptions {
   // the caller can watch what the step does; from several threads if there are
   // workers or parts of history beside each other. May be empty.
   std::function<void(bool begins, int run, std::string_view reducer,
-                     EventId event_id)>
+                     std::string_view key, EventId event_id)>
       observe;
 };
 

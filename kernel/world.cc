@@ -2026,7 +2026,15 @@ void WorldImpl::SelfCheck(Slot* slot) {
       slot->ticket.event_id.value * 0x9e3779b97f4a7c15 >> 32;
   if (slot->ticket.code == nullptr || spread % options_.self_check != 0) return;
   ++counts_.self_checks;
+  const Ticket& ticket = slot->ticket;
+  const auto observe = [&](bool begins) {
+    if (!options_.observe_check) return;
+    options_.observe_check(begins, 1, ticket.code->name(), ticket.event.key,
+                           ticket.event_id);
+  };
+  observe(true);
   window_->CheckAgain(slot);
+  observe(false);
   const StepResult& result = slot->result();
   if (!result.impure) return;
   ++counts_.nondeterministic;
@@ -2060,11 +2068,17 @@ void WorldImpl::CommitSlot(Slot* slot) {
                                  {std::string(slot->ticket.code->name()),
                                   std::string(slot->ticket.event.key)},
                                  result.entries,
-                                 result.other});
+                                 result.other,
+                                 std::nullopt});
+      if (result.touched != nullptr) {
+        (*internals_.impure)->touched = *result.touched;
+      }
     }
     Fail(absl::InternalError("two runs of one step differ: reducer \"" +
                              std::string(slot->ticket.code->name()) +
-                             "\" at ticket " +
+                             "\", key \"" +
+                             std::string(slot->ticket.event.key) +
+                             "\", at ticket " +
                              std::to_string(slot->ticket.event_id.value)));
     return;
   }

@@ -107,6 +107,11 @@ struct WorldOptions {
   // meanwhile; they are recorded as their first run went. Empty: the world ends
   // with Internal, which names the reducer, before such a step is recorded.
   std::function<void(const NondeterministicStep&)> on_nondeterminism;
+  // Called around each second run that `self_check` makes, on the thread that
+  // commits, as VerifyOptions::observe, with run 1. May be empty.
+  std::function<void(bool begins, int run, std::string_view reducer,
+                     std::string_view key, EventId event_id)>
+      observe_check;
 };
 
 // What Open() found and did.

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "reenact/journal/entry.h"
@@ -78,6 +79,8 @@ struct WorldInternals {
     CellId cell;
     Bytes first;  // what each of the two runs came to, as entries
     Bytes second;
+    // Set: it is not these that differ, but what Touch() declared, called twice.
+    std::optional<std::pair<std::string, std::string>> touched;
   };
   std::optional<Impure>* impure = nullptr;
   // Gives the store the open work at each snapshot, as a durable world does.

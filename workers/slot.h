@@ -5,8 +5,10 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "reenact/kernel/amounts.h"
@@ -87,6 +89,8 @@ struct StepResult {
   bool encoded = false;
   bool impure = false;   // a second run on the same reads differed
   Bytes other;           // then: what that came to, as entries
+  // Or two calls of Touch() for its event differed: what each declared.
+  std::unique_ptr<std::pair<std::string, std::string>> touched;
   bool settled = false;  // its versions were published or discarded
   bool ran = false;      // it is not as Clear() left it
 

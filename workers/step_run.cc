@@ -77,6 +77,37 @@ ABSL_ATTRIBUTE_NOINLINE void ClearRare(StepResult* result) {
   result->asked.clear();
   result->impure = false;
   result->other.clear();
+  result->touched.reset();
+}
+
+// What Reducer::Touch() declares, as text.
+class DeclaredText final : public TouchSet {
+ public:
+  void Reads(std::string_view reducer, std::string_view key) override {
+    Add("reads ", reducer, key);
+  }
+  void Writes(std::string_view reducer, std::string_view key) override {
+    Add("writes ", reducer, key);
+  }
+  std::string text;
+
+ private:
+  void Add(const char* how, std::string_view reducer, std::string_view key) {
+    if (!text.empty()) text += ", ";
+    text.append(how).append(reducer).append("/").append(key);
+  }
+};
+
+// Two runs of one step on the same reads must agree, and so must what Touch()
+// declared beside each.
+void Judge(const StepResult& second, std::string declared,
+           std::string declared_again, StepResult* result) {
+  result->impure =
+      SameReads(*result, second) && !SameOutcome(*result, second);
+  if (result->impure || declared == declared_again) return;
+  result->impure = true;
+  result->touched = std::make_unique<std::pair<std::string, std::string>>(
+      std::move(declared), std::move(declared_again));
 }
 
 }  // namespace
@@ -155,24 +186,38 @@ FailureCode StepRun::CallStep() {
   }
 }
 
+// The order of the cells counts: it is what they are waited for in.
+std::string StepRun::Declared() {
+  DeclaredText declared;
+  try {
+    ticket_->code->Touch(ticket_->event, declared);
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (...) {
+    declared.text += ", and threw";
+  }
+  return std::move(declared.text);
+}
+
 void StepRun::RunTwice(Slot* slot, RunMode mode, StepObserver* observer,
                        StepResult* result) {
   if (observer != nullptr) observer->Begin(0, slot->ticket);
   Run(slot, mode, result);
+  std::string declared = Declared();
   if (observer != nullptr) {
     observer->End(0, slot->ticket, *result);
     observer->Begin(1, slot->ticket);
   }
   Run(slot, mode, &second_);
+  std::string declared_again = Declared();
   if (observer != nullptr) observer->End(1, slot->ticket, second_);
-  result->impure =
-      SameReads(*result, second_) && !SameOutcome(*result, second_);
+  Judge(second_, std::move(declared), std::move(declared_again), result);
 }
 
 void StepRun::Compare(Slot* slot, StepResult* result) {
   Run(slot, RunMode::kAgain, &second_);
-  result->impure =
-      SameReads(*result, second_) && !SameOutcome(*result, second_);
+  std::string declared = Declared();
+  Judge(second_, std::move(declared), Declared(), result);
 }
 
 void StepRun::ForgetSecond() {

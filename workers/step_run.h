@@ -93,9 +93,9 @@ class StepRun final : public StepContext {
   // Runs `slot`'s step into `result`, which is clear.
   void Run(Slot* slot, RunMode mode, StepResult* result);
 
-  // The same, twice, to see whether the step depends on something else than
-  // what it may: sets result->impure. second() is there until ForgetSecond(),
-  // which must be called.
+  // The same, twice, to see whether the step, or what its reducer declares to
+  // touch, depends on something else than what it may: sets result->impure.
+  // second() is there until ForgetSecond(), which must be called.
   void RunTwice(Slot* slot, RunMode mode, StepObserver* observer,
                 StepResult* result);
   // Runs a step whose turn it is, and whose `result` is current, once more, and
@@ -138,6 +138,7 @@ class StepRun final : public StepContext {
   };
 
   FailureCode CallStep();
+  std::string Declared();
   void DropWrites();
   ReducerId FindReducer(std::string_view name);
   Cell* FindCell(std::string_view reducer, std::string_view key);

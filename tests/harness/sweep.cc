@@ -78,7 +78,7 @@ int Again(const std::string& string) {
     if (scenario.name != replay->scenario) continue;
     ProgramOptions options;
     options.replay = string;
-    return RunProgram(scenario, std::move(options), "harness-sweep", nullptr);
+    return RunProgram(scenario, std::move(options), "harness-sweep");
   }
   std::fprintf(stderr, "--replay: there is no such scenario\n");
   return kProblem;

@@ -123,7 +123,8 @@ TEST_CASE("while the first part stands still another one runs", "[replay]") {
   options.path = directory / "world";
   options.modules.push_back(ModuleOf(play));
   options.threads = 2;
-  options.observe = [&](bool begins, int run, std::string_view, EventId id) {
+  options.observe = [&](bool begins, int run, std::string_view,
+                        std::string_view, EventId id) {
     if (!begins || run != 0) return;
     std::unique_lock lock(mutex);
     if (id.value > 1) {

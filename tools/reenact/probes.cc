@@ -4,13 +4,7 @@
 #include <mutex>
 #include <utility>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define REENACT_NO_PROBES
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define REENACT_NO_PROBES
-#endif
-#endif
+#include "tools/reenact/probe_call.h"
 
 #ifdef REENACT_NO_PROBES
 
@@ -18,25 +12,22 @@ namespace reenact::tools {
 
 bool ProbesExist() { return false; }
 void PrepareProbes() {}
-void ObserveStep(bool, int, std::string_view, EventId) {}
+void ObserveStep(bool, int, std::string_view, std::string_view, EventId) {}
 std::vector<ProbeNote> ProbeNotes() { return {}; }
+std::vector<ProbeNote> TakeProbeNotes() { return {}; }
 
 }  // namespace reenact::tools
 
 #else
 
-#include <dlfcn.h>
 #include <link.h>
 #include <stdlib.h>
-#include <sys/random.h>
-#include <sys/time.h>
-#include <time.h>
-#include <unistd.h>
 #include <unwind.h>
 
 #include <algorithm>
-#include <atomic>
+#include <cerrno>
 #include <cstring>
+#include <functional>
 
 namespace reenact::tools {
 namespace {
@@ -49,8 +40,8 @@ struct Running {
   bool active = false;   // a step runs, and the probe itself does not
   bool perturb = false;  // it is the step's second run
   std::string_view reducer;
+  std::string_view key;
   std::uint64_t event_id = 0;
-  int run = 0;
 };
 thread_local Running running;
 
@@ -128,37 +119,75 @@ Book& TheBook() {
   return *book;
 }
 
-void Note(const char* function) {
+void Note(const char* function, ProbeKind kind) {
   Book& book = TheBook();
   const std::lock_guard<std::mutex> lock(book.mutex);
   ProbeNote& note = book.notes[{std::string(running.reducer), function}];
-  if (note.calls++ == 0) {
+  if (note.calls++ == 0 || running.event_id < note.first.value) {
     note.reducer = running.reducer;
     note.function = function;
     note.first = EventId{running.event_id};
+    note.first_key = running.key;
   }
-  note.first = std::min(note.first, EventId{running.event_id});
+  note.acts = note.acts || kind == ProbeKind::kActs;
   note.latest_steps.insert(running.event_id);
   if (note.latest_steps.size() > kLatestStepsMax) {
     note.latest_steps.erase(note.latest_steps.begin());
   }
 }
 
+// --- memory that the second run finds otherwise ------------------------------
+
+// A heap that was shuffled before each step would take more time than the steps:
+// the first so many are, and every so manieth of the rest.
+constexpr std::uint64_t kShuffledSteps = 256;
+constexpr unsigned char kPaint[] = {0x00, 0xa5};
+
+// What a step finds in a variable that it never set.
+__attribute__((noinline)) void PaintStack(bool second) {
+  unsigned char paint[8192];
+  std::memset(paint, kPaint[second], sizeof paint);
+  asm volatile("" : : "r"(paint) : "memory");
+}
+
+// The next small blocks lie one above the other; in the second run one below the
+// other, so that an order of addresses is another one. The C library gives
+// blocks of one size back last in, first out, and keeps seven of each.
+__attribute__((noinline)) void ShuffleHeap(bool second) {
+  constexpr std::size_t kKept = 7;
+  constexpr std::size_t kSmallest = 24, kLargest = 280, kStep = 16;
+  for (std::size_t size = kSmallest; size <= kLargest; size += kStep) {
+    void* blocks[kKept];
+    for (void*& block : blocks) {
+      block = malloc(size);
+      if (block != nullptr) std::memset(block, kPaint[second], size);
+    }
+    std::sort(blocks, blocks + kKept, std::less<void*>());
+    if (!second) std::reverse(blocks, blocks + kKept);
+    for (void* const block : blocks) free(block);
+  }
+}
+
 }  // namespace
 
-// True if a module's step called, and shall get another answer than before.
-// `caller` is where the probe returns to.
-bool ProbeCalled(const char* function, const void* caller) {
+bool ProbeCalled(const char* function, ProbeKind kind, const void* caller) {
   if (__builtin_expect(!running.active, 1)) return false;
   const Library* library =
       OwnLibraryOf(reinterpret_cast<std::uintptr_t>(caller));
   if (library != nullptr && !library->is_runtime) return false;
   running.active = false;  // what follows may call a probe
+  const int error = errno;
   const bool counts = CalledByModule();
-  if (counts) Note(function);
+  if (counts) Note(function, kind);
+  errno = error;
   running.active = true;
-  return counts && running.perturb;
+  return counts && running.perturb && kind == ProbeKind::kAsks;
 }
+
+bool InSecondRun() { return running.active && running.perturb; }
+
+ProbePause::ProbePause() : was_(std::exchange(running.active, false)) {}
+ProbePause::~ProbePause() { running.active = was_; }
 
 bool ProbesExist() { return true; }
 
@@ -167,17 +196,19 @@ void PrepareProbes() {
 }
 
 void ObserveStep(bool begins, int run, std::string_view reducer,
-                 EventId event_id) {
+                 std::string_view key, EventId event_id) {
   if (!begins) {
     running.active = false;
     return;
   }
-  // Runs count up from one step to the next try of the same.
-  running.perturb =
-      run > 1 || (running.event_id == event_id.value && run > running.run);
+  running.perturb = run > 0;
   running.reducer = reducer;
+  running.key = key;
   running.event_id = event_id.value;
-  running.run = run;
+  const bool sampled = event_id.value <= kShuffledSteps ||
+                       event_id.value % kShuffledSteps == 0;
+  if (sampled) ShuffleHeap(running.perturb);
+  PaintStack(running.perturb);
   running.active = true;
 }
 
@@ -189,152 +220,14 @@ std::vector<ProbeNote> ProbeNotes() {
   return notes;
 }
 
+std::vector<ProbeNote> TakeProbeNotes() {
+  std::vector<ProbeNote> notes = ProbeNotes();
+  Book& book = TheBook();
+  const std::lock_guard<std::mutex> lock(book.mutex);
+  book.notes.clear();
+  return notes;
+}
+
 }  // namespace reenact::tools
-
-// The definitions that come before the C library's.
-
-namespace {
-
-// The next definition of `name`, looked up once; a relaxed atomic instead of a
-// static local, whose guard could call back into a probe.
-template <typename Function>
-Function* Real(std::atomic<void*>& cache, const char* name) {
-  void* found = cache.load(std::memory_order_relaxed);
-  if (found == nullptr) {
-    found = dlsym(RTLD_NEXT, name);
-    cache.store(found, std::memory_order_relaxed);
-  }
-  return reinterpret_cast<Function*>(found);
-}
-
-constexpr int kOtherSeconds =
-    1'000'003;  // the second run lives that much later
-constexpr unsigned kOtherBits = 0x2545f491U;
-
-}  // namespace
-
-#define REENACT_PROBE extern "C" __attribute__((visibility("default")))
-#define REENACT_REAL(name, type)            \
-  static std::atomic<void*> cache{nullptr}; \
-  auto* const real = Real<type>(cache, #name)
-#define REENACT_CALLED(name) \
-  ::reenact::tools::ProbeCalled(#name, __builtin_return_address(0))
-
-REENACT_PROBE int clock_gettime(clockid_t clock, timespec* now) noexcept {
-  REENACT_REAL(clock_gettime, int(clockid_t, timespec*));
-  const int result = real(clock, now);
-  if (REENACT_CALLED(clock_gettime)) now->tv_sec += kOtherSeconds;
-  return result;
-}
-
-REENACT_PROBE int gettimeofday(timeval* __restrict now,
-                               void* __restrict zone) noexcept {
-  REENACT_REAL(gettimeofday, int(timeval*, void*));
-  const int result = real(now, zone);
-  if (REENACT_CALLED(gettimeofday)) now->tv_sec += kOtherSeconds;
-  return result;
-}
-
-REENACT_PROBE time_t time(time_t* now) noexcept {
-  REENACT_REAL(time, time_t(time_t*));
-  time_t result = real(nullptr);
-  if (REENACT_CALLED(time)) result += kOtherSeconds;
-  if (now) *now = result;
-  return result;
-}
-
-REENACT_PROBE int timespec_get(timespec* now, int base) noexcept {
-  REENACT_REAL(timespec_get, int(timespec*, int));
-  const int result = real(now, base);
-  if (REENACT_CALLED(timespec_get)) now->tv_sec += kOtherSeconds;
-  return result;
-}
-
-REENACT_PROBE clock_t clock() noexcept {
-  REENACT_REAL(clock, clock_t());
-  const clock_t result = real();
-  return REENACT_CALLED(clock) ? result + kOtherSeconds : result;
-}
-
-REENACT_PROBE int rand() noexcept {
-  REENACT_REAL(rand, int());
-  const int result = real();
-  return REENACT_CALLED(rand) ? result ^ static_cast<int>(kOtherBits) : result;
-}
-
-REENACT_PROBE long random() noexcept {
-  REENACT_REAL(random, long());
-  const long result = real();
-  return REENACT_CALLED(random) ? result ^ static_cast<long>(kOtherBits)
-                                : result;
-}
-
-REENACT_PROBE double drand48() noexcept {
-  REENACT_REAL(drand48, double());
-  const double result = real();
-  return REENACT_CALLED(drand48) ? 1.0 - result / 2 : result;
-}
-
-REENACT_PROBE long lrand48() noexcept {
-  REENACT_REAL(lrand48, long());
-  const long result = real();
-  return REENACT_CALLED(lrand48) ? result ^ static_cast<long>(kOtherBits)
-                                 : result;
-}
-
-REENACT_PROBE uint32_t arc4random() noexcept {
-  REENACT_REAL(arc4random, uint32_t());
-  const uint32_t result = real();
-  return REENACT_CALLED(arc4random) ? result ^ kOtherBits : result;
-}
-
-REENACT_PROBE ssize_t getrandom(void* bytes, size_t size, unsigned flags) {
-  REENACT_REAL(getrandom, ssize_t(void*, size_t, unsigned));
-  const ssize_t result = real(bytes, size, flags);
-  REENACT_CALLED(getrandom);  // two answers differ as they are
-  return result;
-}
-
-REENACT_PROBE int getentropy(void* bytes, size_t size) {
-  REENACT_REAL(getentropy, int(void*, size_t));
-  const int result = real(bytes, size);
-  REENACT_CALLED(getentropy);
-  return result;
-}
-
-// A variable that is set is not there in the second run, and the other way
-// round.
-REENACT_PROBE char* getenv(const char* name) noexcept {
-  REENACT_REAL(getenv, char*(const char*));
-  char* const result = real(name);
-  static char other[] = "reenact";
-  if (!REENACT_CALLED(getenv)) return result;
-  return result == nullptr ? other : nullptr;
-}
-
-REENACT_PROBE char* secure_getenv(const char* name) noexcept {
-  REENACT_REAL(secure_getenv, char*(const char*));
-  char* const result = real(name);
-  static char other[] = "reenact";
-  if (!REENACT_CALLED(secure_getenv)) return result;
-  return result == nullptr ? other : nullptr;
-}
-
-REENACT_PROBE pid_t getpid() noexcept {
-  REENACT_REAL(getpid, pid_t());
-  const pid_t result = real();
-  return REENACT_CALLED(getpid) ? result + 1 : result;
-}
-
-// std::random_device::operator(), which may draw from the processor itself.
-REENACT_PROBE unsigned _ZNSt13random_device9_M_getvalEv(void* device) {
-  static std::atomic<void*> cache{nullptr};
-  auto* const real =
-      Real<unsigned(void*)>(cache, "_ZNSt13random_device9_M_getvalEv");
-  const unsigned result = real(device);
-  ::reenact::tools::ProbeCalled("std::random_device",
-                                __builtin_return_address(0));
-  return result;
-}
 
 #endif  // REENACT_NO_PROBES

@@ -20,6 +20,7 @@
 #include "tools/reenact/effect_host.h"
 #include "tools/reenact/feed.h"
 #include "tools/reenact/json.h"
+#include "tools/reenact/probes.h"
 #include "tools/reenact/rows.h"
 #include "tools/reenact/signals.h"
 #include "tools/reenact/step_watch.h"
@@ -156,6 +157,7 @@ class RunCommand {
 
   ExitCode Run() {
     CatchStopSignals();
+    if (options_.self_check > 0) PrepareProbes();
     const Failure failure = Prepare();
     if (failure.code != ExitCode::kOk) {
       return Complain(failure.code, failure.message);
@@ -341,6 +343,7 @@ Failure RunCommand::FillWorldOptions() {
   options.workers = options_.workers;
   options.window = options_.window;
   options.self_check = options_.self_check;
+  if (options_.self_check > 0) options.observe_check = ObserveStep;
   options.accept_module_change = options_.accept_module_change;
   options.accept_config_change = options_.accept_config_change;
   const auto sync = SyncPolicy::Parse(options_.sync);
@@ -573,9 +576,25 @@ absl::Status RunCommand::FeedAll() {
   return world_->Feed(*source_);
 }
 
+// What steps called while they were checked.
+std::string WatchedCalls(bool acts_only) {
+  std::string text;
+  for (const ProbeNote& note : ProbeNotes()) {
+    if (note.acts || !acts_only) absl::StrAppend(&text, "; ", note.Text());
+  }
+  return text;
+}
+
 ExitCode RunCommand::End(const absl::Status& fed, const absl::Status& closed) {
   if (world_->stats().nondeterministic > 0) {
-    return Complain(ExitCode::kImpure, ToStd(fed.message()));
+    return Complain(ExitCode::kImpure,
+                    absl::StrCat(fed.message(), WatchedCalls(false)));
+  }
+  // Recorded as it went; but a world whose steps act is none that replays.
+  if (const std::string acts = WatchedCalls(true); !acts.empty()) {
+    return Complain(ExitCode::kImpure,
+                    absl::StrCat("a step did something outside of its world",
+                                 acts));
   }
   if (!closed.ok()) return Complain(closed);
   if (fed.ok()) return ExitCode::kOk;

@@ -28,9 +28,14 @@ std::string_view VerdictLine(Verdict verdict) {
 }
 
 std::string ProbeText(const ProbeNote& note) {
-  return absl::StrCat("reducer ", note.reducer, " called ", note.function,
-                      ", first at event ", note.first.value, ", ",
-                      WithCommas(note.calls), " times");
+  return absl::StrCat(note.Text(), ", ", WithCommas(note.calls), " times");
+}
+
+std::string HeadLine(const FullReport& full) {
+  if (full.FirstAct() != nullptr && !full.report.divergence) {
+    return "IMPURE: a step does something outside of its world";
+  }
+  return std::string(VerdictLine(full.verdict()));
 }
 
 // "name:      value" with all values in one column.
@@ -78,6 +83,14 @@ void AppendDivergence(const FullReport& full, std::string* text) {
   }
   const std::string calls = full.GuiltyCalls();
   if (!calls.empty()) AppendField("called", calls, text);
+}
+
+// A step that acts is named like one that differs.
+void AppendAct(const ProbeNote& act, std::string* text) {
+  AppendField("event_id", absl::StrCat(act.first.value), text);
+  AppendField("reducer", act.reducer, text);
+  AppendField("key", act.first_key, text);
+  AppendField("called", act.function, text);
 }
 
 Json DivergenceJson(const FullReport& full) {
@@ -136,11 +149,20 @@ std::string FullReport::GuiltyCalls() const {
   return absl::StrJoin(calls, ", ");
 }
 
-Verdict FullReport::verdict() const {
-  if (report.verdict == Verdict::kDiverged && !GuiltyCalls().empty()) {
-    return Verdict::kImpure;
+const ProbeNote* FullReport::FirstAct() const {
+  const ProbeNote* first = nullptr;
+  for (const ProbeNote& note : probes) {
+    if (!note.acts) continue;
+    if (first == nullptr || note.first < first->first) first = &note;
   }
-  return report.verdict;
+  return first;
+}
+
+Verdict FullReport::verdict() const {
+  if (report.verdict == Verdict::kDamaged) return report.verdict;
+  const bool guilty =
+      report.verdict == Verdict::kDiverged && !GuiltyCalls().empty();
+  return guilty || FirstAct() != nullptr ? Verdict::kImpure : report.verdict;
 }
 
 ExitCode FullReport::exit_code() const {
@@ -161,8 +183,12 @@ ExitCode FullReport::exit_code() const {
 
 std::string TextReport(const FullReport& full) {
   const VerifyReport& report = full.report;
-  std::string text = absl::StrCat(ToAbsl(VerdictLine(full.verdict())), "\n");
-  if (report.divergence) AppendDivergence(full, &text);
+  std::string text = absl::StrCat(HeadLine(full), "\n");
+  if (report.divergence) {
+    AppendDivergence(full, &text);
+  } else if (const ProbeNote* const act = full.FirstAct()) {
+    AppendAct(*act, &text);
+  }
   if (!report.problem.empty()) AppendField("problem", report.problem, &text);
   AppendField("replayed",
               absl::StrCat(WithCommas(report.tickets), " events after event ",
@@ -210,6 +236,12 @@ Json JsonReport(const FullReport& full) {
     json["snapshots_checked"].push_back(snapshot.value);
   }
   if (report.divergence) json["divergence"] = DivergenceJson(full);
+  if (const ProbeNote* const act = full.FirstAct()) {
+    json["acted"] = {{"event_id", act->first.value},
+                     {"reducer", act->reducer},
+                     {"key", act->first_key},
+                     {"called", act->function}};
+  }
   if (!report.problem.empty()) json["problem"] = report.problem;
   json["notes"] = report.notes;
   for (const ProbeNote& note : full.probes) {
@@ -225,7 +257,7 @@ std::string JUnitReport(const FullReport& full, const std::string& world) {
   if (!passed) {
     absl::StrAppend(&text, "    <failure type=\"",
                     EscapeXml(VerdictName(full.verdict())), "\" message=\"",
-                    EscapeXml(VerdictLine(full.verdict())), "\">",
+                    EscapeXml(HeadLine(full)), "\">",
                     EscapeXml(TextReport(full)), "</failure>\n");
   }
   absl::StrAppend(&text, "    <system-out>", EscapeXml(TextReport(full)),

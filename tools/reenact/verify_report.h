@@ -26,6 +26,9 @@ struct FullReport {
   ExitCode exit_code() const;
   // What the divergent step's reducer called: "clock_gettime, rand".
   std::string GuiltyCalls() const;
+  // The first step that did something to the outside, which makes it impure
+  // whatever else was found; null: none did.
+  const ProbeNote* FirstAct() const;
 };
 
 // Lines for people; the first one is the verdict.

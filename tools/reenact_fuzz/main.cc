@@ -27,7 +27,6 @@ namespace {
 using harness::Case;
 using harness::Client;
 using harness::Scenario;
-using harness::Violation;
 
 constexpr const char* kHelp =
     "Tests a module with real events, without a line of code: for "
@@ -154,13 +153,13 @@ class ModuleScenario {
 };
 
 // Which functions of the machine the module's steps called.
-std::string Calls() {
-  std::string text;
-  for (const ProbeNote& note : ProbeNotes()) {
-    absl::StrAppend(&text, "reducer ", note.reducer, " called ", note.function,
-                    "(), first at ticket ", note.first.value, "\n");
+Scenario::Calls Calls() {
+  Scenario::Calls calls;
+  for (const ProbeNote& note : TakeProbeNotes()) {
+    absl::StrAppend(&calls.all, note.Text(), "\n");
+    if (note.acts) absl::StrAppend(&calls.acts, note.Text(), "\n");
   }
-  return text;
+  return calls;
 }
 
 std::string CommandOf(const FuzzOptions& options) {
@@ -208,9 +207,8 @@ int Fuzz(const FuzzOptions& options) {
   const ModuleScenario fuzz(std::move(modules->front()), config,
                             *std::move(inputs), options.stretch);
   const Scenario scenario{name, [&fuzz](Case& run) { fuzz.SetUp(run); },
-                          ObserveStep};
-  return harness::RunProgram(scenario, options.program, CommandOf(options),
-                             [](const Violation&) { return Calls(); });
+                          ObserveStep, Calls};
+  return harness::RunProgram(scenario, options.program, CommandOf(options));
 }
 
 int Main(int argc, char** argv) {
