@@ -13,8 +13,9 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
-#include <new>
+#include <map>
 
 #include "absl/strings/str_cat.h"
 #include "reenact/kernel/check.h"
@@ -54,6 +55,8 @@ struct SharedRecord::Layout {
   std::atomic<std::uint64_t> task{0};
   std::array<Step, kTasks> steps{};
   ChoiceMirror mirror{};
+  std::atomic<std::uint64_t> events_size{0};
+  std::array<char, std::size_t{1} << 16> events{};
   Choice draws[kDraws];  // pages are used as need be
 };
 
@@ -78,6 +81,7 @@ void SharedRecord::Clear() {
   layout_->task = 0;
   for (Layout::Step& step : layout_->steps) step.event_id = 0;
   layout_->mirror.size = 0;
+  layout_->events_size = 0;
 }
 
 void SharedRecord::BeginRun(std::uint64_t number) {
@@ -85,6 +89,7 @@ void SharedRecord::BeginRun(std::uint64_t number) {
   layout_->task = 0;
   for (Layout::Step& step : layout_->steps) step.event_id = 0;
   layout_->mirror.size = 0;
+  layout_->events_size = 0;
   ++layout_->progress;
 }
 
@@ -104,6 +109,30 @@ void SharedRecord::BeginStep(std::uint64_t task, EventId event_id,
 void SharedRecord::EndStep(std::uint64_t task) {
   layout_->steps[task % kTasks].event_id.store(0, std::memory_order_release);
   layout_->progress.fetch_add(1, std::memory_order_relaxed);
+}
+
+void SharedRecord::AddEvent(std::string_view line) {
+  const std::uint64_t at = layout_->events_size;
+  if (line.size() > layout_->events.size() - at) return;
+  std::memcpy(layout_->events.data() + at, line.data(), line.size());
+  layout_->events_size = at + line.size();
+}
+
+std::string SharedRecord::Events() const {
+  std::map<std::uint64_t, std::string> by_ticket;
+  std::string_view rest(layout_->events.data(), layout_->events_size);
+  while (!rest.empty()) {
+    const std::size_t end = rest.find('\n');
+    if (end == rest.npos) break;
+    const std::string line(rest.substr(0, end));
+    by_ticket[std::strtoull(line.c_str(), nullptr, 10)] = line;
+    rest.remove_prefix(end + 1);
+  }
+  std::string text;
+  for (const auto& [ticket, line] : by_ticket) {
+    absl::StrAppend(&text, "  ", line, "\n");
+  }
+  return text;
 }
 
 ChoiceMirror* SharedRecord::mirror() { return &layout_->mirror; }
@@ -145,13 +174,12 @@ Violation Ending::ToViolation(const SharedRecord& record, double limit) const {
   if (stuck) {
     detail = absl::StrCat(who, ": no end after ", limit, " s\n");
   } else if (signal != 0) {
-    detail = absl::StrCat(who, ": ", NameOfSignal(signal),
-                          signal == SIGSEGV
-                              ? ", a bad address or a stack that is full\n"
-                              : "\n");
+    detail = absl::StrCat(
+        who, ": ", NameOfSignal(signal),
+        signal == SIGSEGV ? ", a bad address or a stack that is full\n" : "\n");
   } else {
-    detail = absl::StrCat(who, ": the process ended with exit code ",
-                          exit_code, "\n");
+    detail = absl::StrCat(who, ": the process ended with exit code ", exit_code,
+                          "\n");
   }
   if (!said.empty()) absl::StrAppend(&detail, "it wrote: ", said, "\n");
   return {stuck ? "a step comes to an end" : "a step leaves its process alone",
@@ -172,7 +200,8 @@ void WriteAll(int fd, const void* bytes, std::size_t size) {
 }
 
 // A message is its length and its bytes; one of no bytes is the last.
-void SendMessage(int fd, BytesView message) {
+void SendMessage(int fd, pid_t owner, BytesView message) {
+  if (getpid() != owner) _exit(0);  // a step has forked
   const std::uint64_t size = message.size();
   WriteAll(fd, &size, sizeof size);
   WriteAll(fd, message.data(), message.size());
@@ -221,15 +250,18 @@ absl::StatusOr<std::unique_ptr<Child>> Child::Start(
   if (child->pid_ == 0) {
     close(ends[0]);
     SettleIn(child->said_);
-    body([fd = ends[1]](BytesView message) { SendMessage(fd, message); });
-    SendMessage(ends[1], "");
+    const pid_t self = getpid();
+    body([fd = ends[1], self](BytesView message) {
+      SendMessage(fd, self, message);
+    });
+    SendMessage(ends[1], self, "");
     _exit(0);
   }
   close(ends[1]);
   child->fd_ = ends[0];
   if (child->pid_ < 0) return absl::ErrnoToStatus(errno, "a child process");
   (void)fcntl(child->fd_, F_SETFL, O_NONBLOCK);
-  child->since_ = Clock::now();
+  child->since_ = child->watched_ = Clock::now();
   return child;
 }
 
@@ -268,7 +300,12 @@ bool Child::Receive(const std::function<void(BytesView)>& receive) {
 }
 
 void Child::Watch() {
+  if (step_seconds_ <= 0) return;
   const Clock::time_point now = Clock::now();
+  // While we looked elsewhere it may have waited for us.
+  constexpr std::chrono::seconds kAway(1);
+  if (now - watched_ > kAway) since_ = now;
+  watched_ = now;
   if (record_.progress() != progress_) {
     progress_ = record_.progress();
     since_ = now;

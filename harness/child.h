@@ -41,6 +41,8 @@ class SharedRecord {
   void BeginStep(std::uint64_t task, EventId event_id, std::string_view reducer,
                  std::string_view key);
   void EndStep(std::uint64_t task);
+  // A line for a step that begins: its number first.
+  void AddEvent(std::string_view line);
   ChoiceMirror* mirror();
   // The task of what runs after the simulation: its checks.
   static constexpr std::uint64_t kChecking = 127;
@@ -52,6 +54,8 @@ class SharedRecord {
   // "event 3, counter/c1", or "" if it was not a step that ran.
   std::string CurrentStep() const;
   ChoiceLog Log() const;
+  // The lines of the run's steps, each once, in ticket order.
+  std::string Events() const;
 
  private:
   struct Layout;
@@ -107,6 +111,7 @@ class Child {
   Bytes received_;
   std::uint64_t progress_ = 0;
   std::chrono::steady_clock::time_point since_;
+  std::chrono::steady_clock::time_point watched_;
   Ending ending_;
 };
 

@@ -89,17 +89,25 @@ std::uint32_t CheckOf(const ChoiceLog& log) {
 }
 
 std::string EncodeLog(const ChoiceLog& log) {
+  Script script;
+  for (const Choice& choice : log) script.values.push_back(choice.value);
+  script.check = CheckOf(log);
+  script.length = log.size();
+  return EncodeScript(script);
+}
+
+std::string EncodeScript(const Script& script) {
   std::string bytes;
-  PutVarint(log.size(), &bytes);
-  PutVarint(CheckOf(log), &bytes);
+  PutVarint(script.length, &bytes);
+  PutVarint(script.check.value_or(0), &bytes);
   std::uint64_t zeros = 0;
-  for (const Choice& choice : log) {
-    if (choice.value == 0) {
+  for (const std::uint32_t value : script.values) {
+    if (value == 0) {
       ++zeros;
       continue;
     }
     PutVarint(zeros, &bytes);
-    PutVarint(choice.value, &bytes);
+    PutVarint(value, &bytes);
     zeros = 0;
   }
   PutVarint(HashOfBytes(bytes) & 0x3fff, &bytes);
@@ -156,17 +164,22 @@ std::uint32_t Choices::Settle(std::uint32_t value, std::uint32_t bound,
     value = at < script_->values.size() ? script_->values[at] % bound : 0;
   }
   log_.push_back({value, bound, SiteHash(site)});
+  if (mirror_ != nullptr) mirror_->Add(log_.back());
   return value;
 }
 
 absl::Status Choices::Drift() const {
-  if (!script_ || !script_->check) return absl::OkStatus();
-  if (log_.size() == script_->length && CheckOf(log_) == *script_->check) {
+  return script_ ? DriftOf(*script_, log_) : absl::OkStatus();
+}
+
+absl::Status DriftOf(const Script& script, const ChoiceLog& log) {
+  if (!script.check) return absl::OkStatus();
+  if (log.size() == script.length && CheckOf(log) == *script.check) {
     return absl::OkStatus();
   }
   return absl::FailedPreconditionError(
-      "drift: this run drew " + std::to_string(log_.size()) +
-      " numbers and the recorded one " + std::to_string(script_->length) +
+      "drift: this run drew " + std::to_string(log.size()) +
+      " numbers and the recorded one " + std::to_string(script.length) +
       ", or for other reasons; the program, its module or its events have "
       "changed, so the replay proves nothing");
 }

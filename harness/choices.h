@@ -4,6 +4,7 @@
 #ifndef REENACT_HARNESS_CHOICES_H_
 #define REENACT_HARNESS_CHOICES_H_
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -28,12 +29,29 @@ struct Choice {
 // run that goes on as plainly as can be.
 using ChoiceLog = std::vector<Choice>;
 
+// The same in memory that another process reads, for a run that ends its own.
+struct ChoiceMirror {
+  std::atomic<std::uint64_t> size{0};
+  std::uint64_t capacity = 0;
+  Choice* draws = nullptr;
+
+  void Add(const Choice& choice) {
+    const std::uint64_t at = size.load(std::memory_order_relaxed);
+    if (at < capacity) draws[at] = choice;
+    size.store(at + 1, std::memory_order_release);
+  }
+};
+
 std::uint32_t SiteHash(std::string_view site);
 
 // A log as a short string of letters and digits: values other than 0 with the
 // lengths of the runs of zeros between them, and a check of all bounds and
 // sites.
 std::string EncodeLog(const ChoiceLog& log);
+
+struct Script;
+// The same of a script that was taken from a log.
+std::string EncodeScript(const Script& script);
 
 // A log that is to be followed.
 struct Script {
@@ -75,6 +93,9 @@ class Choices {
   // 0.
   std::uint64_t Private(std::uint64_t bound) { return dice_.Below(bound); }
 
+  // What is drawn from now on goes there, too. `mirror` outlives this.
+  void CopyTo(ChoiceMirror* mirror) { mirror_ = mirror; }
+
   const ChoiceLog& log() const { return log_; }
   // After the run: OK, or what in it was not as in the run that the script was
   // taken from. FailedPrecondition: so the script says nothing about this
@@ -85,10 +106,14 @@ class Choices {
   Dice dice_;
   std::optional<Script> script_;
   ChoiceLog log_;
+  ChoiceMirror* mirror_ = nullptr;
 };
 
 // A check of bounds and sites of a log.
 std::uint32_t CheckOf(const ChoiceLog& log);
+
+// As Choices::Drift(), of the log of a run that followed `script`.
+absl::Status DriftOf(const Script& script, const ChoiceLog& log);
 
 }  // namespace reenact::harness
 

@@ -21,23 +21,6 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-void AddUp(const RunResult& run, Exploration* sum) {
-  ++sum->runs;
-  sum->model_runs += run.model_applied ? 1 : 0;
-  sum->steps += run.steps;
-  sum->switches += run.switches;
-  sum->tickets += run.tickets;
-  sum->reruns += run.stats.reruns;
-  sum->conflicts += run.stats.conflicts;
-  sum->recoveries += run.lives > 0 ? run.lives - 1 : 0;
-  sum->faults += run.faults;
-  sum->effects += run.effects;
-  sum->decisions += run.decisions;
-  sum->decisions_most = std::max(sum->decisions_most, run.decisions);
-  sum->tasks_most = std::max(sum->tasks_most, run.tasks);
-  for (const auto& [name, tally] : run.reducers) sum->reducers[name] += tally;
-}
-
 // --- shrinking
 // -----------------------------------------------------------------
 
@@ -57,10 +40,10 @@ std::vector<std::uint32_t> ValuesOf(const ChoiceLog& log) {
 
 class Shrinker {
  public:
-  Shrinker(const Scenario& scenario, const RunSettings& settings,
-           RunResult failed, std::uint64_t runs_max)
-      : scenario_(scenario),
-        settings_(settings),
+  Shrinker(RunResult failed, const std::function<RunResult(Script)>& run,
+           std::uint64_t runs_max, const std::function<bool()>& cancelled)
+      : run_(run),
+        cancelled_(cancelled),
         best_(std::move(failed)),
         values_(ValuesOf(best_.log)),
         runs_max_(runs_max) {}
@@ -82,12 +65,12 @@ class Shrinker {
 
   // Takes `values` if the same property breaks and the run is smaller.
   bool Try(Values values) {
+    if (cancelled_ && cancelled_()) runs_max_ = runs_;
     if (runs_ >= runs_max_) return false;
     ++runs_;
     Script script;
     script.values = std::move(values);
-    RunResult run =
-        RunOnce(scenario_, settings_, Shape(), Choices(std::move(script)));
+    RunResult run = run_(std::move(script));
     if (!run.violation ||
         run.violation->property != best_.violation->property ||
         SizeOf(run) >= SizeOf(best_)) {
@@ -164,11 +147,11 @@ class Shrinker {
     return better;
   }
 
-  const Scenario& scenario_;
-  const RunSettings settings_;
+  const std::function<RunResult(Script)>& run_;
+  const std::function<bool()>& cancelled_;
   RunResult best_;
   Values values_;
-  const std::uint64_t runs_max_;
+  std::uint64_t runs_max_;
   std::uint64_t runs_ = 0;
 };
 
@@ -181,7 +164,12 @@ Found MakeFound(const Scenario& scenario, const RunSettings& settings,
     found.result = std::move(failed);
     return found;  // cannot be had again
   }
-  Shrinker shrinker(scenario, settings, std::move(failed), runs_max);
+  const auto run = [&scenario, &settings](Script script) {
+    return RunOnce(scenario, settings, Shape(), Choices(std::move(script)));
+  };
+  const std::function<RunResult(Script)> run_once = run;
+  const std::function<bool()> never;
+  Shrinker shrinker(std::move(failed), run_once, runs_max, never);
   const RunResult small = shrinker.Go();
   found.shrink_runs = shrinker.runs();
   found.replay = ReplayString(scenario, settings, small.log);
@@ -256,7 +244,8 @@ class Explorer {
         problem = absl::InternalError(absl::StrCat(
             "two runs with seed ", number,
             " went different ways: the scenario, a reducer or the harness "
-            "depends on something that is not drawn"));
+            "depends on something that is not drawn; `reenact fuzz` and a "
+            "scenario's program say which"));
       }
     }
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -309,7 +298,60 @@ bool IsSchedule(const Choice& choice) {
   return choice.site == kSite;
 }
 
+// The next one in order: the last choice that can be raised, is. False if there
+// is none.
+bool NextSchedule(const ChoiceLog& log, int preemptions,
+                  std::vector<std::uint32_t>* values) {
+  int used = 0;
+  for (const Choice& choice : log) {
+    if (IsSchedule(choice) && choice.value != 0) ++used;
+  }
+  for (std::size_t at = log.size(); at > 0; --at) {
+    const Choice& choice = log[at - 1];
+    if (!IsSchedule(choice)) continue;
+    const int before = used - (choice.value != 0 ? 1 : 0);
+    if (choice.value + 1 < choice.bound && before < preemptions) {
+      values->clear();
+      for (std::size_t i = 0; i < at; ++i) values->push_back(log[i].value);
+      ++values->back();
+      return true;
+    }
+    used = before;
+  }
+  return false;
+}
+
 }  // namespace
+
+void AddUp(const RunResult& run, Exploration* sum) {
+  ++sum->runs;
+  sum->model_runs += run.model_applied ? 1 : 0;
+  sum->steps += run.steps;
+  sum->switches += run.switches;
+  sum->tickets += run.tickets;
+  sum->tickets_most = std::max(sum->tickets_most, run.tickets);
+  sum->longest_cell = std::max(sum->longest_cell, run.longest_cell);
+  sum->reruns += run.stats.reruns;
+  sum->conflicts += run.stats.conflicts;
+  sum->recoveries += run.lives > 0 ? run.lives - 1 : 0;
+  sum->faults += run.faults;
+  sum->effects += run.effects;
+  sum->decisions += run.decisions;
+  sum->decisions_most = std::max(sum->decisions_most, run.decisions);
+  sum->tasks_most = std::max(sum->tasks_most, run.tasks);
+  for (const auto& [name, tally] : run.reducers) sum->reducers[name] += tally;
+}
+
+RunResult ShrinkWith(RunResult failed,
+                     const std::function<RunResult(Script)>& run,
+                     std::uint64_t runs_max,
+                     const std::function<bool()>& cancelled,
+                     std::uint64_t* runs) {
+  Shrinker shrinker(std::move(failed), run, runs_max, cancelled);
+  RunResult small = shrinker.Go();
+  *runs = shrinker.runs();
+  return small;
+}
 
 Shape Exploration::shape() const {
   Shape shape;
@@ -327,56 +369,40 @@ Exploration Explore(const Scenario& scenario, const ExploreOptions& options) {
   return Explorer(scenario, options).Go();
 }
 
+bool VisitAllSchedules(const Scenario& scenario, const ExploreOptions& options,
+                       int preemptions, SharedRecord* record,
+                       const std::function<void(RunResult)>& visit) {
+  const auto start = Clock::now();
+  std::vector<std::uint32_t> values;
+  for (std::uint64_t runs = 0; runs < options.runs; ++runs) {
+    if (options.seconds > 0 && SecondsSince(start) >= options.seconds) break;
+    if (options.cancelled && options.cancelled()) break;
+    Script script;
+    script.values = values;
+    RunResult run = RunOnce(scenario, options.settings, Shape(),
+                            Choices(std::move(script)), false, record);
+    const bool violated = run.violation.has_value();
+    const ChoiceLog log = run.log;
+    visit(std::move(run));
+    if (violated) return false;
+    if (!NextSchedule(log, preemptions, &values)) return true;
+  }
+  return false;
+}
+
 Exploration ExploreAll(const Scenario& scenario, const ExploreOptions& options,
                        int preemptions, bool* complete) {
   const auto start = Clock::now();
   Exploration sum;
-  *complete = false;
-  std::vector<std::uint32_t> values;
-  for (;;) {
-    if (sum.runs >= options.runs) break;
-    if (options.seconds > 0 && SecondsSince(start) >= options.seconds) break;
-    if (options.cancelled && options.cancelled()) {
-      sum.cancelled = true;
-      break;
-    }
-    Script script;
-    script.values = values;
-    RunResult run = RunOnce(scenario, options.settings, Shape(),
-                            Choices(std::move(script)));
-    AddUp(run, &sum);
-    if (options.progress && sum.runs % 256 == 0) options.progress(sum.runs);
-    if (run.violation) {
-      sum.found = MakeFound(scenario, options.settings, std::move(run), 0,
-                            options.shrink_runs);
-      break;
-    }
-    // The next one in order: the last choice that can be raised, is.
-    int used = 0;
-    for (const Choice& choice : run.log) {
-      if (IsSchedule(choice) && choice.value != 0) ++used;
-    }
-    std::size_t at = run.log.size();
-    bool raised = false;
-    while (at > 0 && !raised) {
-      --at;
-      const Choice& choice = run.log[at];
-      if (!IsSchedule(choice)) continue;
-      const int before = used - (choice.value != 0 ? 1 : 0);
-      if (choice.value + 1 < choice.bound && before < preemptions) {
-        raised = true;
-        break;
-      }
-      used = before;
-    }
-    if (!raised) {
-      *complete = true;
-      break;
-    }
-    values.clear();
-    for (std::size_t i = 0; i < at; ++i) values.push_back(run.log[i].value);
-    values.push_back(run.log[at].value + 1);
-  }
+  *complete = VisitAllSchedules(
+      scenario, options, preemptions, nullptr, [&](RunResult run) {
+        AddUp(run, &sum);
+        if (options.progress && sum.runs % 256 == 0) options.progress(sum.runs);
+        if (!run.violation) return;
+        sum.found = MakeFound(scenario, options.settings, std::move(run), 0,
+                              options.shrink_runs);
+      });
+  sum.cancelled = options.cancelled && options.cancelled();
   sum.seconds = SecondsSince(start);
   return sum;
 }
@@ -387,6 +413,18 @@ std::string ReplayString(const Scenario& scenario, const RunSettings& settings,
                       settings.crashes ? "c" : "",
                       settings.io_errors ? "i" : "", settings.plain ? "p" : "",
                       ":", EncodeLog(log));
+}
+
+std::string ReplayStringBehind(const Scenario& scenario,
+                               const RunSettings& settings,
+                               const std::vector<Script>& before,
+                               const ChoiceLog& log) {
+  std::string text = ReplayString(scenario, settings, {});
+  text.resize(text.rfind(':') + 1);
+  for (const Script& script : before) {
+    absl::StrAppend(&text, EncodeScript(script), "+");
+  }
+  return text + EncodeLog(log);
 }
 
 absl::StatusOr<Replay> ParseReplay(std::string_view text) {
@@ -421,17 +459,31 @@ absl::StatusOr<Replay> ParseReplay(std::string_view text) {
   replay.settings.crashes = settings.find('c') != settings.npos;
   replay.settings.io_errors = settings.find('i') != settings.npos;
   replay.settings.plain = settings.find('p') != settings.npos;
-  REENACT_ASSIGN_OR_RETURN(replay.script, DecodeLog(parts[4]));
+  std::string_view logs = parts[4];
+  for (std::size_t plus = logs.find('+'); plus != logs.npos;
+       plus = logs.find('+')) {
+    REENACT_ASSIGN_OR_RETURN(Script before, DecodeLog(logs.substr(0, plus)));
+    replay.before.push_back(std::move(before));
+    logs.remove_prefix(plus + 1);
+  }
+  REENACT_ASSIGN_OR_RETURN(replay.script, DecodeLog(logs));
   return replay;
+}
+
+absl::Status CheckScenario(const Scenario& scenario, const Replay& replay) {
+  if (replay.scenario == scenario.name) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("the replay string is of scenario ", replay.scenario,
+                   ", this is ", scenario.name));
 }
 
 absl::StatusOr<RunResult> RunReplay(const Scenario& scenario,
                                     std::string_view text) {
   REENACT_ASSIGN_OR_RETURN(Replay replay, ParseReplay(text));
-  if (replay.scenario != scenario.name) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the replay string is of scenario ", replay.scenario,
-                     ", this is ", scenario.name));
+  REENACT_RETURN_IF_ERROR(CheckScenario(scenario, replay));
+  for (Script& before : replay.before) {
+    (void)RunOnce(scenario, replay.settings, Shape(),
+                  Choices(std::move(before)));
   }
   RunResult run = RunOnce(scenario, replay.settings, Shape(),
                           Choices(std::move(replay.script)), /*keep=*/true);

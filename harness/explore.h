@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "reenact/harness/run.h"
 #include "reenact/harness/scenario.h"
@@ -25,6 +26,8 @@ struct ExploreOptions {
   // One in so many runs is made twice, which must be alike to the last step.
   std::uint64_t double_run_one_in = 20;
   std::uint64_t shrink_runs = 5'000;  // at most, for one failure; 0: none
+  // In processes: a step that takes longer has no end. 0: for ever.
+  double step_seconds = 10;
   // Told the runs done, now and then, by one thread at a time. May be empty.
   std::function<void(std::uint64_t runs)> progress;
   // Asked now and then; true ends it. May be empty. Any thread.
@@ -38,6 +41,8 @@ struct Found {
   std::string first;      // the same of the run that failed first
   std::uint64_t seed = 0;
   std::uint64_t shrink_runs = 0;
+  // What it takes to have it again, if a fresh process alone does not.
+  std::string reproduction;
 };
 
 struct Exploration {
@@ -54,6 +59,8 @@ struct Exploration {
   std::uint64_t recoveries = 0;
   std::uint64_t faults = 0;
   std::uint64_t effects = 0;
+  std::uint64_t tickets_most = 0;  // in one run
+  std::uint64_t longest_cell = 0;  // tickets of one cell in one run, at most
   std::uint64_t decisions = 0;
   std::uint64_t decisions_most = 0;  // in one run
   // What strategies counted on; 0: nothing yet.
@@ -77,14 +84,39 @@ Exploration Explore(const Scenario& scenario, const ExploreOptions& options);
 Exploration ExploreAll(const Scenario& scenario, const ExploreOptions& options,
                        int preemptions, bool* complete);
 
+// Adds what is counted of a run.
+void AddUp(const RunResult& run, Exploration* sum);
+
+// What ExploreAll() runs: `visit` gets each run until one breaks a property or
+// the budget is spent. Whether those were all.
+bool VisitAllSchedules(const Scenario& scenario, const ExploreOptions& options,
+                       int preemptions, SharedRecord* record,
+                       const std::function<void(RunResult)>& visit);
+
+// Makes the failure `failed` smaller: what `run` makes of a script counts, as
+// long as the same property breaks.
+RunResult ShrinkWith(RunResult failed,
+                     const std::function<RunResult(Script)>& run,
+                     std::uint64_t runs_max,
+                     const std::function<bool()>& cancelled,
+                     std::uint64_t* runs);
+
 // "run:v1:SCENARIO:SETTINGS:LOG".
 std::string ReplayString(const Scenario& scenario, const RunSettings& settings,
                          const ChoiceLog& log);
+// The same with runs that are made before it, in its process: "LOG+LOG".
+std::string ReplayStringBehind(const Scenario& scenario,
+                               const RunSettings& settings,
+                               const std::vector<Script>& before,
+                               const ChoiceLog& log);
 struct Replay {
   std::string scenario;
   RunSettings settings;
+  std::vector<Script> before;
   Script script;
 };
+// FailedPrecondition: it is of another one.
+absl::Status CheckScenario(const Scenario& scenario, const Replay& replay);
 // InvalidArgument: not such a string.
 absl::StatusOr<Replay> ParseReplay(std::string_view text);
 

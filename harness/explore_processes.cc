@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -12,14 +11,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <cstdlib>
-#include <cstring>
 #include <deque>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "reenact/harness/child.h"
+#include "reenact/harness/other_environment.h"
 #include "reenact/harness/run_bytes.h"
 
 namespace reenact::harness {
@@ -50,8 +48,7 @@ Script ScriptOf(const ChoiceLog& log) {
 }
 
 std::uint64_t Lines(const std::string& text) {
-  return static_cast<std::uint64_t>(
-      std::count(text.begin(), text.end(), '\n'));
+  return static_cast<std::uint64_t>(std::count(text.begin(), text.end(), '\n'));
 }
 
 // --- one run -----------------------------------------------------------------
@@ -72,8 +69,8 @@ class Fresh {
   RunResult OnceWithin(const RunSettings& settings, const Shape& shape,
                        const Choices& choices, double step_seconds) {
     return Child(step_seconds, [&](const Child::Send& send) {
-      send(EncodeRun(RunOnce(scenario_, settings, shape, choices, true,
-                             &record_)));
+      send(EncodeRun(
+          RunOnce(scenario_, settings, shape, choices, true, &record_)));
     });
   }
 
@@ -135,12 +132,12 @@ class Fresh {
   RunResult Child(double step_seconds,
                   const std::function<void(const Child::Send&)>& body) {
     std::optional<RunResult> run;
-    const Ending ending = RunChild(
-        &record_, step_seconds, options_.cancelled, body,
-        [&run](BytesView bytes) {
-          auto decoded = DecodeRun(bytes);
-          if (decoded.ok()) run = *std::move(decoded);
-        });
+    const Ending ending = RunChild(&record_, step_seconds, options_.cancelled,
+                                   body, [&run](BytesView bytes) {
+                                     auto decoded = DecodeRun(bytes);
+                                     if (decoded.ok())
+                                       run = *std::move(decoded);
+                                   });
     if (run) return *std::move(run);
     RunResult died;
     if (ending.stopped) {
@@ -160,8 +157,8 @@ class Fresh {
   // half is not there.
   std::optional<Violation> PartOf(const RunSettings& settings,
                                   const RunResult& run) {
-    const RunResult part = Child(
-        options_.step_seconds, [&](const Child::Send& send) {
+    const RunResult part =
+        Child(options_.step_seconds, [&](const Child::Send& send) {
           RunResult result;
           result.violation =
               ReplayPart(scenario_, settings, Choices(ScriptOf(run.log)),
@@ -186,8 +183,8 @@ class Fresh {
     if (other->violation) {
       detail = other->violation->detail;
     } else if (other->journal != run.journal) {
-      detail = DescribeDifferences(run.blocks, "here", other->blocks,
-                                   "elsewhere");
+      detail =
+          DescribeDifferences(run.blocks, "here", other->blocks, "elsewhere");
     } else {
       return std::nullopt;
     }
@@ -247,22 +244,21 @@ class Confirmation {
     const bool stuck = property == "a step comes to an end";
     const auto run = [this, everywhere, stuck](Script script) {
       const Choices choices(std::move(script));
-      return everywhere ? fresh_.Everywhere(settings_, Shape(), choices)
-                        : fresh_.OnceWithin(
-                              settings_, Shape(), choices,
-                              stuck ? std::min(kStuckSeconds,
-                                               options_.step_seconds)
-                                    : options_.step_seconds);
+      return everywhere
+                 ? fresh_.Everywhere(settings_, Shape(), choices)
+                 : fresh_.OnceWithin(
+                       settings_, Shape(), choices,
+                       stuck ? std::min(kStuckSeconds, options_.step_seconds)
+                             : options_.step_seconds);
     };
     const std::uint64_t runs_max =
         stuck ? std::min(kStuckRuns, options_.shrink_runs)
               : options_.shrink_runs;
-    RunResult small =
-        ShrinkWith(std::move(failed), run, runs_max, options_.cancelled,
-                   &found.shrink_runs);
+    RunResult small = ShrinkWith(std::move(failed), run, runs_max,
+                                 options_.cancelled, &found.shrink_runs);
     // Once more as a replay makes it.
-    found.result = fresh_.Everywhere(settings_, Shape(),
-                                     Choices(ScriptOf(small.log)));
+    found.result =
+        fresh_.Everywhere(settings_, Shape(), Choices(ScriptOf(small.log)));
     if (!found.result.violation ||
         found.result.violation->property != property) {
       found.result = first;
@@ -281,8 +277,8 @@ class Confirmation {
       RunResult run = fresh_.Behind(settings_, before, script);
       if (!run.violation) return false;
       found->result = std::move(run);
-      found->replay = ReplayStringBehind(scenario_, settings_, before,
-                                         found->result.log);
+      found->replay =
+          ReplayStringBehind(scenario_, settings_, before, found->result.log);
       found->reproduction = absl::StrCat(
           "In a fresh process this run holds; behind ", before.size(),
           " other run(s) in one process it does not. So what a step comes to "
@@ -427,9 +423,8 @@ class Explorer {
   void MakeRuns(Batch* batch, const Child::Send& send) {
     for (std::uint64_t number = batch->begin; number < batch->end; ++number) {
       if (TimeIsUp()) return;
-      RunResult run =
-          RunOnce(scenario_, options_.settings, ShapeOf(number),
-                  Choices(SeedOf(number)), false, &batch->record);
+      RunResult run = RunOnce(scenario_, options_.settings, ShapeOf(number),
+                              Choices(SeedOf(number)), false, &batch->record);
       const bool violated = run.violation.has_value();
       if (!violated) run.log.clear();
       send(EncodeRun(run));
@@ -461,8 +456,7 @@ class Explorer {
     const Ending ending = batch->child->Finish();
     if (ending.in_order || ending.stopped) return false;
     RunResult died;
-    died.violation =
-        ending.ToViolation(batch->record, options_.step_seconds);
+    died.violation = ending.ToViolation(batch->record, options_.step_seconds);
     died.log = batch->record.Log();
     died.begun = batch->record.Events();
     died.tickets = Lines(died.begun);
@@ -508,17 +502,18 @@ class Explorer {
     samples_.pop_front();
     if (failed_ && failed_->number <= sample.number) return;
     if (sum_.cancelled || !sum_.problem.ok()) return;
-    RunResult run = fresh_.Everywhere(options_.settings,
-                                      ShapeOf(sample.number),
+    RunResult run = fresh_.Everywhere(options_.settings, ShapeOf(sample.number),
                                       Choices(SeedOf(sample.number)));
     ++sum_.double_runs;
     if (options_.cancelled && options_.cancelled()) return;
     if (!run.violation && run.journal != sample.journal) {
-      run.violation = Violation{
-          kBehind, "Alone, its history is another one than in the process of "
-                   "the runs before it.\n"};
+      run.violation =
+          Violation{kBehind,
+                    "Alone, its history is another one than in the process of "
+                    "the runs before it.\n"};
     }
-    if (run.violation) return Fail(sample.number, std::move(run), sample.before);
+    if (run.violation)
+      return Fail(sample.number, std::move(run), sample.before);
     if (run.digest == sample.digest) return;
     sum_.problem = absl::InternalError(absl::StrCat(
         "run ", sample.number,
@@ -566,11 +561,12 @@ Exploration ExploreAllInProcesses(const Scenario& scenario,
   const Ending ending = RunChild(
       &record, options.step_seconds, options.cancelled,
       [&](const Child::Send& send) {
-        const bool all = VisitAllSchedules(
-            scenario, options, preemptions, &record, [&](RunResult run) {
-              if (!run.violation) run.log.clear();
-              send(EncodeRun(run));
-            });
+        const bool all = VisitAllSchedules(scenario, options, preemptions,
+                                           &record, [&](RunResult run) {
+                                             if (!run.violation)
+                                               run.log.clear();
+                                             send(EncodeRun(run));
+                                           });
         if (all) send(kComplete);
       },
       [&](BytesView bytes) {
@@ -627,9 +623,9 @@ absl::StatusOr<Exploration> ReplayInProcesses(const Scenario& scenario,
   } else {
     found.replay = found.first;
     found.result = std::move(run);
-    found.reproduction = absl::StrCat("It is made behind ",
-                                      replay.before.size(),
-                                      " other run(s) in one process.\n");
+    found.reproduction =
+        absl::StrCat("It is made behind ", replay.before.size(),
+                     " other run(s) in one process.\n");
     sum.found = std::move(found);
   }
   return sum;
@@ -675,25 +671,6 @@ std::optional<Bytes> ReadMessage(int fd) {
   Bytes message(size, '\0');
   if (!ReadAll(fd, message.data(), size)) return std::nullopt;
   return message;
-}
-
-// What a step may see of its process without asking anybody.
-void BecomeAnother() {
-  setenv("TZ", "REENACT-13:30", 1);
-  const char* const locale = getenv("LC_ALL");
-  const bool is_c = locale == nullptr || std::strcmp(locale, "C.UTF-8") != 0;
-  setenv("LC_ALL", is_c ? "C.UTF-8" : "C", 1);
-  setenv("HOME", "/nowhere", 1);
-  setenv("HOSTNAME", "elsewhere", 1);
-  setenv("USER", "somebody", 1);
-  // What is above the stack moves it.
-  setenv("REENACT_OTHER_PROCESS", std::string(12'345, '.').c_str(), 1);
-  // Memory from the heap is filled.
-  setenv("GLIBC_TUNABLES", "glibc.malloc.perturb=165", 1);
-  const int now = personality(0xffffffff);
-  if (now >= 0) {
-    (void)personality(static_cast<unsigned long>(now) & ~ADDR_NO_RANDOMIZE);
-  }
 }
 
 }  // namespace

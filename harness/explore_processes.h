@@ -3,9 +3,9 @@
 // which may have threads and so cannot fork.
 //
 // The process that explores never runs a step. It forks one for each batch of
-// runs, for each failure to be confirmed, and for each try to make that smaller;
-// so what a step leaves behind (a static, a thread_local) goes no further than
-// its batch, and what it does to its process is survived.
+// runs, for each failure to be confirmed, and for each try to make that
+// smaller; so what a step leaves behind (a static, a thread_local) goes no
+// further than its batch, and what it does to its process is survived.
 
 #ifndef REENACT_HARNESS_EXPLORE_PROCESSES_H_
 #define REENACT_HARNESS_EXPLORE_PROCESSES_H_
@@ -44,8 +44,8 @@ class OtherProcess {
   const int fd_;
 };
 
-// What such a process does, until nobody asks any more: `fd` is what Start() gave
-// it behind kOtherOption.
+// What such a process does, until nobody asks any more: `fd` is what Start()
+// gave it behind kOtherOption.
 inline constexpr const char* kOtherOption = "--other-process";
 void ServeOtherProcess(const Scenario& scenario, const ExploreOptions& options,
                        int fd);

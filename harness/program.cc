@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
+#include "reenact/harness/explore_processes.h"
 #include "reenact/harness/main.h"
 #include "reenact/harness/report.h"
 #include "reenact/kernel/duration.h"
@@ -80,24 +81,24 @@ absl::Status WriteReports(const ProgramOptions& options,
 }
 
 // A replay is an exploration of one run.
-absl::StatusOr<Exploration> Replayed(const Scenario& scenario,
-                                     const ProgramOptions& options) {
-  REENACT_ASSIGN_OR_RETURN(const RunResult run,
-                           RunReplay(scenario, options.replay));
-  Exploration exploration;
-  exploration.runs = 1;
-  exploration.steps = run.steps;
-  exploration.decisions = exploration.decisions_most = run.decisions;
-  exploration.switches = run.switches;
-  exploration.tickets = run.tickets;
-  exploration.tasks_most = run.tasks;
-  exploration.reducers = run.reducers;
-  if (run.violation) {
-    REENACT_ASSIGN_OR_RETURN(
-        exploration.found,
-        Shrink(scenario, options.replay, options.explore.shrink_runs));
+// What the options ask for. Threads that run freely cannot be forked.
+absl::StatusOr<Exploration> Made(const Scenario& scenario,
+                                 const ProgramOptions& options,
+                                 bool* complete) {
+  const ExploreOptions& explore = options.explore;
+  if (explore.settings.engine == EngineKind::kFree && options.replay.empty()) {
+    return Explore(scenario, explore);
   }
-  return exploration;
+  std::unique_ptr<OtherProcess> other;
+  if (!options.arguments.empty()) other = OtherProcess::Start(options.arguments);
+  if (!options.replay.empty()) {
+    return ReplayInProcesses(scenario, explore, options.replay, other.get());
+  }
+  if (options.exhaustive >= 0) {
+    return ExploreAllInProcesses(scenario, explore, options.exhaustive,
+                                 complete, other.get());
+  }
+  return ExploreInProcesses(scenario, explore, other.get());
 }
 
 }  // namespace
@@ -163,6 +164,11 @@ void AddOptions(CLI::App& app, ProgramOptions* options) {
                  "Also write a report into this file: .html or .json; may be "
                  "given twice");
   app.add_flag("-q,--quiet", options->quiet, "No progress");
+  app.add_option("--step-timeout", explore.step_seconds,
+                 "How long a step may take, such as 30s; one that has not "
+                 "returned then is a failure. 0: for ever")
+      ->transform(Seconds());
+  app.add_option(kOtherOption, options->other_process)->group("");
 }
 
 std::string ProgramFooter(const std::string& command) {
@@ -176,6 +182,11 @@ std::string ProgramFooter(const std::string& command) {
       "once and unchanged;\neffects told of once they are durable, and accepted "
       "once; no error without a\nfault; nobody sleeps while there is work; every "
       "run ends; and your invariants.\n\n"
+      "Runs are made in child processes, which a step may crash, leave or hang: "
+      "that is a\nfailure as any other. A failure is made again in a fresh "
+      "process before it is told;\none run in twenty is, too, and in a process "
+      "with another time zone, locale,\nenvironment, directory and addresses, "
+      "and must come to the same.\n\n"
       "Exit codes: 0 all held; 1 a violation, with the string to have it again; "
       "2 bad\noptions, a replay that has drifted, or runs that differ for no "
       "reason; 3 fewer\nruns than asked for (Ctrl-C).");
@@ -190,6 +201,10 @@ int RunProgram(const Scenario& scenario, ProgramOptions options,
   }
   const absl::Status resolved = Resolve(&options);
   if (!resolved.ok()) return Complain(std::string(resolved.message()));
+  if (options.other_process >= 0) {
+    ServeOtherProcess(scenario, options.explore, options.other_process);
+    return kHeld;
+  }
   (void)std::signal(SIGINT, OnInterrupt);
   (void)std::signal(SIGTERM, OnInterrupt);
   options.explore.cancelled = [] { return interrupted.load(); };
@@ -208,19 +223,10 @@ int RunProgram(const Scenario& scenario, ProgramOptions options,
   input.options = &options.explore;
   input.exploration = &exploration;
   input.command = command;
-  if (!options.replay.empty()) {
-    absl::StatusOr<Exploration> replayed = Replayed(scenario, options);
-    if (!replayed.ok()) {
-      return Complain(std::string(replayed.status().message()));
-    }
-    exploration = *std::move(replayed);
-  } else if (options.exhaustive >= 0) {
-    input.exhaustive = true;
-    exploration = ExploreAll(scenario, options.explore, options.exhaustive,
-                             &input.complete);
-  } else {
-    exploration = Explore(scenario, options.explore);
-  }
+  input.exhaustive = options.exhaustive >= 0 && options.replay.empty();
+  absl::StatusOr<Exploration> made = Made(scenario, options, &input.complete);
+  if (!made.ok()) return Complain(std::string(made.status().message()));
+  exploration = *std::move(made);
   if (shows) std::fprintf(stderr, "\r%40s\r", "");
   const std::string text = TextReport(input);
   (void)std::fwrite(text.data(), 1, text.size(), stdout);
@@ -252,6 +258,7 @@ int HarnessMain(int argc, char** argv, const Scenario& scenario) {
     (void)app.exit(error);
     return kProblem;
   }
+  options.arguments.assign(argv, argv + argc);
   return RunProgram(scenario, std::move(options), argv[0]);
 }
 

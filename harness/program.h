@@ -28,6 +28,10 @@ struct ProgramOptions {
   std::vector<std::string> reports;
   int exhaustive = -1;  // preemptions; -1: not so
   bool quiet = false;
+  // How the program was called, for the process that it starts once more; empty:
+  // none is.
+  std::vector<std::string> arguments;
+  int other_process = -1;  // this is it, and is asked there
 };
 
 void AddOptions(CLI::App& app, ProgramOptions* options);

@@ -13,6 +13,8 @@
 #include "reenact/journal/memory_store.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/forward.h"
+#include "reenact/kernel/replay_blocks.h"
+#include "reenact/kernel/replay_report.h"
 #include "reenact/kernel/replay_run.h"
 #include "reenact/workers/slot.h"
 #include "reenact/workers/step_run.h"
@@ -52,71 +54,145 @@ Violation Unreadable(const absl::Status& status) {
   return {"journal is readable", std::string(status.message())};
 }
 
-std::vector<std::string> LinesOf(BytesView stored) {
-  std::vector<std::string> lines;
+std::vector<Bytes> EntriesOf(BytesView stored) {
   const auto block = DecodeBlock(stored);
-  if (!block.ok()) return {block.status().ToString()};
-  cbor::Reader reader(block->entries);
-  while (!reader.AtEnd()) lines.push_back(cbor::Diagnose(reader.Item()));
-  return lines;
+  return block.ok() ? SplitEntries(block->entries) : std::vector<Bytes>();
 }
 
-std::string DiagnoseAll(BytesView entries) {
+std::vector<std::string> ReducersOf(const std::vector<Bytes>& blocks) {
+  const auto beginning = BeginningOf(blocks);
+  return beginning.ok() ? beginning->config.reducers
+                        : std::vector<std::string>();
+}
+
+// In the columns of `reenact verify`.
+std::string ToText(const Divergence& divergence, std::string_view first,
+                   std::string_view second) {
   std::string text;
-  cbor::Reader reader(entries);
-  while (!reader.AtEnd()) {
-    absl::StrAppend(&text, text.empty() ? "" : " ",
-                    cbor::Diagnose(reader.Item()));
+  const auto field = [&text](std::string_view name, std::string_view value) {
+    constexpr std::size_t kColumn = 14;
+    std::string label = absl::StrCat("  ", std::string(name), ":");
+    label.resize(std::max(label.size() + 1, kColumn + 3), ' ');
+    absl::StrAppend(&text, label, std::string(value), "\n");
+  };
+  if (divergence.event_id.value != 0) {
+    field("event_id", std::to_string(divergence.event_id.value));
   }
+  if (!divergence.reducer.empty()) {
+    field("reducer", divergence.reducer);
+    field("key", divergence.key);
+  }
+  field("field", divergence.field);
+  field(first, divergence.recorded);
+  field(second, divergence.recomputed);
+  if (!divergence.cause_text.empty()) field("cause", divergence.cause_text);
   return text;
 }
 
-std::size_t FirstByte(BytesView a, BytesView b) {
-  const std::size_t shorter = std::min(a.size(), b.size());
-  return static_cast<std::size_t>(
-      std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(shorter),
-                    b.begin())
-          .first -
-      a.begin());
+// Which entry of two blocks differs, and what of it.
+std::string CompareBlocks(const std::vector<std::string>& reducers, BytesView a,
+                          std::string_view a_name, BytesView b,
+                          std::string_view b_name) {
+  const std::vector<Bytes> xs = EntriesOf(a);
+  const std::vector<Bytes> ys = EntriesOf(b);
+  std::size_t i = 0;
+  while (i < xs.size() && i < ys.size() && xs[i] == ys[i]) ++i;
+  const Bytes x = i < xs.size() ? xs[i] : Bytes();
+  const Bytes y = i < ys.size() ? ys[i] : Bytes();
+  Divergence divergence;
+  if (x.empty() && y.empty()) {
+    divergence.field = "block header";
+    return ToText(divergence, a_name, b_name);
+  }
+  // Once for the ticket, once more when its cell is known.
+  DescribeDifference(reducers, x, y, &divergence);
+  if (!FillFromSchedule(reducers, ys, &divergence)) {
+    (void)FillFromSchedule(reducers, xs, &divergence);
+  }
+  DescribeDifference(reducers, x, y, &divergence);
+  return ToText(divergence, a_name, b_name);
 }
 
-std::string DescribeBlocks(BytesView a, std::string_view a_name, BytesView b,
-                           std::string_view b_name, std::size_t index) {
-  std::string text = absl::StrCat("block ", index, ", first at byte ",
-                                  FirstByte(a, b), ":\n");
-  const std::vector<std::string> left = LinesOf(a);
-  const std::vector<std::string> right = LinesOf(b);
-  for (std::size_t i = 0; i < std::max(left.size(), right.size()); ++i) {
-    const std::string one = i < left.size() ? left[i] : "nothing";
-    const std::string other = i < right.size() ? right[i] : "nothing";
-    if (one == other) continue;
-    absl::StrAppend(&text, "  ", std::string(a_name), ": ", one, "\n  ",
-                    std::string(b_name), ": ", other, "\n");
-    break;
+std::string CompareRuns(const std::vector<std::string>& reducers,
+                        const WorldInternals::Impure& impure) {
+  Divergence divergence;
+  divergence.event_id = impure.event_id;
+  divergence.reducer = impure.cell.reducer;
+  divergence.key = impure.cell.key;
+  if (impure.touched) {
+    divergence.field = "two calls of Touch()";
+    divergence.recorded = impure.touched->first;
+    divergence.recomputed = impure.touched->second;
+    return ToText(divergence, "first call", "second call");
   }
-  return text;
+  const std::vector<Bytes> first = SplitEntries(impure.first);
+  const std::vector<Bytes> second = SplitEntries(impure.second);
+  if (first.size() == 2 && second.size() == 2) {
+    DescribeDifference(reducers, first[1], second[1], &divergence);
+  }
+  return ToText(divergence, "first run", "second run");
 }
 
 }  // namespace
 
-std::string DescribeBlock(BytesView stored) {
-  std::string text;
-  for (const std::string& line : LinesOf(stored)) {
-    absl::StrAppend(&text, line, "\n");
+std::string DescribeDifferences(const std::vector<Bytes>& a,
+                                std::string_view a_name,
+                                const std::vector<Bytes>& b,
+                                std::string_view b_name) {
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    if (a[i] != b[i]) {
+      return CompareBlocks(ReducersOf(a), a[i], a_name, b[i], b_name);
+    }
   }
+  if (a.size() == b.size()) return "";
+  return absl::StrCat("  ", std::string(a_name), " has ", a.size(),
+                      " blocks, ", std::string(b_name), " ", b.size(), "\n");
+}
+
+std::string DescribeEvents(const std::vector<Bytes>& blocks) {
+  const std::vector<std::string> reducers = ReducersOf(blocks);
+  std::map<std::uint64_t, entry::InputAdmitted> inputs;
+  std::map<std::uint64_t, std::vector<Bytes>> raised;  // payloads, by step
+  std::string text;
+  const auto given = [&](const Cause& cause) -> std::string {
+    if (cause.is_input()) {
+      const auto it = inputs.find(cause.input.value);
+      if (it == inputs.end()) return "";
+      return cbor::Diagnose(it->second.payload);
+    }
+    const auto it = raised.find(cause.parent.value);
+    if (it == raised.end() || cause.index >= it->second.size()) return "";
+    return cbor::Diagnose(it->second[cause.index]);
+  };
+  (void)ForEachEntry(blocks, [&](const Entry& entry) {
+    if (const auto* input = std::get_if<entry::InputAdmitted>(&entry)) {
+      inputs[input->input.value] = *input;
+    } else if (const auto* done = std::get_if<entry::StepCommitted>(&entry)) {
+      for (const auto& event : done->events) {
+        raised[done->event_id.value].push_back(event.payload);
+      }
+    } else if (const auto* step = std::get_if<entry::StepScheduled>(&entry)) {
+      absl::StrAppend(&text, "  ", step->event_id.value, "  ");
+      if (step->subject && step->subject->reducer < reducers.size()) {
+        absl::StrAppend(&text, reducers[step->subject->reducer], "/",
+                        step->subject->key, "  ");
+      }
+      absl::StrAppend(&text, given(step->cause), "  (",
+                      DescribeCause(step->cause), ")\n");
+    }
+  });
   return text;
 }
 
-std::string FirstDifference(const std::vector<Bytes>& a,
-                            std::string_view a_name,
-                            const std::vector<Bytes>& b,
-                            std::string_view b_name) {
-  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
-    if (a[i] != b[i]) return DescribeBlocks(a[i], a_name, b[i], b_name, i);
-  }
-  if (a.size() == b.size()) return "";
-  return absl::StrCat(std::string(a_name), " has ", a.size(), " blocks, ",
-                      std::string(b_name), " ", b.size(), "\n");
+std::uint64_t LongestCell(const std::vector<Bytes>& blocks) {
+  std::map<CellRef, std::uint64_t> tickets;
+  std::uint64_t longest = 0;
+  (void)ForEachEntry(blocks, [&](const Entry& entry) {
+    const auto* step = std::get_if<entry::StepScheduled>(&entry);
+    if (step == nullptr || !step->subject) return;
+    longest = std::max(longest, ++tickets[*step->subject]);
+  });
+  return longest;
 }
 
 namespace {
@@ -167,6 +243,7 @@ void TallySteps(const std::vector<Bytes>& blocks,
 
 std::optional<Violation> CheckReplay(const std::vector<Bytes>& blocks,
                                      const std::vector<Module>& modules,
+                                     std::uint64_t from,
                                      const Observe& observe) {
   const absl::StatusOr<StartingPlace> beginning = BeginningOf(blocks);
   if (!beginning.ok()) return Unreadable(beginning.status());
@@ -177,6 +254,11 @@ std::optional<Violation> CheckReplay(const std::vector<Bytes>& blocks,
   options.start.genesis = beginning->config;
   options.end = blocks.size();
   options.run_twice = true;
+  if (from > 0) {
+    options.begins_at = [from](const StartingPlace& place) {
+      return place.block_count >= from;
+    };
+  }
   Observer observer(observe);
   if (observe) options.observer = &observer;
   auto run = ReplayRun::Open(std::move(options));
@@ -184,22 +266,15 @@ std::optional<Violation> CheckReplay(const std::vector<Bytes>& blocks,
   const absl::Status status = (*run)->Run();
   if ((*run)->impure()) {
     const auto& impure = *(*run)->impure();
-    return Violation{
-        "a step gives the same twice",
-        absl::StrCat("ticket ", impure.event_id.value, ", ",
-                     impure.cell.reducer, "/", impure.cell.key,
-                     ": two runs of one step on the same input differ, first "
-                     "at byte ",
-                     FirstByte(impure.first, impure.second), ":\n  ",
-                     DiagnoseAll(impure.first), "\n  ",
-                     DiagnoseAll(impure.second), "\n")};
+    return Violation{"a step gives the same twice",
+                     CompareRuns(beginning->config.reducers, impure)};
   }
   const auto& findings = (*run)->findings();
   if (findings.mismatch) {
-    const std::uint64_t index = *findings.mismatch;
-    return Violation{"serial replay gives the recorded bytes",
-                     DescribeBlocks(blocks[index], "recorded",
-                                    findings.recomputed, "replayed", index)};
+    return Violation{
+        "serial replay gives the recorded bytes",
+        CompareBlocks(beginning->config.reducers, blocks[*findings.mismatch],
+                      "recorded", findings.recomputed, "replayed")};
   }
   if (!status.ok()) {
     return Violation{"serial replay gives the recorded bytes",
@@ -332,7 +407,7 @@ std::optional<Violation> CheckModel(const std::vector<Bytes>& blocks,
   ModelKernel model(beginning->config, modules[0].reducers);
   model.Feed(inputs);
   const std::string difference =
-      FirstDifference(blocks, "world", model.blocks(), "model");
+      DescribeDifferences(blocks, "world", model.blocks(), "model");
   if (difference.empty()) return std::nullopt;
   return Violation{"the model gives the same bytes", difference};
 }

@@ -50,22 +50,29 @@ struct Told {
   EventId event_id;  // durable with this ticket; 0: it was told of an error
 };
 
-// Blocks as text: one line for each entry.
-std::string DescribeBlock(BytesView stored);
-
-// The first difference between two journals: which block and byte, and both
-// entries decoded; "" if there is none.
-std::string FirstDifference(const std::vector<Bytes>& a, std::string_view a_name,
-                            const std::vector<Bytes>& b,
-                            std::string_view b_name);
-
 // Serial re-execution of the recorded inputs gives the recorded bytes, and each
-// step the same twice. `observe`: as Scenario::observe; may be empty.
+// step the same twice. `from`: of the steps from this block on, behind what is
+// recorded before it; 0: of all. `observe`: as Scenario::observe; may be empty.
 std::optional<Violation> CheckReplay(
     const std::vector<Bytes>& blocks, const std::vector<Module>& modules,
+    std::uint64_t from,
     const std::function<void(bool begins, int run, std::string_view reducer,
                              std::string_view key, EventId event_id)>& observe =
         nullptr);
+
+// The first difference between two journals as `reenact verify` names one:
+// event, reducer, key, field and what each has; "" if there is none.
+std::string DescribeDifferences(const std::vector<Bytes>& a,
+                                std::string_view a_name,
+                                const std::vector<Bytes>& b,
+                                std::string_view b_name);
+
+// The steps of a journal in ticket order, a line for each: what it was given,
+// and by whom.
+std::string DescribeEvents(const std::vector<Bytes>& blocks);
+
+// How many tickets the cell has that has most.
+std::uint64_t LongestCell(const std::vector<Bytes>& blocks);
 
 // Adds up steps, failures and bytes by reducer.
 void TallySteps(const std::vector<Bytes>& blocks,

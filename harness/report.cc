@@ -101,12 +101,37 @@ std::string Verdict(const ReportInput& input) {
   return "held";
 }
 
+// The steps of the smallest run, in ticket order.
+std::string EventsOf(const RunResult& run) {
+  return run.blocks.empty() ? run.begun : DescribeEvents(run.blocks);
+}
+
+void AppendEvents(const RunResult& run, std::string* text) {
+  const std::string all = EventsOf(run);
+  if (all.empty()) return;
+  constexpr std::size_t kShown = 40;
+  std::size_t lines = static_cast<std::size_t>(
+      std::count(all.begin(), all.end(), '\n'));
+  std::size_t from = 0;
+  std::size_t skipped = 0;
+  for (; lines - skipped > kShown; ++skipped) from = all.find('\n', from) + 1;
+  absl::StrAppend(text, "\nevents, in ticket order:\n");
+  if (skipped > 0) absl::StrAppend(text, "  ... ", skipped, " before these\n");
+  absl::StrAppend(text, all.substr(from));
+}
+
 void AppendFound(const ReportInput& input, std::string* text) {
   const Found& found = *input.exploration->found;
   const RunResult& run = found.result;
   if (run.violation) {
-    absl::StrAppend(text, "\nviolated: ", run.violation->property, "\n\n",
-                    run.violation->detail);
+    absl::StrAppend(text, "\nviolated: ", run.violation->property, "\n");
+  }
+  AppendEvents(run, text);
+  if (run.violation) {
+    absl::StrAppend(text, "\nwhat differs:\n", run.violation->detail);
+  }
+  if (!found.reproduction.empty()) {
+    absl::StrAppend(text, "\n", found.reproduction);
   }
   absl::StrAppend(text, "\nsmallest run: ", run.tickets, " tickets, ",
                   run.workers, " workers, ", run.faults, " faults, ",
@@ -157,9 +182,15 @@ std::string TestCase(const Scenario& scenario, const Found& found) {
 }
 
 std::string ProbabilityStatement(const ReportInput& input) {
-  std::string text;
+  const Exploration& e = *input.exploration;
+  if (e.found || e.runs == 0) return "";
+  std::string text = absl::StrCat(
+      "histories of up to ", Grouped(e.tickets_most), " tickets, ",
+      Grouped(e.longest_cell),
+      " of one cell: what takes a longer one, or events that are not there, was "
+      "not looked for\n");
   for (const Missed& missed : MissedBugs(input)) {
-    absl::StrAppend(&text, "a bug of depth ", missed.depth,
+    absl::StrAppend(&text, "of schedules: a bug of depth ", missed.depth,
                     " would have been missed with probability ",
                     Percent(missed.probability), "\n");
   }
@@ -232,6 +263,8 @@ std::string JsonReport(const ReportInput& input) {
   json["power_cuts"] = e.faults;
   json["recoveries"] = e.recoveries;
   json["effects"] = e.effects;
+  json["tickets_most"] = e.tickets_most;
+  json["longest_cell"] = e.longest_cell;
   json["decisions_most"] = e.decisions_most;
   json["tasks_most"] = e.tasks_most;
   if (input.exhaustive) json["complete"] = input.complete;
@@ -250,7 +283,9 @@ std::string JsonReport(const ReportInput& input) {
     const RunResult& run = e.found->result;
     nlohmann::ordered_json found;
     found["property"] = run.violation ? run.violation->property : "";
+    found["events"] = EventsOf(run);
     found["detail"] = run.violation ? run.violation->detail : "";
+    found["reproduction"] = e.found->reproduction;
     found["replay"] = e.found->replay;
     found["first"] = e.found->first;
     found["tickets"] = run.tickets;
@@ -391,11 +426,11 @@ std::string HtmlReport(const ReportInput& input) {
   absl::StrAppend(&page, "</table>\n");
   if (e.found) {
     const RunResult& run = e.found->result;
-    absl::StrAppend(&page, "<h2>Who ran when</h2>\n", Lanes(run));
     std::string text;
     AppendFound(input, &text);
     absl::StrAppend(&page, "<h2>The smallest failure</h2>\n<pre>",
-                    Escaped(text), "</pre>\n");
+                    Escaped(text), "</pre>\n<h2>Who ran when</h2>\n",
+                    Lanes(run));
   }
   if (!e.problem.ok()) {
     absl::StrAppend(&page, "<pre>", Escaped(std::string(e.problem.message())), "</pre>\n");

@@ -31,8 +31,9 @@ std::string HtmlReport(const ReportInput& input);
 std::string Timeline(const RunResult& run);
 // A Catch2 test case that fails as this run did.
 std::string TestCase(const Scenario& scenario, const Found& found);
-// "a bug of depth 3 would have been missed with probability < 0.1 %", a line
-// for each depth of which that can be said; "" if of none.
+// What length of history was reached; and "of schedules: a bug of depth 3 would
+// have been missed with probability < 0.1 %", a line for each depth of which
+// that can be said.
 std::string ProbabilityStatement(const ReportInput& input);
 
 }  // namespace reenact::harness

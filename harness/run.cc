@@ -9,9 +9,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "reenact/harness/child.h"
 #include "reenact/harness/disk_in_memory.h"
 #include "reenact/harness/order_check.h"
 #include "reenact/harness/perturb.h"
+#include "reenact/journal/block.h"
+#include "reenact/kernel/cbor.h"
 #include "reenact/kernel/check.h"
 #include "reenact/kernel/mutex.h"
 #include "reenact/kernel/world_internal.h"
@@ -47,28 +50,45 @@ constexpr std::uint64_t kLivesMax = 3;
 constexpr std::int64_t kClockJumps[] = {
     0, 1, 1'000'000, 3'600'000'000, -3'600'000'000, 1'000'000'000'000'000};
 
-// Counts what steps take. One task runs at a time, so it needs no lock.
+// Counts what steps take, and says which one runs. One task runs at a time, so
+// it needs no lock.
 class Tallies final : public StepObserver {
  public:
-  void Begin(int, const Ticket&) override {}
+  void Begin(int, const Ticket& ticket) override {
+    if (record == nullptr) return;
+    record->BeginStep(simulator->current_task(), ticket.event_id,
+                      ticket.code->name(), ticket.event.key);
+    record->AddEvent(absl::StrCat(
+        ticket.event_id.value, " ", std::string(ticket.code->name()), "/",
+        std::string(ticket.event.key), " ",
+        cbor::Diagnose(ticket.event.payload), "\n"));
+  }
   void End(int, const Ticket& ticket, const StepResult& result) override {
+    if (record != nullptr) record->EndStep(simulator->current_task());
     ReducerTally& tally = by_name[std::string(ticket.code->name())];
     ++tally.runs;
     tally.reads += result.reads.size();
   }
   std::map<std::string, ReducerTally> by_name;
+  SharedRecord* record = nullptr;
+  const Simulator* simulator = nullptr;
 };
 
 class Run final : public Case, private EffectListener {
  public:
   Run(const Scenario& scenario, const RunSettings& settings, Shape shape,
-      Choices choices)
+      Choices choices, SharedRecord* record)
       : scenario_(scenario),
         settings_(settings),
         shape_(shape),
-        choices_(std::move(choices)) {}
+        choices_(std::move(choices)),
+        record_(record) {
+    if (record_ != nullptr) choices_.CopyTo(record_->mirror());
+  }
 
   RunResult Go(bool keep);
+  std::optional<Violation> Replay(const std::vector<Bytes>& blocks,
+                                  std::uint64_t from);
   // Whether tasks are left that point to this, which then may not go.
   bool abandoned() const { return abandoned_; }
 
@@ -111,7 +131,11 @@ class Run final : public Case, private EffectListener {
   void Recover();
   void CheckInvariants(const World& world);
   void CheckJournal();
+  std::optional<Violation> CheckSteps(const std::vector<Bytes>& blocks,
+                                      std::uint64_t from);
   void NoteCalls();
+  void Observe(bool begins, int run, std::string_view reducer,
+               std::string_view key, EventId event_id);
   void AtPoint(std::uint64_t step);
   void BeforeJump();
   void Violate(std::string property, std::string detail);
@@ -131,6 +155,7 @@ class Run final : public Case, private EffectListener {
   const RunSettings settings_;
   const Shape shape_;
   Choices choices_;
+  SharedRecord* const record_;  // may be null
   WorldOptions options_;
   std::optional<Module> upgrade_;
   bool upgraded_ = false;
@@ -649,9 +674,7 @@ void Run::CheckJournal() {
   const auto report = [this](std::optional<Violation> violation) {
     if (violation) Violate(violation->property, violation->detail);
   };
-  std::vector<Module> modules = options_.modules;
-  if (upgrade_) modules.push_back(*upgrade_);
-  report(CheckReplay(blocks, modules, scenario_.observe));
+  report(CheckSteps(blocks, 0));
   if (scenario_.calls) NoteCalls();
   report(CheckCells(blocks, cells_));
   report(CheckWaiting(blocks));
@@ -661,6 +684,7 @@ void Run::CheckJournal() {
                     module.record.reducers.end());
   }
   TallySteps(blocks, reducers, &tallies_.by_name);
+  result_.longest_cell = LongestCell(blocks);
   MutexLock lock(&mutex_);
   if (options_.sync.kind != SyncPolicy::Kind::kEveryBlock) {
     // A crash may have taken what executors were told of, and the ticket may
@@ -685,6 +709,31 @@ void Run::CheckJournal() {
   }
 }
 
+void Run::Observe(bool begins, int run, std::string_view reducer,
+                  std::string_view key, EventId event_id) {
+  if (record_ != nullptr && begins) {
+    record_->BeginStep(SharedRecord::kChecking, event_id, reducer, key);
+  }
+  if (scenario_.observe) {
+    scenario_.observe(begins, run, reducer, key, event_id);
+  }
+  if (record_ != nullptr && !begins) {
+    record_->EndStep(SharedRecord::kChecking);
+  }
+}
+
+std::optional<Violation> Run::CheckSteps(const std::vector<Bytes>& blocks,
+                                         std::uint64_t from) {
+  std::vector<Module> modules = options_.modules;
+  if (upgrade_) modules.push_back(*upgrade_);
+  if (record_ != nullptr) record_->Running(SharedRecord::kChecking);
+  return CheckReplay(blocks, modules, from,
+                     [this](bool begins, int run, std::string_view reducer,
+                            std::string_view key, EventId event_id) {
+                       Observe(begins, run, reducer, key, event_id);
+                     });
+}
+
 void Run::NoteCalls() {
   const Scenario::Calls calls = scenario_.calls();
   if (result_.violation) {
@@ -692,6 +741,27 @@ void Run::NoteCalls() {
   } else if (!calls.acts.empty()) {
     Violate("a step does nothing to the outside", calls.acts);
   }
+}
+
+std::optional<Violation> Run::Replay(const std::vector<Bytes>& blocks,
+                                     std::uint64_t from) {
+  // As much is drawn as before the scenario is set up in a run.
+  const std::unique_ptr<Strategy> strategy =
+      MakeStrategy(settings_.strategy, settings_.depth, shape_, choices_);
+  const Simulator simulator(&choices_, strategy.get(), {});
+  scenario_.set_up(*this);
+  std::optional<Violation> violation = CheckSteps(blocks, from);
+  if (violation && scenario_.calls) {
+    violation->detail += scenario_.calls().all;
+  }
+  return violation;
+}
+
+// The blocks are a chain, so the last one stands for all.
+std::string HashOf(const std::vector<Bytes>& blocks) {
+  if (blocks.empty()) return "";
+  const auto last = DecodeBlock(blocks.back());
+  return last.ok() ? last->hash.ToHex() : "";
 }
 
 RunResult Run::Go(bool keep) {
@@ -706,9 +776,16 @@ RunResult Run::Go(bool keep) {
     options.steps_max = settings_.steps_max;
     options.trace = keep;
     options.at_point = [this](std::uint64_t step) { AtPoint(step); };
+    if (record_ != nullptr) {
+      options.at_switch = [this](std::uint64_t task) {
+        record_->Running(task);
+      };
+    }
     options.before_jump = [this] { BeforeJump(); };
     Simulator simulator(&choices_, strategy.get(), options);
     simulator_ = &simulator;
+    tallies_.record = record_;
+    tallies_.simulator = &simulator;
     const Simulator::End end = simulator.Run([this] { Live(); });
     if (end != Simulator::End::kFinished) {
       const bool stuck = end == Simulator::End::kDeadlock;
@@ -728,8 +805,10 @@ RunResult Run::Go(bool keep) {
       }
     }
     simulator_ = nullptr;
+    tallies_.record = nullptr;
   }
   if (!result_.violation) CheckJournal();
+  result_.journal = HashOf(disk_.Blocks());
   result_.log = choices_.log();
   result_.drift = choices_.Drift();
   result_.tickets = head_.value;
@@ -748,10 +827,20 @@ RunResult Run::Go(bool keep) {
 
 }  // namespace
 
+std::optional<Violation> ReplayPart(const Scenario& scenario,
+                                    const RunSettings& settings,
+                                    Choices choices,
+                                    const std::vector<Bytes>& blocks,
+                                    std::uint64_t from, SharedRecord* record) {
+  Run run(scenario, settings, Shape(), std::move(choices), record);
+  return run.Replay(blocks, from);
+}
+
 RunResult RunOnce(const Scenario& scenario, const RunSettings& settings,
-                  const Shape& shape, Choices choices, bool keep) {
+                  const Shape& shape, Choices choices, bool keep,
+                  SharedRecord* record) {
   auto run = std::make_unique<Run>(scenario, settings, shape,
-                                   std::move(choices));
+                                   std::move(choices), record);
   RunResult result = run->Go(keep);
   if (run->abandoned()) (void)run.release();
   return result;

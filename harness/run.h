@@ -47,25 +47,40 @@ struct RunResult {
   std::uint64_t tasks = 0;
   std::uint64_t digest = 0;
   std::uint64_t tickets = 0;
+  std::uint64_t longest_cell = 0;  // tickets of the cell that has most
   std::uint64_t workers = 0;
   std::uint64_t lives = 0;
   std::uint64_t faults = 0;
   std::uint64_t effects = 0;
   bool model_applied = false;
+  std::string journal;  // the hash of its last block
   WorldStats stats;               // of the last life
   std::map<std::string, ReducerTally> reducers;
   std::vector<Bytes> blocks;      // if asked for
   std::vector<TraceStep> trace;   // if asked for
   std::vector<std::string> task_names;
+  // Of a run that ended its process: the steps that it began, as lines.
+  std::string begun;
 };
 
+class SharedRecord;
+
 // Runs it once. `shape`: what earlier runs were like. `keep`: fills in trace and
-// blocks.
+// blocks. `record`: told how far it has come; may be null.
 //
 // Thread safety: several threads may run at the same time, each with choices of
 // its own.
 RunResult RunOnce(const Scenario& scenario, const RunSettings& settings,
-                  const Shape& shape, Choices choices, bool keep = false);
+                  const Shape& shape, Choices choices, bool keep = false,
+                  SharedRecord* record = nullptr);
+
+// Runs the steps from block `from` on of what the run of `choices`, a script, has
+// recorded, behind what is recorded before, and compares.
+std::optional<Violation> ReplayPart(const Scenario& scenario,
+                                    const RunSettings& settings,
+                                    Choices choices,
+                                    const std::vector<Bytes>& blocks,
+                                    std::uint64_t from, SharedRecord* record);
 
 }  // namespace reenact::harness
 

@@ -9,8 +9,8 @@
 
 namespace reenact::harness {
 
-// Numbers and texts one behind the other. Both ends are one program, so there is
-// no version.
+// Numbers and texts one behind the other. Both ends are one program, so there
+// is no version.
 class BytesOut {
  public:
   void Number(std::uint64_t number);

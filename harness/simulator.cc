@@ -28,6 +28,7 @@ Simulator::End Simulator::Run(std::function<void()> body) {
   next_ = 0;
   while (next_) {
     current_ = *next_;
+    if (options_.at_switch) options_.at_switch(current_);
     host_->Resume(current().hosted.get());
     if (no_end_) break;
   }

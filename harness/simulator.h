@@ -41,6 +41,8 @@ class Simulator final : public instrument::Conductor {
     bool trace = false;
     // Called at each point, by the task that runs; may be empty. May not yield.
     std::function<void(std::uint64_t step)> at_point;
+    // Called before a task goes on; may be empty.
+    std::function<void(std::uint64_t task)> at_switch;
     // Nobody can go on before the clock is put forward to the next time-out.
     std::function<void()> before_jump;
   };
@@ -63,6 +65,8 @@ class Simulator final : public instrument::Conductor {
   // From a task that could have gone on.
   std::uint64_t switches() const { return switches_; }
   std::uint64_t tasks() const { return tasks_.size(); }
+  // The one that runs.
+  std::uint64_t current_task() const { return current_; }
   std::uint64_t jumps() const { return jumps_; }
   // Of the points passed and who passed them; equal for equal runs of one
   // process.

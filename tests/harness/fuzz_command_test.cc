@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "tests/journal/temporary_directory.h"
 #include "tests/tools/command.h"
@@ -49,8 +52,9 @@ TEST_CASE("a module that is impure is caught and named, with a string that "
                     "--runs", "100"});
     REQUIRE(found.code == 1);
     CHECK(found.out.find("a step gives the same twice") != std::string::npos);
-    CHECK(found.out.find("counter/c") != std::string::npos);
-    CHECK(found.out.find("first at byte ") != std::string::npos);
+    CHECK(found.out.find("reducer:        counter\n") != std::string::npos);
+    CHECK(found.out.find("field:          state of counter/c") !=
+          std::string::npos);
     const std::string replay = ReplayIn(found.out);
     REQUIRE(replay.rfind("run:v1:counter:", 0) == 0);
     const CommandResult again =
@@ -165,6 +169,151 @@ TEST_CASE("trial 19: fuzz answers wrong calls as the other commands do",
              Catch::StartsWith("2 ") && Catch::Contains("from 1 to"));
   CHECK_THAT(call({"--event", events}),
              Catch::StartsWith("2 ") && Catch::Contains("no option --event"));
+}
+
+// An environment variable for the commands that run while it lives.
+class With {
+ public:
+  With(const char* name, const std::string& value) : name_(name) {
+    REQUIRE(setenv(name, value.c_str(), 1) == 0);
+  }
+  ~With() { unsetenv(name_); }
+
+ private:
+  const char* const name_;
+};
+
+TEST_CASE("trial 05: what a step does to its process is survived, and is a "
+          "failure with event, reducer, key and a string that gives it again",
+          "[fuzz]") {
+  const TemporaryDirectory directory;
+  const std::string events = Clicks(directory);
+  const std::vector<std::string> fuzz = {
+      "fuzz",     "--module", ModulePath("deadly"), "--events", events,
+      "--shrink", "3",        "--step-timeout",     "1"};
+  for (const auto& [death, word] :
+       std::vector<std::pair<std::string, std::string>>{
+           {"SIGSEGV", "SIGSEGV"},
+           {"abort()", "SIGABRT"},
+           {"stack overflow", "SIGSEGV"},
+           {"exit(0)", "exit code"},
+           {"a loop", "no end after 1 s"}}) {
+#ifdef REENACT_SANITIZED
+    // Which end a process that a sanitizer watches, in their own way.
+    if (word.rfind("SIG", 0) == 0) continue;
+#endif
+    const With with("REENACT_DEATH", death);
+    std::vector<std::string> explore = fuzz;
+    explore.insert(explore.end(), {"--runs", "200"});
+    const CommandResult found = RunReenact(explore);
+    CAPTURE(death, found.out, found.err);
+    REQUIRE(found.code == 1);
+    const std::string property = death == "a loop"
+                                     ? "violated: a step comes to an end"
+                                     : "violated: a step leaves its process";
+    CHECK(found.out.find(property) != std::string::npos);
+    CHECK(found.out.find(", counter/c1: ") != std::string::npos);
+    CHECK(found.out.find(word) != std::string::npos);
+    CHECK(found.out.find("counter/c1 13\n") != std::string::npos);
+    std::vector<std::string> replay = fuzz;
+    replay.insert(replay.end(), {"--replay", ReplayIn(found.out)});
+    const CommandResult again = RunReenact(replay);
+    CAPTURE(again.out, again.err);
+    CHECK(again.code == 1);
+    CHECK(again.out.find(property) != std::string::npos);
+  }
+}
+
+TEST_CASE("trial 23: what a step keeps in its process is found, and the string "
+          "gives it again",
+          "[fuzz]") {
+  const TemporaryDirectory directory;
+  const std::string events = Clicks(directory);
+  const std::vector<std::string> fuzz = {
+      "fuzz",     "--module", ModulePath("impure_kinds"), "--events", events,
+      "--shrink", "20"};
+  for (const std::string kind :
+       {"a thread_local memo", "the first value, kept in a static",
+        "the order of pointers", "the address of a global"}) {
+    const With with("REENACT_KIND", kind);
+    std::vector<std::string> explore = fuzz;
+    explore.insert(explore.end(), {"--runs", "200"});
+    const CommandResult found = RunReenact(explore);
+    CAPTURE(kind, found.out, found.err);
+    REQUIRE(found.code == 1);
+    CHECK(found.out.find("reducer:        counter\n") != std::string::npos);
+    std::vector<std::string> replay = fuzz;
+    replay.insert(replay.end(), {"--replay", ReplayIn(found.out)});
+    const CommandResult again = RunReenact(replay);
+    CAPTURE(again.out, again.err);
+    CHECK(again.code == 1);
+  }
+}
+
+TEST_CASE("trial 23: a replay string may have runs that are made before it",
+          "[fuzz]") {
+  const TemporaryDirectory directory;
+  const std::string events = Clicks(directory);
+  const CommandResult found =
+      RunReenact({"fuzz", "--module", ModulePath("impure_static"), "--events",
+                  events, "--runs", "20", "--shrink", "5"});
+  const std::string replay = ReplayIn(found.out);
+  const std::size_t colon = replay.rfind(':') + 1;
+  REQUIRE(colon > 1);
+  const CommandResult again = RunReenact(
+      {"fuzz", "--module", "counter", "--events", events, "--replay",
+       replay.substr(0, colon) + replay.substr(colon) + "+" +
+           replay.substr(colon)});
+  CAPTURE(again.out, again.err);
+  CHECK(again.code == 0);
+}
+
+TEST_CASE("trial 25: a run is long now and then, and the report says how long",
+          "[fuzz]") {
+  const TemporaryDirectory directory;
+  const std::string events = directory / "many.jsonl";
+  std::ofstream file(events);
+  for (int i = 0; i < 400; ++i) {
+    file << R"({"counter": "c)" << i % 3 << R"(", "add": )" << i << "}\n";
+  }
+  file.close();
+  const CommandResult held = RunReenact({"fuzz", "--module", "counter",
+                                         "--events", events, "--runs", "200"});
+  CAPTURE(held.out, held.err);
+  REQUIRE(held.code == 0);
+  const std::size_t at = held.out.find("histories of up to ");
+  REQUIRE(at != held.out.npos);
+  CHECK(std::stoi(held.out.substr(at + 19)) > 100);
+#ifndef REENACT_SANITIZED
+  const With with("REENACT_KIND", "a clock, at every 64th event");
+  const CommandResult found =
+      RunReenact({"fuzz", "--module", ModulePath("impure_kinds"), "--events",
+                  events, "--runs", "400", "--shrink", "20"});
+  CAPTURE(found.out, found.err);
+  CHECK(found.code == 1);
+  CHECK(found.out.find("called clock_gettime()") != std::string::npos);
+#endif
+}
+
+TEST_CASE("trial 26: a failure is told as verify does: the events, what "
+          "differs, then the schedule",
+          "[fuzz]") {
+  const TemporaryDirectory directory;
+  const CommandResult found = RunReenact(
+      {"fuzz", "--module", ModulePath("impure_static"), "--events",
+       Clicks(directory), "--runs", "50", "--shrink", "200"});
+  CAPTURE(found.out);
+  REQUIRE(found.code == 1);
+  const std::size_t events = found.out.find("\nevents, in ticket order:\n  1  ");
+  const std::size_t differs = found.out.find("\nwhat differs:\n  event_id:");
+  const std::size_t schedule = found.out.find("\nwho ran when:\n");
+  REQUIRE(events != found.out.npos);
+  REQUIRE(differs != found.out.npos);
+  REQUIRE(schedule != found.out.npos);
+  CHECK(events < differs);
+  CHECK(differs < schedule);
+  CHECK(found.out.find("  first run:      ") != found.out.npos);
+  CHECK(found.out.find("[[") == found.out.npos);
 }
 
 }  // namespace

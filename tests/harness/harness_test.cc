@@ -345,6 +345,30 @@ TEST_CASE("a replay of a program that has changed is drift", "[harness]") {
         std::string::npos);
 }
 
+TEST_CASE("trial 23: pure steps give the same where less of their history runs",
+          "[harness]") {
+  for (const Scenario& scenario : AllScenarios()) {
+    CAPTURE(scenario.name);
+    for (std::uint64_t seed = 100; seed < 108; ++seed) {
+      CAPTURE(seed);
+      const RunResult run =
+          RunOnce(scenario, RunSettings(), Shape(), Choices(seed), true);
+      REQUIRE(run.violation == std::nullopt);
+      Script script;
+      for (const Choice& choice : run.log) script.values.push_back(choice.value);
+      for (std::size_t from = 2; from < run.blocks.size();
+           from += 1 + run.blocks.size() / 4) {
+        CAPTURE(from, run.blocks.size());
+        const auto violation = ReplayPart(scenario, RunSettings(),
+                                          Choices(script), run.blocks, from,
+                                          nullptr);
+        CAPTURE(violation ? violation->detail : "");
+        CHECK_FALSE(violation);
+      }
+    }
+  }
+}
+
 TEST_CASE("a scenario that asks something that is not drawn is the problem",
           "[harness]") {
   ExploreOptions options;

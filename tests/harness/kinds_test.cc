@@ -14,8 +14,7 @@
 namespace reenact::tests {
 namespace {
 
-const std::string kModule =
-    REENACT_BINARY_DIR "/tests/modules/impure_kinds.so";
+const std::string kModule = REENACT_BINARY_DIR "/tests/modules/impure_kinds.so";
 
 // The kinds, in the order of the table in the document.
 std::vector<std::vector<std::string>> DocumentedTable() {
@@ -33,9 +32,8 @@ std::vector<std::vector<std::string>> DocumentedTable() {
     while (std::getline(parts, cell, '|')) {
       const std::size_t first = cell.find_first_not_of(' ');
       const std::size_t last = cell.find_last_not_of(' ');
-      cells.push_back(first == cell.npos
-                          ? ""
-                          : cell.substr(first, last - first + 1));
+      cells.push_back(
+          first == cell.npos ? "" : cell.substr(first, last - first + 1));
     }
     rows.push_back(cells);
   }
@@ -64,6 +62,11 @@ class Kinds {
   std::vector<std::string> Try(const std::string& kind) {
     REQUIRE(setenv("REENACT_KIND", kind.c_str(), 1) == 0);
     const std::string world = directory_ / ("w" + std::to_string(++worlds_));
+    Command fuzz(Reenact({"fuzz", "--module", kModule, "--events", events_,
+                          "--runs", "60", "--shrink", "10", "--quiet"}));
+    Command check(
+        Reenact({"run", "--module", kModule, "--world", world + "c", "--events",
+                 events_, "--quiet", "--self-check", "1"}));
     const CommandResult run =
         RunReenact({"run", "--module", kModule, "--world", world, "--events",
                     events_, "--quiet"});
@@ -73,16 +76,14 @@ class Kinds {
         RunReenact({"verify", world, "--module", kModule});
     const std::string word =
         verified.out.substr(0, verified.out.find_first_of(": "));
-    const CommandResult fuzzed =
-        RunReenact({"fuzz", "--module", kModule, "--events", events_, "--runs",
-                    "60", "--shrink", "60", "--quiet"});
+    const CommandResult fuzzed = fuzz.Finish();
+    const CommandResult checked = check.Finish();
     const std::string violated = After(fuzzed.out, "\nviolated:");
-    const CommandResult checked = RunReenact(
-        {"run", "--module", kModule, "--world", world + "c", "--events",
-         events_, "--quiet", "--self-check", "1"});
     return {kind, word, After(verified.out, "\n  called:"),
             violated.empty() ? "held" : violated,
-            checked.code == 5 ? "ends" : checked.code == 0 ? "goes on" : "?"};
+            checked.code == 5   ? "ends"
+            : checked.code == 0 ? "goes on"
+                                : "?"};
   }
 
  private:

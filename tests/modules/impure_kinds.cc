@@ -64,9 +64,9 @@ int a_global = 0;
 
 // Read where nothing was written.
 __attribute__((noinline)) std::uint64_t Unset() {
-  unsigned char bytes[64];
+  unsigned char bytes[4096];       // deeper than what the step called before
   asm volatile("" : "=m"(bytes));  // as if it had been; nothing was
-  return bytes[32];
+  return bytes[1024];
 }
 
 template <typename Table>
@@ -197,8 +197,7 @@ const std::map<std::string, Look>& Looks() {
          return std::uint64_t{
              std::hash<std::thread::id>()(std::this_thread::get_id())};
        }},
-      {"the user's id",
-       [](const Given&) { return std::uint64_t{getuid()}; }},
+      {"the user's id", [](const Given&) { return std::uint64_t{getuid()}; }},
       {"the working directory",
        [](const Given&) {
          char path[4096] = "";
@@ -223,7 +222,8 @@ const std::map<std::string, Look>& Looks() {
        }},
       {"writing to stdout",
        [](const Given&) {
-         std::printf("%s", "");
+         const char* volatile nothing = "";  // or it were left out
+         std::fputs(nothing, stdout);
          return std::uint64_t{0};
        }},
       {"a socket", [](const Given&) { return Connected(false); }},
@@ -246,8 +246,7 @@ const std::map<std::string, Look>& Looks() {
        [](const Given& given) { return Address(&given); }},
       {"an address on the heap",
        [](const Given&) { return Address(std::make_unique<int>(1).get()); }},
-      {"the order of pointers",
-       [](const Given&) { return OrderOfPointers(); }},
+      {"the order of pointers", [](const Given&) { return OrderOfPointers(); }},
       {"the order of a std::unordered_map",
        [](const Given&) {
          return FoldInOrder(std::unordered_map<std::string, int>());
@@ -279,8 +278,7 @@ const std::map<std::string, Look>& Looks() {
 class Kind final : public reenact::Reducer {
  public:
   explicit Kind(std::string kind)
-      : touches_(kind == "a Touch() that differs"),
-        look_(Looks().at(kind)) {}
+      : touches_(kind == "a Touch() that differs"), look_(Looks().at(kind)) {}
 
   std::string_view name() const override { return "counter"; }
 
@@ -316,7 +314,7 @@ class Kind final : public reenact::Reducer {
 REENACT_MODULE(registry) {
   registry.SetName("counter", "1.0.0");
   const char* const kind = std::getenv("REENACT_KIND");
-  registry.AddReducer(std::make_shared<Kind>(
-      kind == nullptr ? "nothing: a pure step" : kind));
+  registry.AddReducer(
+      std::make_shared<Kind>(kind == nullptr ? "nothing: a pure step" : kind));
   registry.SetInputMapper(reenact::examples::MapCounterRow);
 }

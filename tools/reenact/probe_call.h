@@ -18,8 +18,8 @@ enum class ProbeKind {
   kActs,  // something outside is another thing afterwards
 };
 
-// Takes note if a module's step called; true if it shall get another answer than
-// before. Leaves errno as it is. `caller` is where the probe returns to.
+// Takes note if a module's step called; true if it shall get another answer
+// than before. Leaves errno as it is. `caller` is where the probe returns to.
 bool ProbeCalled(const char* function, ProbeKind kind, const void* caller);
 
 // Whether this thread runs a step for the second time.

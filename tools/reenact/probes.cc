@@ -20,6 +20,7 @@ std::vector<ProbeNote> TakeProbeNotes() { return {}; }
 
 #else
 
+#include <dlfcn.h>
 #include <link.h>
 #include <stdlib.h>
 #include <unwind.h>
@@ -80,9 +81,22 @@ const Library* OwnLibraryOf(std::uintptr_t address) {
   return nullptr;
 }
 
+// Whether it is code of the C or C++ library: of its own, or what its headers
+// define, of which the executable may have the one copy that all modules share.
+bool IsRuntimeCode(const Library& library, std::uintptr_t address) {
+  if (library.is_runtime) return true;
+  if (&library != &OwnLibraries().front()) return false;
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<void*>(address), &info) == 0) return false;
+  const std::string_view name = info.dli_sname == nullptr ? "" : info.dli_sname;
+  return name.rfind("_ZNSt", 0) == 0 || name.rfind("_ZNKSt", 0) == 0 ||
+         name.rfind("_ZSt", 0) == 0;
+}
+
 // Whether the call that led to the probe came from a module, be it through the
 // C++ library (std::chrono) or directly.
 struct Walk {
+  std::uintptr_t caller = 0;  // of the probe
   bool left_probe = false;
   bool from_module = false;
 };
@@ -90,22 +104,18 @@ struct Walk {
 _Unwind_Reason_Code OnFrame(_Unwind_Context* context, void* argument) {
   auto& walk = *static_cast<Walk*>(argument);
   const std::uintptr_t address = _Unwind_GetIP(context);
+  walk.left_probe = walk.left_probe || address == walk.caller;
+  if (!walk.left_probe) return _URC_NO_REASON;
   const Library* library = OwnLibraryOf(address);
   if (library == nullptr) {
     walk.from_module = true;
     return _URC_END_OF_STACK;
   }
-  // The innermost frames are the probe's own, in the executable: the library
-  // that was noted first.
-  const bool own_frame = library == &OwnLibraries().front();
-  if (own_frame && !walk.left_probe) return _URC_NO_REASON;
-  walk.left_probe = true;
-  return library->is_runtime ? _URC_NO_REASON : _URC_END_OF_STACK;
+  return IsRuntimeCode(*library, address) ? _URC_NO_REASON : _URC_END_OF_STACK;
 }
 
-// REQUIRES: the direct caller is not the executable itself.
-bool CalledByModule() {
-  Walk walk;
+bool CalledByModule(std::uintptr_t caller) {
+  Walk walk{.caller = caller};
   _Unwind_Backtrace(OnFrame, &walk);
   return walk.from_module;
 }
@@ -138,8 +148,8 @@ void Note(const char* function, ProbeKind kind) {
 
 // --- memory that the second run finds otherwise ------------------------------
 
-// A heap that was shuffled before each step would take more time than the steps:
-// the first so many are, and every so manieth of the rest.
+// A heap that was shuffled before each step would take more time than the
+// steps: the first so many are, and every so manieth of the rest.
 constexpr std::uint64_t kShuffledSteps = 256;
 constexpr unsigned char kPaint[] = {0x00, 0xa5};
 
@@ -150,8 +160,8 @@ __attribute__((noinline)) void PaintStack(bool second) {
   asm volatile("" : : "r"(paint) : "memory");
 }
 
-// The next small blocks lie one above the other; in the second run one below the
-// other, so that an order of addresses is another one. The C library gives
+// The next small blocks lie one above the other; in the second run one below
+// the other, so that an order of addresses is another one. The C library gives
 // blocks of one size back last in, first out, and keeps seven of each.
 __attribute__((noinline)) void ShuffleHeap(bool second) {
   constexpr std::size_t kKept = 7;
@@ -172,12 +182,15 @@ __attribute__((noinline)) void ShuffleHeap(bool second) {
 
 bool ProbeCalled(const char* function, ProbeKind kind, const void* caller) {
   if (__builtin_expect(!running.active, 1)) return false;
-  const Library* library =
-      OwnLibraryOf(reinterpret_cast<std::uintptr_t>(caller));
-  if (library != nullptr && !library->is_runtime) return false;
+  const auto address = reinterpret_cast<std::uintptr_t>(caller);
+  const Library* const library = OwnLibraryOf(address);
+  if (library != nullptr && !library->is_runtime &&
+      library != &OwnLibraries().front()) {
+    return false;  // most often it is the database
+  }
   running.active = false;  // what follows may call a probe
   const int error = errno;
-  const bool counts = CalledByModule();
+  const bool counts = CalledByModule(address);
   if (counts) Note(function, kind);
   errno = error;
   running.active = true;
@@ -205,8 +218,8 @@ void ObserveStep(bool begins, int run, std::string_view reducer,
   running.reducer = reducer;
   running.key = key;
   running.event_id = event_id.value;
-  const bool sampled = event_id.value <= kShuffledSteps ||
-                       event_id.value % kShuffledSteps == 0;
+  const bool sampled =
+      event_id.value <= kShuffledSteps || event_id.value % kShuffledSteps == 0;
   if (sampled) ShuffleHeap(running.perturb);
   PaintStack(running.perturb);
   running.active = true;

@@ -1,9 +1,11 @@
 // `reenact verify`: replay-or-die.
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +19,7 @@
 #include "tools/reenact/commands.h"
 #include "tools/reenact/common.h"
 #include "tools/reenact/json.h"
+#include "tools/reenact/other_process.h"
 #include "tools/reenact/probes.h"
 #include "tools/reenact/render.h"
 #include "tools/reenact/signals.h"
@@ -32,8 +35,9 @@ constexpr const char* kVerifyHelp =
     "\n"
     "Each step runs twice, so that a reducer that depends on more than its "
     "step (a clock, rand(), the environment, an address) is told from one "
-    "that has changed. Parts of history between snapshots run beside each "
-    "other; each begins with what the one before it must end with, so the "
+    "that has changed; and once more in another process, with another time "
+    "zone, locale, environment and directory. Parts of history between "
+    "snapshots run beside each other; each begins with what the one before it must end with, so the "
     "report is that of one run over everything. Modifies nothing; the world "
     "may be in use.";
 
@@ -58,6 +62,7 @@ struct VerifyCommandOptions {
   std::vector<std::string> modules;
   std::string junit;
   bool once = false;
+  bool other_process = false;  // it is the one that is compared with
   bool allow_module_change = false;
   bool json = false;
   bool quiet = false;
@@ -101,9 +106,13 @@ class VerifyCommand {
     const ExitCode loaded = LoadAllModules();
     if (loaded != ExitCode::kOk) return loaded;
     SetCallbacks();
-    const auto report = Verify(options_.verify);
+    // It has found all that it was told to read.
+    if (options_.other_process && chdir("/") != 0) return ExitCode::kSystem;
+    const std::unique_ptr<OtherProcess> other = StartOther();
+    auto report = Verify(options_.verify);
     progress_.Clear();
     if (!report.ok()) return NoVerdict(report.status());
+    if (other != nullptr) CompareWith(other.get(), &*report);
     return Report(
         FullReport{*report, ProbeNotes(), options_.allow_module_change});
   }
@@ -127,6 +136,76 @@ class VerifyCommand {
     }
     options_.verify.modules = *std::move(modules);
     return ExitCode::kOk;
+  }
+
+  // Verifies the same history in a process of its own, once.
+  std::unique_ptr<OtherProcess> StartOther() const {
+    if (options_.once || options_.other_process) return nullptr;
+    const auto absolute = [](const std::string& path) {
+      std::error_code error;
+      return std::filesystem::absolute(path, error).string();
+    };
+    const VerifyOptions& verify = options_.verify;
+    std::vector<std::string> arguments = {
+        "verify",    absolute(verify.path),
+        "--once",    "--json",
+        "--threads", absl::StrCat(verify.threads),
+        "--workers", absl::StrCat(verify.workers),
+        "--other-process"};
+    if (verify.from_snapshot) arguments.push_back("--from-snapshot");
+    for (const std::string& name : options_.modules) {
+      const bool is_path = name.find('/') != name.npos;
+      arguments.insert(arguments.end(),
+                       {"--module", is_path ? absolute(name) : name});
+    }
+    return OtherProcess::Start(std::move(arguments));
+  }
+
+  // Two processes must come to the same, be it what is recorded or not.
+  static void CompareWith(OtherProcess* other, VerifyReport* report) {
+    if (report->verdict == Verdict::kImpure ||
+        report->verdict == Verdict::kDamaged) {
+      return;
+    }
+    const std::optional<std::string> text = other->Finish();
+    if (!text) return;
+    const Json json = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
+    if (!json.is_object() || !json.contains("verdict") ||
+        json["verdict"] == VerdictName(Verdict::kDamaged)) {
+      return;
+    }
+    std::optional<Divergence> theirs;
+    if (json.contains("divergence")) theirs = DivergenceOf(json["divergence"]);
+    std::optional<Divergence>& ours = report->divergence;
+    const bool same_place = ours && theirs &&
+                            ours->event_id == theirs->event_id &&
+                            ours->field == theirs->field;
+    if (!ours && !theirs) return;
+    if (same_place && ours->recomputed == theirs->recomputed) return;
+    report->verdict = Verdict::kImpure;
+    if (same_place) {
+      ours->recorded = ours->recomputed;
+      ours->recomputed = theirs->recomputed;
+    } else if (!ours || (theirs && theirs->event_id < ours->event_id)) {
+      ours = std::move(theirs);
+    }
+    ours->field = "two processes: " + ours->field;
+    report->notes.push_back(
+        "the second process had another time zone, locale, environment and "
+        "directory, and its code, stack and heap lay elsewhere");
+  }
+
+  static Divergence DivergenceOf(const Json& json) {
+    Divergence divergence;
+    divergence.event_id = EventId{json.value("event_id", std::uint64_t{0})};
+    divergence.round = Round{json.value("round", std::uint64_t{0})};
+    divergence.reducer = json.value("reducer", "");
+    divergence.key = json.value("key", "");
+    divergence.field = json.value("field", "");
+    divergence.recorded = json.value("recorded", "");
+    divergence.recomputed = json.value("recomputed", "");
+    divergence.cause_text = json.value("cause", "");
+    return divergence;
   }
 
   void SetCallbacks() {
@@ -208,8 +287,9 @@ void AddVerifyCommand(CLI::App& app, Action* action) {
                    "memory")
       ->capture_default_str();
   verify->add_flag("--once", options->once,
-                   "Run each step once only: faster, and cannot tell an "
-                   "impure reducer from a changed one");
+                   "Run each step once only, in this process: faster, and "
+                   "cannot tell an impure reducer from a changed one");
+  verify->add_flag("--other-process", options->other_process)->group("");
   verify->add_option("--slice", options->verify.slice,
                      "On divergence, write the smallest world that still "
                      "diverges into this new directory");

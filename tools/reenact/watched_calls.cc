@@ -104,9 +104,8 @@ DIR* OtherFile(DIR* directory) {
 }
 template <typename About>
 int OtherAnswer(int result, About* about) {
-  if (result == 0) return Refused();
   std::memset(about, 0, sizeof *about);
-  return 0;
+  return result == 0 ? Refused() : 0;
 }
 int OtherAnswer(int result) { return result == 0 ? Refused() : 0; }
 

@@ -96,6 +96,9 @@ absl::StatusOr<std::vector<Input>> ReadInputs(const FuzzOptions& options,
   return inputs;
 }
 
+constexpr std::uint32_t kLongOneIn = 32;
+constexpr std::uint32_t kLongTimes = 20;
+
 // A stretch of the inputs, fed or submitted.
 class ModuleScenario {
  public:
@@ -105,13 +108,19 @@ class ModuleScenario {
         config_(std::move(config)),
         inputs_(std::move(inputs)),
         stretch_(static_cast<std::uint32_t>(
-            std::min<std::size_t>(stretch, inputs_.size()))) {}
+            std::min<std::size_t>(stretch, inputs_.size()))),
+        long_stretch_(static_cast<std::uint32_t>(std::min<std::size_t>(
+            std::uint64_t{stretch} * kLongTimes, inputs_.size()))) {}
 
   void SetUp(Case& run) const {
     run.UseModule(module_);
     run.config() = config_;
     const std::uint32_t clients = run.choices().Below(4, "fuzz.clients");
-    const std::uint32_t count = 1 + run.choices().Below(stretch_, "fuzz.count");
+    // Now and then a long history: what goes wrong at an event in a hundred is
+    // in none of the short ones.
+    const std::uint32_t most =
+        run.choices().OneIn(kLongOneIn, "fuzz.long") ? long_stretch_ : stretch_;
+    const std::uint32_t count = 1 + run.choices().Below(most, "fuzz.count");
     const auto places = static_cast<std::uint32_t>(inputs_.size()) - count + 1;
     // From the beginning as often as not: later events may need earlier ones.
     const std::uint32_t from = run.choices().OneIn(2, "fuzz.later")
@@ -150,6 +159,7 @@ class ModuleScenario {
   const WorldConfig config_;
   const std::vector<Input> inputs_;
   const std::uint32_t stretch_;
+  const std::uint32_t long_stretch_;
 };
 
 // Which functions of the machine the module's steps called.
@@ -214,6 +224,7 @@ int Fuzz(const FuzzOptions& options) {
 int Main(int argc, char** argv) {
   CLI::App app(kHelp, "reenact fuzz");
   FuzzOptions options;
+  options.program.arguments.assign(argv, argv + argc);
   app.option_defaults()->always_capture_default();
   app.add_option("-m,--module", options.module,
                  "Module: NAME, or a path with a '/'")
@@ -230,7 +241,9 @@ int Main(int argc, char** argv) {
   app.add_option("--clock", options.clock, "Logical time: rounds or input");
   app.add_option("--limit", options.limit, "Rows to read at most")
       ->check(Whole(1, std::uint64_t{1} << 30));
-  app.add_option("--stretch", options.stretch, "Events of a run at most")
+  app.add_option("--stretch", options.stretch,
+                 "Events of a run at most; twenty times as many in one run of "
+                 "thirty-two")
       ->check(Whole(1, 100'000));
   harness::AddOptions(app, &options.program);
   app.footer(harness::ProgramFooter(
