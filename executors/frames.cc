@@ -5,13 +5,13 @@
 #include <utility>
 
 #include "reenact/kernel/cbor.h"
+#include "reenact/kernel/config.h"
 #include "reenact/kernel/receipt.h"
 
 namespace reenact::frames {
 namespace {
 
 constexpr std::size_t kPrefix = 4;
-constexpr std::size_t kWorldIdSize = 16;
 
 // --- writing ---
 

@@ -425,6 +425,8 @@ void Run::SetUp() {
   scenario_.set_up(*this);
   REENACT_CHECK(inputs_.empty() || bodies_.empty());
   options_.effects = this;
+  // A run is what was drawn and nothing else, so it has no id of its own.
+  if (options_.config.world_id.empty()) SetIdentity(0, options_.config);
   if (options_.config.clock == ClockKind::kWall) DrawClock();
   options_.workers = settings_.workers_max;
   options_.window = kWindows[0];

@@ -9,6 +9,7 @@
 #include "reenact/journal/posix_file.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/check.h"
+#include "reenact/kernel/config.h"
 #include "reenact/kernel/instrument.h"
 
 namespace reenact {
@@ -18,7 +19,6 @@ constexpr std::string_view kDomain = "reenact.head.v1";
 constexpr std::string_view kMagic = "reenact.head";
 constexpr std::uint64_t kVersion = 1;
 constexpr std::size_t kBodySize = kHeadSlotSize - kDigestSize;
-constexpr std::size_t kWorldIdSize = 16;
 
 absl::Status Damaged(std::string_view what) {
   return absl::DataLossError(ToAbsl("head record: " + std::string(what)));

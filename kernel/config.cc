@@ -333,7 +333,7 @@ absl::StatusOr<WorldConfig> DecodeConfig(cbor::Reader& reader) {
 absl::Status CheckConfig(const WorldConfig& config) {
   REENACT_RETURN_IF_ERROR(CheckRange("format_version", config.format_version,
                                      kFormatVersionOldest, kFormatVersion));
-  if (config.world_id.size() != 16) {
+  if (config.world_id.size() != kWorldIdSize) {
     return absl::InvalidArgumentError("world_id is of " +
                                       std::to_string(config.world_id.size()) +
                                       " bytes, not of 16");
@@ -347,10 +347,16 @@ absl::Status CheckConfig(const WorldConfig& config) {
   return CheckModules(config);
 }
 
-void SetIdentity(std::uint64_t seed, WorldConfig& config) {
-  const Digest id = Hasher("reenact.world.v1").AddU64(seed).Finish();
-  config.world_id = id.view().substr(0, 16);
+void SetSeed(std::uint64_t seed, WorldConfig& config) {
   config.seed = Hasher("reenact.world.seed.v1").AddU64(seed).Finish();
 }
+
+void SetIdentity(std::uint64_t seed, WorldConfig& config) {
+  const Digest id = Hasher("reenact.world.v1").AddU64(seed).Finish();
+  config.world_id = id.view().substr(0, kWorldIdSize);
+  SetSeed(seed, config);
+}
+
+Bytes DrawWorldId() { return RandomBytes(kWorldIdSize); }
 
 }  // namespace reenact

@@ -4,6 +4,7 @@
 #define REENACT_KERNEL_CONFIG_H_
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -73,10 +74,12 @@ struct ModuleRecord {
   friend bool operator==(const ModuleRecord&, const ModuleRecord&) = default;
 };
 
+inline constexpr std::size_t kWorldIdSize = 16;
+
 struct WorldConfig {
   std::uint64_t format_version = kFormatVersion;
-  Bytes world_id;  // 16 bytes
-  Digest seed;     // key of every step's seed
+  Bytes world_id;  // 16 bytes, of this world alone
+  Digest seed;     // key of every step's seed; see SetSeed()
   ClockKind clock = ClockKind::kRounds;
   Limits limits;
   Scheduling scheduling;
@@ -109,8 +112,17 @@ std::vector<ModuleRecord> DecodeModules(cbor::Reader& reader);
 // OK, or InvalidArgument with the field that makes no sense.
 absl::Status CheckConfig(const WorldConfig& config);
 
-// A world id and a seed that `seed` alone decides: 0 is a fine default.
+// The random numbers of a world that `seed` alone decides: 0 is a fine default.
+void SetSeed(std::uint64_t seed, WorldConfig& config);
+
+// The seed and the world id that `seed` alone decides, so that worlds made alike
+// are the same bytes. For tests and comparisons: whatever tells worlds apart by
+// their ids (idempotency keys, messages, receipts) takes such worlds for one.
 void SetIdentity(std::uint64_t seed, WorldConfig& config);
+
+// A world id that no other world has, from the machine's randomness. What
+// World::Open() gives a new world whose `world_id` is empty.
+Bytes DrawWorldId();
 
 }  // namespace reenact
 

@@ -101,6 +101,13 @@ Digest Hasher::Finish() {
   return digest;
 }
 
+Bytes RandomBytes(std::size_t size) {
+  InitSodium();
+  Bytes bytes(size, '\0');
+  randombytes_buf(bytes.data(), bytes.size());
+  return bytes;
+}
+
 std::string ToHex(BytesView bytes) {
   constexpr char kDigits[] = "0123456789abcdef";
   std::string hex;

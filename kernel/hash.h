@@ -55,6 +55,10 @@ class Hasher {
   alignas(64) std::array<unsigned char, 384> state_;
 };
 
+// Bytes that nobody can foresee, from the machine. Nothing that is recorded may
+// come of them but the id that a world gets when it is made.
+Bytes RandomBytes(std::size_t size);
+
 // Lower-case hexadecimal digits of `bytes`, and back. InvalidArgument: an odd
 // number of digits, or something that is none.
 std::string ToHex(BytesView bytes);

@@ -741,9 +741,11 @@ absl::Status WorldImpl::Init() {
   if (!internals_.config_as_is) {
     options_.config.modules = RecordsOf(options_.modules);
     options_.config.reducers = ExtendTable({}, options_.config.modules);
-    if (options_.config.world_id.empty()) SetIdentity(0, options_.config);
-    if (options_.start && options_.config.clock == ClockKind::kRounds) {
-      options_.config.clock = ClockKind::kWall;
+    WorldConfig& config = options_.config;
+    if (config.world_id.empty()) config.world_id = DrawWorldId();
+    if (config.seed == Digest()) SetSeed(0, config);
+    if (options_.start && config.clock == ClockKind::kRounds) {
+      config.clock = ClockKind::kWall;
     }
   }
   REENACT_RETURN_IF_ERROR(CheckConfig(options_.config));

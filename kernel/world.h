@@ -58,7 +58,8 @@ struct WorldOptions {
   bool start = false;
 
   // What a new world is made with; `modules` and `reducers` in it are filled in
-  // from `modules` below. For a world that exists only `scheduling` and
+  // from `modules` below. Without a `world_id` it gets one of its own, so worlds
+  // made alike differ in that; SetIdentity() makes them alike. For a world that exists only `scheduling` and
   // `snapshot_every` are looked at, and only with `accept_config_change`.
   WorldConfig config;
 

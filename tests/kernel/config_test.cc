@@ -152,6 +152,16 @@ TEST_CASE("a seed decides a world's identity", "[kernel]") {
   REQUIRE(ToHex(one.world_id) == "30d35b93d2e8010091305989921a711d");
   REQUIRE(one.seed.ToHex() ==
           "d8c58014d929d1f399ab30f4ae8c6009a47366bbc0e9a3ed857fa3b5b89a00a8");
+  WorldConfig seeded;
+  SetSeed(1, seeded);
+  REQUIRE(seeded.seed == other.seed);
+  REQUIRE(seeded.world_id.empty());
+}
+
+TEST_CASE("an id that is drawn is another one each time", "[kernel]") {
+  const Bytes id = DrawWorldId();
+  REQUIRE(id.size() == kWorldIdSize);
+  REQUIRE(id != DrawWorldId());
 }
 
 }  // namespace

@@ -117,6 +117,7 @@ WorldOptions OptionsOf(const Play& play, const std::string& path) {
   WorldOptions options;
   options.path = path;
   options.config = play.config;
+  if (options.config.world_id.empty()) SetIdentity(0, options.config);
   options.modules.push_back(ModuleOf(play));
   return options;
 }

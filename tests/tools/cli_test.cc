@@ -164,10 +164,11 @@ TEST_CASE("the same input gives the same world, whatever the workers",
   for (const char* variant : {"declared", "undeclared", "events"}) {
     const std::string input = Transfers(variant, 500);
     const World serial;
-    REQUIRE(serial.Run("bank", input).code == 0);
+    REQUIRE(serial.Run("bank", input, {"--reproducible"}).code == 0);
     for (const char* workers : {"1", "2", "8"}) {
       const World world;
-      REQUIRE(world.Run("bank", input, {"--workers", workers}).code == 0);
+      REQUIRE(world.Run("bank", input, {"--workers", workers, "--reproducible"})
+                  .code == 0);
       CAPTURE(variant, workers);
       CHECK(world.Digest() == serial.Digest());
     }
@@ -330,10 +331,11 @@ TEST_CASE("a world that is open elsewhere is refused, and can be read",
 
 TEST_CASE("a stopped run goes on to the same world", "[tools][cli]") {
   const World uninterrupted;
-  REQUIRE(uninterrupted.Run("counter", Plenty(), {"-q"}).code == 0);
+  const std::vector<std::string> same = {"-q", "--reproducible"};
+  REQUIRE(uninterrupted.Run("counter", Plenty(), same).code == 0);
   for (const int signal : {SIGTERM, SIGINT}) {
     const World world;
-    Command first(Reenact(world.RunArguments("counter", {"-q"})));
+    Command first(Reenact(world.RunArguments("counter", same)));
     first.Write(Plenty());
     first.Signal(signal);
     const CommandResult stopped = first.Finish();
@@ -341,7 +343,7 @@ TEST_CASE("a stopped run goes on to the same world", "[tools][cli]") {
     const json midway = json::parse(world.Digest());
     CHECK(midway["head"] > 0);
 
-    REQUIRE(world.Run("counter", Plenty(), {"-q"}).code == 0);
+    REQUIRE(world.Run("counter", Plenty(), same).code == 0);
     CHECK(world.Digest() == uninterrupted.Digest());
     CHECK(world.Ask("verify", {"-m", "counter"}).code == 0);
   }

@@ -116,6 +116,7 @@ Input Intending(std::string key, std::vector<Value> wishes) {
 WorldOptions Options(std::string path = "") {
   WorldOptions options;
   options.path = std::move(path);
+  SetIdentity(0, options.config);  // some are compared with each other
   options.modules.push_back(MakeModule("demo", "1", {Agent()}).value());
   return options;
 }
@@ -351,6 +352,32 @@ TEST_CASE("chaos 47: a receipt that is not signed as the policy wants it is "
   SignReceipt(world_id, secret, &good);
   CHECK(Send(*world, good).ok());
   CHECK(NotesOf(*world, "a") == Notes{"mail ok good"});
+}
+
+TEST_CASE("trial 01: a receipt of one world is none in another made alike",
+          "[effects][trial]") {
+  const SecretKey secret = SecretKeyOf(SigningSeed{1, 2, 3});
+  Receipt receipt;
+  for (const bool first : {true, false}) {
+    Listener listener;
+    WorldOptions options = Options();
+    options.config.world_id.clear();
+    options.effects = &listener;
+    auto world = MustOpen(options);
+    MustSubmit(*world, Intending("a", {Wish("mail")}));
+    REQUIRE_OK(world->Run());
+    REQUIRE(listener.opened.size() == 1);
+    if (first) {
+      receipt = ReceiptFor(listener.opened[0], "there");
+      SignReceipt(world->config().world_id, secret, &receipt);
+      CHECK(Send(*world, receipt).ok());
+      continue;
+    }
+    CHECK(listener.opened[0].idempotency_key != Digest());
+    CHECK(listener.opened[0].intent_hash != receipt.intent_hash);
+    CHECK(absl::IsNotFound(Send(*world, receipt)));
+    CHECK(NotesOf(*world, "a").empty());
+  }
 }
 
 TEST_CASE("a payload is looked at once its signature is right, not before",

@@ -40,6 +40,7 @@ Module ModuleOf(const Play& play) {
 WorldOptions OptionsOf(const Play& play) {
   WorldOptions options;
   options.config = play.config;
+  if (options.config.world_id.empty()) SetIdentity(0, options.config);
   options.modules.push_back(ModuleOf(play));
   return options;
 }

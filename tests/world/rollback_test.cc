@@ -95,6 +95,7 @@ class Listener final : public EffectListener {
 WorldOptions Options(std::string path) {
   WorldOptions options;
   options.path = std::move(path);
+  SetIdentity(0, options.config);  // some are compared with each other
   options.snapshots_kept = 0;
   options.modules.push_back(MakeModule("demo", "1", {Agent()}).value());
   return options;

@@ -46,6 +46,7 @@ WorldOptions Options(std::vector<std::shared_ptr<const Reducer>> reducers,
                      std::string path = "") {
   WorldOptions options;
   options.path = std::move(path);
+  SetIdentity(0, options.config);  // some are compared with each other
   options.modules.push_back(
       MakeModule("demo", "1", std::move(reducers)).value());
   return options;

@@ -13,6 +13,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "reenact/journal/archive.h"
+#include "reenact/kernel/hash.h"
 #include "reenact/kernel/world.h"
 #include "tools/reenact/command_line.h"
 #include "tools/reenact/commands.h"
@@ -34,8 +35,9 @@ constexpr const char* kHelp =
     "Creates or continues a world, feeds it the events of a file, and "
     "reports.\n"
     "\n"
-    "The same file, modules and options give the same bytes on any machine, "
-    "with any number of workers. Ctrl-C stops cleanly; the same command "
+    "With --reproducible the same file, modules and options give the same bytes "
+    "on any machine, with any number of workers; without it a new world differs "
+    "in its id, which is its own. Ctrl-C stops cleanly; the same command "
     "continues where it stopped, without losing or doubling an event. So it "
     "does after a malformed line is corrected.\n"
     "\n"
@@ -125,7 +127,9 @@ struct RunOptions {
   std::optional<std::uint64_t> round_limit;
   std::optional<std::uint64_t> snapshot_every;
   std::string clock;
-  std::string seed = "0";
+  std::optional<std::string> seed;
+  std::optional<std::string> world_id;
+  bool reproducible = false;
   std::string cache = "64MiB";
   std::size_t window = 256;
   std::uint64_t self_check = 0;
@@ -193,7 +197,7 @@ class RunCommand {
   Failure ChooseMapper();
   Failure ChooseFormat();
   Failure FillWorldOptions();
-  Failure FillSeed();
+  Failure FillIdentity();
   Failure FillClock();
   // Takes over what an existing world was made with and is not asked otherwise.
   Failure MatchExistingWorld();
@@ -352,7 +356,7 @@ Failure RunCommand::FillWorldOptions() {
   const auto cache = ParseSize(options_.cache);
   if (!cache.ok()) return FailureOf(Annotate(cache.status(), "--cache"));
   options.cache_bytes = *cache;
-  for (const auto step : {&RunCommand::FillSeed, &RunCommand::FillClock,
+  for (const auto step : {&RunCommand::FillClock, &RunCommand::FillIdentity,
                           &RunCommand::MatchExistingWorld}) {
     Failure failure = (this->*step)();
     if (failure.code != ExitCode::kOk) return failure;
@@ -367,15 +371,36 @@ Failure RunCommand::FillWorldOptions() {
   return {};
 }
 
-Failure RunCommand::FillSeed() {
+// The world id is left empty if nobody says it: a new world draws its own.
+Failure RunCommand::FillIdentity() {
+  WorldConfig& config = world_options_.config;
+  const std::string text = options_.seed.value_or("0");
   std::uint64_t seed = 0;
-  if (options_.seed == "random") {
+  if (text == "random") {
     std::random_device device;
     seed = (std::uint64_t{device()} << 32) | device();
-  } else if (!absl::SimpleAtoi(options_.seed, &seed)) {
+  } else if (!absl::SimpleAtoi(text, &seed)) {
     return Usage("--seed must be a number or \"random\"");
   }
-  SetIdentity(seed, world_options_.config);
+  SetSeed(seed, config);
+  if (options_.world_id) {
+    const auto id = FromHex(*options_.world_id);
+    if (options_.reproducible) {
+      return Usage("--reproducible says the world id, and so does --world-id");
+    }
+    if (!id.ok() || id->size() != kWorldIdSize) {
+      return Usage("--world-id must be 32 hexadecimal digits");
+    }
+    config.world_id = *id;
+  } else if (options_.reproducible) {
+    if (text == "random") {
+      return Usage("--reproducible goes with no --seed random");
+    }
+    if (config.clock == ClockKind::kWall) {
+      return Usage("--reproducible needs --clock rounds or input");
+    }
+    SetIdentity(seed, config);
+  }
   return {};
 }
 
@@ -409,10 +434,18 @@ Failure RunCommand::MatchExistingWorld() {
     return {ExitCode::kRefused,
             options_.world + ": was made with another --clock"};
   }
-  if (options_.seed != "0" && options_.seed != "random" &&
-      existing.world_id != wanted.world_id) {
+  if (options_.seed && options_.seed != "random" &&
+      existing.seed != wanted.seed) {
     return {ExitCode::kRefused,
             options_.world + ": was made with another --seed"};
+  }
+  if (!wanted.world_id.empty() && existing.world_id != wanted.world_id) {
+    return {ExitCode::kRefused,
+            absl::StrCat(options_.world, ": its id is ",
+                         ToHex(existing.world_id), ", not ",
+                         ToHex(wanted.world_id), " as ",
+                         options_.world_id ? "--world-id says"
+                                           : "--reproducible would have it")};
   }
   std::vector<ModuleRecord> records;
   for (const Module& module : modules_) records.push_back(module.record);
@@ -652,6 +685,7 @@ void RunCommand::ReportJson(const WorldStats& stats) {
   const OpenReport& opened = world_->open_report();
   Json json;
   json["world"] = name_;
+  json["world_id"] = ToHex(world_->config().world_id);
   json["created"] = opened.created;
   json["from"] = opened.head.value;
   json["head"] = world_->head().value;
@@ -817,9 +851,15 @@ void AddRunCommand(CLI::App& app, Action* action) {
                   "where the module's mapper sets times, else rounds]")
       ->check(CLI::IsMember({"rounds", "input", "wall"}));
   run->add_option("--seed", options->seed,
-                  "World id and random numbers of a new world: a number, or "
-                  "random")
-      ->capture_default_str();
+                  "Random numbers of a new world: a number, or random [0]");
+  run->add_option("--world-id", options->world_id,
+                  "Id of a new world, 32 hexadecimal digits: what idempotency "
+                  "keys, messages and receipts tell worlds apart by, so no two "
+                  "worlds that act may share one [from the machine's "
+                  "randomness]");
+  run->add_flag("--reproducible", options->reproducible,
+                "A new world's id follows from --seed, so that the same file, "
+                "modules and options give the same bytes: for tests and CI");
   run->add_option("--cache", options->cache, "Memory for cells")
       ->capture_default_str();
   run->add_option("--window", options->window,
