@@ -29,7 +29,9 @@ void CheckOutcome(EventId event_id, std::optional<FailureCode> failure,
     const auto* queued = std::get_if<entry::EffectQueued>(&*effect);
     REENACT_CHECK(queued != nullptr
                       ? queued->event_id == event_id
-                      : std::holds_alternative<entry::EffectClosed>(*effect));
+                      : std::holds_alternative<entry::EffectClosed>(*effect) ||
+                            std::holds_alternative<entry::ReceiptShared>(
+                                *effect));
   }
 
   // Both are the ticket's own.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
 #include <utility>
 
 #include "reenact/kernel/answer.h"
@@ -19,13 +20,33 @@ std::string Message(const absl::Status& status) {
   return std::string(ToStd(status.message()));
 }
 
-Digest CacheKey(const EffectIntent& intent) {
+Digest CacheKey(const Ledger::Open& open) {
   return Hasher("reenact.cache.v1")
-      .AddSized(intent.kind)
-      .AddSized(intent.params)
-      .AddSized(intent.cache_scope)
+      .AddSized(open.effect.kind)
+      .AddSized(open.effect.params)
+      .AddSized(open.cache_scope)
       .Finish();
 }
+
+// What an intent wants, whoever has it.
+Digest WishOf(const OpenEffect& effect) {
+  return Hasher("reenact.wish.v1")
+      .AddSized(effect.kind)
+      .AddSized(effect.params)
+      .AddSized(effect.capability)
+      .Finish();
+}
+
+std::size_t SizeOf(const Receipt& receipt) {
+  Bytes bytes;
+  cbor::Encoder encoder(&bytes);
+  EncodeReceipt(receipt, encoder);
+  return bytes.size();
+}
+
+constexpr std::string_view kOtherWish =
+    "identity: it is that of another kind, other parameters or another "
+    "capability";
 
 // When the timer of these parameters is due: {"at": time} or {"after": span}.
 absl::StatusOr<LogicalTime> TimerDue(BytesView params, LogicalTime now) {
@@ -76,9 +97,12 @@ std::optional<Ledger::Refusal> Ledger::Judge(
   std::optional<std::pair<Grants, Rates>> before;
   if (may_fail) before.emplace(grants_, rates_);
   std::vector<Judged> all;
-  all.reserve(intents.size());
+  all.reserve(intents.size());  // `pending` points into it
+  Pending pending;
   for (std::size_t i = 0; i < intents.size(); ++i) {
-    all.push_back(JudgeOne(step, static_cast<std::uint32_t>(i), intents[i]));
+    all.push_back(
+        JudgeOne(step, static_cast<std::uint32_t>(i), intents[i], pending));
+    if (shares_) Foresee(step, intents[i], all.back(), &pending);
     const entry::EffectQueued& entry = all.back().entry;
     if (intents[i].must_pass && entry.verdict == EffectVerdict::kDenied) {
       REENACT_PROBE("ledger: what must pass does not");
@@ -98,15 +122,15 @@ void Ledger::Deny(std::string reason, Judged* judged) const {
 }
 
 Ledger::Judged Ledger::JudgeOne(const Step& step, std::uint32_t index,
-                                const EffectIntent& intent) {
+                                const EffectIntent& intent,
+                                const Pending& pending) {
   Judged judged;
   entry::EffectQueued& entry = judged.entry;
   entry.event_id = step.event_id;
   entry.index = index;
-  entry.idempotency_key =
-      IdempotencyKey(world_id_, intent.idempotency, step.event_id, index);
-  entry.intent_hash = IntentHash(intent.kind, intent.params, intent.capability,
-                                 entry.idempotency_key);
+  const IntentNames names = NamesOf(world_id_, intent, step.event_id, index);
+  entry.idempotency_key = names.idempotency_key;
+  entry.intent_hash = names.intent_hash;
   OpenEffect& effect = judged.open.effect;
   effect.intent_hash = entry.intent_hash;
   effect.idempotency_key = entry.idempotency_key;
@@ -120,8 +144,10 @@ Ledger::Judged Ledger::JudgeOne(const Step& step, std::uint32_t index,
   effect.deadline = intent.deadline;
   judged.open.reducer = step.reducer;
   judged.open.round = step.round;
-  judged.open.cache_scope = intent.cache_scope;
+  judged.open.identity = !intent.identity.empty();
+  if (!judged.open.identity) judged.open.cache_scope = intent.cache_scope;
 
+  const Open* flight = nullptr;
   if (intent.kind == kTimerKind) {
     JudgeTimer(step, intent, &judged);
   } else if (intent.kind == kCancelKind) {
@@ -129,18 +155,22 @@ Ledger::Judged Ledger::JudgeOne(const Step& step, std::uint32_t index,
     const auto target = CancelTarget(intent.params);
     if (!target.ok()) Deny("cancel: " + Message(target.status()), &judged);
   } else {
-    judged.cached = FindCached(intent, step.time);
+    const Known known = Look(judged.open, step.time, pending);
+    judged.heard = known.heard;
+    flight = known.flight;
     JudgeAuthority(step, intent, &judged);
+    REENACT_PROBE_IF(known.other, "ledger: an identity of something else");
+    if (known.other) Deny(std::string(kOtherWish), &judged);
   }
-  REENACT_PROBE_IF(judged.cached != nullptr, "ledger: an answer is in the cache");
+  REENACT_PROBE_IF(judged.heard != nullptr, "ledger: an answer is known");
   if (open_.size() >= kOpenMax) Deny("too many effects are open", &judged);
   if (entry.verdict == EffectVerdict::kDenied) return judged;
-  if (judged.cached != nullptr && entry.verdict == EffectVerdict::kOpen) {
+  if (judged.heard != nullptr && entry.verdict == EffectVerdict::kOpen) {
     entry.verdict = EffectVerdict::kAnswered;
-    entry.answered_by = judged.cached->input;
+    entry.answered_by = judged.heard->input;
     return judged;
   }
-  judged.cached = nullptr;
+  judged.heard = nullptr;
   if (judged.cancels) {
     entry.verdict = EffectVerdict::kAnswered;
     return judged;
@@ -148,6 +178,12 @@ Ledger::Judged Ledger::JudgeOne(const Step& step, std::uint32_t index,
   if (intent.kind == kTimerKind) return judged;
   grants_.Reserve(intent.capability, intent.reserve);
   policy_.Take(judged.decision, step.time, &rates_);
+  if (flight != nullptr && entry.verdict == EffectVerdict::kOpen) {
+    REENACT_PROBE("ledger: an intent joins another");
+    entry.verdict = EffectVerdict::kJoined;
+    entry.joins = flight->effect.intent_hash;
+    judged.open.joins = Place{flight->effect.event_id, flight->effect.index};
+  }
   entry.reserved = intent.reserve;
   effect.reserved = intent.reserve;
   return judged;
@@ -171,7 +207,7 @@ void Ledger::JudgeAuthority(const Step& step, const EffectIntent& intent,
   facts.params = &*params;
   // What is answered from the cache costs nothing.
   const Amounts nothing;
-  facts.reserve = judged->cached != nullptr ? &nothing : &intent.reserve;
+  facts.reserve = judged->heard != nullptr ? &nothing : &intent.reserve;
   const absl::Status granted = grants_.Check(facts, step.time);
   REENACT_PROBE_IF(!granted.ok(), "ledger: no grant for it");
   if (!granted.ok()) return Deny(Message(granted), judged);
@@ -196,21 +232,152 @@ void Ledger::JudgeTimer(const Step& step, const EffectIntent& intent,
   const absl::StatusOr<LogicalTime> due = TimerDue(intent.params, step.time);
   if (!due.ok()) return Deny("timer: " + Message(due.status()), judged);
   if (intent.deadline || !intent.capability.empty() ||
-      !intent.reserve.empty()) {
-    return Deny("timer: it has a deadline, a capability or a price", judged);
+      !intent.reserve.empty() || judged->open.identity) {
+    return Deny(judged->open.identity
+                    ? "timer: it has an identity"
+                    : "timer: it has a deadline, a capability or a price",
+                judged);
   }
   REENACT_PROBE("ledger: a timer is set");
   judged->open.effect.deadline = *due;
 }
 
-const Ledger::Cached* Ledger::FindCached(const EffectIntent& intent,
-                                         LogicalTime now) const {
-  if (cached_.empty() || intent.cache_scope.empty()) return nullptr;
-  const Digest key = CacheKey(intent);
-  for (auto it = cached_.rbegin(); it != cached_.rend(); ++it) {
-    if (it->of == key) return now < it->expires ? &*it : nullptr;
+// What those behind it in the step have to reckon with.
+void Ledger::Foresee(const Step& step, const EffectIntent& intent,
+                     const Judged& judged, Pending* pending) const {
+  if (judged.entry.verdict == EffectVerdict::kDenied) return;
+  if (judged.cancels) {
+    for (const Place& place : CancelledBy(step, intent)) {
+      pending->cancelled.insert(place);
+    }
+  } else if (judged.entry.verdict == EffectVerdict::kOpen) {
+    const std::optional<Digest> key = FlightKey(judged.open);
+    if (key) pending->flights.emplace(*key, &judged.open);
   }
-  return nullptr;
+}
+
+// --- what answers for more than one ------------------------------------------
+
+Ledger::Known Ledger::Look(const Open& open, LogicalTime now,
+                           const Pending& pending) const {
+  Known known;
+  if (open.identity) {
+    const Identity* const identity =
+        identities_.Find(open.effect.idempotency_key);
+    if (identity != nullptr) {
+      known.other = identity->wish != WishOf(open.effect);
+      known.heard = identity->heard;
+    }
+  } else if (!cached_.empty() && !open.cache_scope.empty()) {
+    const Cached* const cached = cached_.Find(CacheKey(open));
+    if (cached != nullptr && now < cached->expires) known.heard = cached->heard;
+  }
+  known.flight = FindFlight(open, pending);
+  if (known.flight != nullptr && open.identity &&
+      WishOf(known.flight->effect) != WishOf(open.effect)) {
+    known.other = true;
+  }
+  return known;
+}
+
+// What an intent and those that may share its answer have in common.
+std::optional<Digest> Ledger::FlightKey(const Open& open) const {
+  if (!shares_) return std::nullopt;
+  if (open.identity) return open.effect.idempotency_key;
+  if (open.cache_scope.empty()) return std::nullopt;
+  return CacheKey(open);
+}
+
+// Null: nothing is with executors that this one could wait for.
+const Ledger::Open* Ledger::FindFlight(const Open& open,
+                                       const Pending& pending) const {
+  const std::optional<Digest> key = FlightKey(open);
+  if (!key || (!open.identity && !policy_.CacheTtl(open.effect.kind))) {
+    return nullptr;
+  }
+  for (auto it = flights_.lower_bound({*key, Place()});
+       it != flights_.end() && it->first == *key; ++it) {
+    // Who waits for one that its own step is about to cancel goes out then.
+    std::vector<Place> places = WaitingFor(it->second);
+    places.insert(places.begin(), it->second);
+    for (const Place& place : places) {
+      if (pending.cancelled.count(place) == 0) return &open_.at(place);
+    }
+  }
+  const auto found = pending.flights.find(*key);
+  return found == pending.flights.end() ? nullptr : found->second;
+}
+
+std::vector<Ledger::Place> Ledger::WaitingFor(const Place& flight) const {
+  std::vector<Place> places;
+  for (auto it = joined_.lower_bound({flight, Place()});
+       it != joined_.end() && it->first == flight; ++it) {
+    places.push_back(it->second);
+  }
+  return places;
+}
+
+void Ledger::LetGo(Place place, EventId event_id, Consequences* into) {
+  Open& open = open_.at(place);
+  open.held = false;
+  open.rule.clear();
+  if (!shares_) return GoOut(open);
+  const Cause cause{InputId{0}, event_id, 0};
+  // Whoever approved it wants no answer of the cache, so all of those are too
+  // old.
+  constexpr LogicalTime kNever{std::numeric_limits<std::int64_t>::max()};
+  const Known known = Look(open, kNever, Pending());
+  if (known.other) {
+    return Close(place, cause, ReceiptStatus::kDenied, std::string(kOtherWish),
+                 into);
+  }
+  if (known.heard != nullptr) {
+    REENACT_PROBE("ledger: what is approved is known already");
+    return Share(place, cause, known.heard->receipt, into);
+  }
+  if (known.flight == nullptr) return GoOut(open);
+  REENACT_PROBE("ledger: what is approved joins another");
+  Join(&open, {known.flight->effect.event_id, known.flight->effect.index});
+}
+
+// Ends one with the receipt that came for another.
+void Ledger::Share(Place place, Cause cause, const Receipt& receipt,
+                   Consequences* into) {
+  const Open& open = open_.at(place);
+  into->entries.emplace_back(
+      entry::ReceiptShared{open.effect.intent_hash, receipt});
+  into->answers.push_back(
+      AnswerFor(open, cause, &receipt, receipt.status, "", true));
+  grants_.Settle(open.effect.capability, open.effect.reserved, Amounts());
+  Erase(place, Digest(), receipt.status);
+}
+
+// One has ended without an answer: who waited for it goes out, the first of
+// them, and the others wait for that.
+void Ledger::PassOn(const Place& flight) {
+  const std::vector<Place> waiting = WaitingFor(flight);
+  for (const Place& place : waiting) {
+    joined_.erase({flight, place});
+    Open& open = open_.at(place);
+    open.joins.reset();
+    if (place == waiting.front()) {
+      REENACT_PROBE("ledger: one that waited goes out");
+      GoOut(open);
+    } else {
+      Join(&open, waiting.front());
+    }
+  }
+}
+
+void Ledger::Join(Open* open, const Place& flight) {
+  open->joins = flight;
+  joined_.emplace(flight, Place{open->effect.event_id, open->effect.index});
+}
+
+void Ledger::GoOut(const Open& open) {
+  const Place place{open.effect.event_id, open.effect.index};
+  if (const auto key = FlightKey(open)) flights_.emplace(*key, place);
+  NoticeOpen(open);
 }
 
 void Ledger::Commit(const Step& step, Judged judged, const EffectIntent& intent,
@@ -227,19 +394,20 @@ void Ledger::Commit(const Step& step, Judged judged, const EffectIntent& intent,
     case EffectVerdict::kAnswered:
       if (judged.cancels) return CancelFor(step, intent, into);
       into->answers.push_back(AnswerFor(judged.open, cause,
-                                        &judged.cached->receipt,
-                                        judged.cached->receipt.status, "",
+                                        &judged.heard->receipt,
+                                        judged.heard->receipt.status, "",
                                         true));
       return;
     case EffectVerdict::kOpen:
     case EffectVerdict::kHeld:
+    case EffectVerdict::kJoined:
       return Insert(std::move(judged.open));
   }
 }
 
 // What the step's own cell has open, and was intended before.
-void Ledger::CancelFor(const Step& step, const EffectIntent& intent,
-                       Consequences* into) {
+std::vector<Ledger::Place> Ledger::CancelledBy(
+    const Step& step, const EffectIntent& intent) const {
   const auto target = CancelTarget(intent.params);
   REENACT_CHECK(target.ok());
   std::vector<Place> places;
@@ -252,13 +420,19 @@ void Ledger::CancelFor(const Step& step, const EffectIntent& intent,
       places.push_back(place);
     }
   }
+  return places;
+}
+
+void Ledger::CancelFor(const Step& step, const EffectIntent& intent,
+                       Consequences* into) {
+  const std::vector<Place> places = CancelledBy(step, intent);
   REENACT_PROBE_IF(places.empty(), "ledger: a cell cancels what is not there");
   for (const Place& place : places) {
     REENACT_PROBE("ledger: a cell cancels");
     Close(place, Cause{InputId{0}, place.first, place.second},
           ReceiptStatus::kCancelled, "its cell cancelled it", into);
   }
-  if (!*target) {
+  if (!*CancelTarget(intent.params)) {
     REENACT_PROBE("ledger: a cell cancels all that it has");
     into->timers_dropped.push_back({step.reducer, std::string(step.key)});
   }
@@ -280,6 +454,10 @@ absl::Status Ledger::Change(const entry::PolicyChanged& change) {
   REENACT_PROBE_IF(!policy_.none() && policy.none(), "ledger: a policy goes");
   REENACT_PROBE_IF(!policy.none(), "ledger: a policy comes");
   policy_ = std::move(policy);
+  if (!shares_ && policy.cache_count()) {
+    return absl::InvalidArgumentError(
+        "cache_count: a world of a format before 3 keeps 256 answers");
+  }
   // Buckets belong to rules.
   rates_ = Rates();
   return absl::OkStatus();
@@ -298,9 +476,7 @@ absl::Status Ledger::Change(EventId event_id, const entry::EffectJudged& word,
   REENACT_PROBE_IF(word.approved, "ledger: an effect is approved");
   REENACT_PROBE_IF(!word.approved, "ledger: an effect is not approved");
   if (word.approved) {
-    open.held = false;
-    open.rule.clear();
-    NoticeOpen(open);
+    LetGo(it->second, event_id, into);
     return absl::OkStatus();
   }
   std::string reason = "not approved";
@@ -356,19 +532,21 @@ void Ledger::RollBack(EventId to, std::string_view reason,
 
 std::optional<Ledger::Answer> Ledger::AnswerTo(const Entry& end) const {
   const auto* appended = std::get_if<entry::ReceiptAppended>(&end);
+  const auto* shared = std::get_if<entry::ReceiptShared>(&end);
   const auto* closed = std::get_if<entry::EffectClosed>(&end);
-  if (appended == nullptr && closed == nullptr) return std::nullopt;
-  const auto it = places_.find(appended != nullptr
-                                   ? appended->receipt.intent_hash
-                                   : closed->intent_hash);
+  if (!appended && !shared && !closed) return std::nullopt;
+  const auto it = places_.find(appended ? appended->receipt.intent_hash
+                               : shared ? shared->intent_hash
+                                        : closed->intent_hash);
   if (it == places_.end()) return std::nullopt;
   const Open& open = open_.at(it->second);
   if (closed != nullptr) {
     return AnswerFor(open, Cause(), nullptr, closed->status, closed->reason,
                      false);
   }
-  return AnswerFor(open, Cause(), &appended->receipt,
-                   appended->receipt.status, "", false);
+  const Receipt& receipt = appended ? appended->receipt : shared->receipt;
+  return AnswerFor(open, Cause(), &receipt, receipt.status, "",
+                   shared != nullptr);
 }
 
 // --- receipts --------------------------------------------------------------
@@ -421,7 +599,7 @@ absl::Status Ledger::AdmitReceipt(InputId input, const Receipt& receipt,
                   absl::NotFoundError("no such effect is open"), into);
   }
   const Open& open = open_.at(it->second);
-  if (open.held || open.effect.kind == kTimerKind) {
+  if (open.held || open.joins || open.effect.kind == kTimerKind) {
     return Refuse(input, receipt, digest,
                   absl::FailedPreconditionError("nobody was asked to do it"),
                   into);
@@ -440,35 +618,50 @@ void Ledger::Accept(InputId input, const Receipt& receipt, const Digest& digest,
                                     receipt.status, "", false));
   Remember(open, input, receipt, now);
   grants_.Settle(open.effect.capability, open.effect.reserved, receipt.usage);
+  for (const Place& waiting : WaitingFor(place)) {
+    REENACT_PROBE("ledger: a receipt ends several effects");
+    Share(waiting, Cause{InputId{0}, waiting.first, waiting.second}, receipt,
+          into);
+  }
   Erase(place, digest, receipt.status);
 }
 
 // For the next who asks the same.
 void Ledger::Remember(const Open& open, InputId input, const Receipt& receipt,
                       LogicalTime now) {
-  if (open.cache_scope.empty() || receipt.status != ReceiptStatus::kOk ||
-      receipt.payload.size() > kCachedBytesMax) {
+  const bool ok = receipt.status == ReceiptStatus::kOk;
+  if (open.identity) {
+    return RememberIdentity(
+        open, ok ? std::make_shared<const Heard>(Heard{input, receipt})
+                 : nullptr);
+  }
+  if (open.cache_scope.empty() || !ok ||
+      (!shares_ && receipt.payload.size() > kCachedBytesMaxOld)) {
     return;
   }
   const std::optional<std::int64_t> ttl = policy_.CacheTtl(open.effect.kind);
   if (!ttl) return;
-  EffectIntent same;
-  same.kind = open.effect.kind;
-  same.params = open.effect.params;
-  same.cache_scope = open.cache_scope;
-  Cached cached;
-  cached.of = CacheKey(same);
   std::int64_t expires = 0;
   if (__builtin_add_overflow(now.value, *ttl, &expires)) {
     expires = std::numeric_limits<std::int64_t>::max();
   }
-  cached.expires = LogicalTime{expires};
-  cached.input = input;
-  cached.receipt = receipt;
-  std::erase_if(cached_,
-                [&cached](const Cached& each) { return each.of == cached.of; });
-  cached_.push_back(std::move(cached));
-  if (cached_.size() > kCachedMax) cached_.pop_front();
+  cached_.Put(CacheKey(open),
+              {LogicalTime{expires},
+               std::make_shared<const Heard>(Heard{input, receipt})},
+              SizeOf(receipt));
+  cached_.Limit(static_cast<std::size_t>(policy_.cache_count().value_or(
+                    static_cast<std::int64_t>(kCachedMax))),
+                shares_ ? kRememberedBytesMax
+                        : std::numeric_limits<std::size_t>::max());
+}
+
+// What it is the identity of is kept whatever came of it, so that nothing else
+// goes out under its key.
+void Ledger::RememberIdentity(const Open& open, HeardShare heard) {
+  const std::size_t size = heard != nullptr ? SizeOf(heard->receipt) : 0;
+  identities_.Put(open.effect.idempotency_key,
+                  {WishOf(open.effect), std::move(heard)}, size);
+  identities_.Limit(kIdentitiesMax, kRememberedBytesMax);
 }
 
 absl::Status Ledger::Refuse(InputId input, const Receipt& receipt,
@@ -555,7 +748,11 @@ void Ledger::Insert(Open open) {
   places_.emplace(open.effect.intent_hash, place);
   const auto [it, inserted] = open_.emplace(place, std::move(open));
   REENACT_CHECK(inserted);
-  if (!it->second.held) NoticeOpen(it->second);
+  if (it->second.joins) {
+    joined_.emplace(*it->second.joins, place);
+  } else if (!it->second.held) {
+    GoOut(it->second);
+  }
 }
 
 void Ledger::NoticeOpen(const Open& open) {
@@ -566,13 +763,13 @@ void Ledger::NoticeOpen(const Open& open) {
 std::vector<Ledger::Notice> Ledger::AllOpen() const {
   std::vector<Notice> all;
   for (const auto& [place, open] : open_) {
-    if (open.held || open.effect.kind == kTimerKind) continue;
+    if (open.held || open.joins || open.effect.kind == kTimerKind) continue;
     all.push_back({open.effect, open.reducer, open.effect.intent_hash});
   }
   return all;
 }
 
-void Ledger::Close(const Place& place, Cause cause, ReceiptStatus status,
+void Ledger::Close(Place place, Cause cause, ReceiptStatus status,
                    std::string reason, Consequences* into) {
   const Open& open = open_.at(place);
   into->entries.emplace_back(
@@ -580,15 +777,21 @@ void Ledger::Close(const Place& place, Cause cause, ReceiptStatus status,
   into->answers.push_back(
       AnswerFor(open, cause, nullptr, status, reason, false));
   grants_.Settle(open.effect.capability, open.effect.reserved, Amounts());
+  if (open.identity && !open.held && !open.joins) {
+    RememberIdentity(open, nullptr);
+  }
   Erase(place, Digest(), status);
+  PassOn(place);
 }
 
-void Ledger::Erase(const Place& place, const Digest& receipt,
+void Ledger::Erase(Place place, const Digest& receipt,
                    ReceiptStatus status) {
   const auto it = open_.find(place);
   const OpenEffect& effect = it->second.effect;
   if (effect.deadline) due_.erase({*effect.deadline, place});
   places_.erase(effect.intent_hash);
+  if (it->second.joins) joined_.erase({*it->second.joins, place});
+  if (const auto key = FlightKey(it->second)) flights_.erase({*key, place});
   if (effect.kind != kTimerKind) {
     notices_.push_back({std::nullopt, kNoReducer, effect.intent_hash});
   }
@@ -638,12 +841,16 @@ Ledger::Answer Ledger::AnswerFor(const Open& open, Cause cause,
 // --- snapshots ---------------------------------------------------------------
 //
 // ledger  = [grants, policy / null, rates, [*open], [*settled], [*cached],
-//            [*refused digest]]
+//            [*refused digest], [*identity]]
 // open    = [event_id, index, intent hash, idempotency key, reducer, key, kind,
 //            capability, params as bytes, reserved, queued, deadline / null,
-//            round, held, rule, cache scope]
+//            round, held, rule, cache scope, identity,
+//            null / [event_id, index] that it joins]
 // settled = [intent hash, receipt digest, status]
 // cached  = [of, expires, input, receipt as bytes]
+// identity = [idempotency key, wish, null / [input, receipt as bytes]]
+//
+// Before format 3 there are no identities, and an open one ends with its scope.
 
 namespace {
 
@@ -659,9 +866,10 @@ Digest DecodeDigest(cbor::Reader& reader) {
   return reader.ok() ? *Digest::FromBytes(bytes) : Digest();
 }
 
-void EncodeOpen(const Ledger::Open& open, cbor::Encoder& encoder) {
+void EncodeOpen(const Ledger::Open& open, bool shares,
+                cbor::Encoder& encoder) {
   const OpenEffect& effect = open.effect;
-  encoder.Array(16);
+  encoder.Array(shares ? 18 : 16);
   encoder.Unsigned(effect.event_id.value);
   encoder.Unsigned(effect.index);
   EncodeDigest(effect.intent_hash, encoder);
@@ -683,6 +891,12 @@ void EncodeOpen(const Ledger::Open& open, cbor::Encoder& encoder) {
   encoder.Bool(open.held);
   encoder.Text(open.rule);
   encoder.Text(open.cache_scope);
+  if (!shares) return;
+  encoder.Bool(open.identity);
+  if (!open.joins) return encoder.Null();
+  encoder.Array(2);
+  encoder.Unsigned(open.joins->first.value);
+  encoder.Unsigned(open.joins->second);
 }
 
 template <typename Integer>
@@ -695,10 +909,20 @@ Integer Narrow(cbor::Reader& reader) {
   return static_cast<Integer>(value);
 }
 
-Ledger::Open DecodeOpen(cbor::Reader& reader) {
+std::optional<Ledger::Place> DecodeJoins(cbor::Reader& reader) {
+  if (reader.Peek() == cbor::Type::kNull) {
+    reader.Null();
+    return std::nullopt;
+  }
+  reader.ExpectArray(2);
+  const EventId event_id{reader.Unsigned()};
+  return Ledger::Place{event_id, Narrow<std::uint32_t>(reader)};
+}
+
+Ledger::Open DecodeOpen(bool shares, cbor::Reader& reader) {
   Ledger::Open open;
   OpenEffect& effect = open.effect;
-  reader.ExpectArray(16);
+  reader.ExpectArray(shares ? 18 : 16);
   effect.event_id = EventId{reader.Unsigned()};
   effect.index = Narrow<std::uint32_t>(reader);
   effect.intent_hash = DecodeDigest(reader);
@@ -719,6 +943,10 @@ Ledger::Open DecodeOpen(cbor::Reader& reader) {
   open.held = reader.Bool();
   open.rule = reader.Text();
   open.cache_scope = reader.Text();
+  if (shares) {
+    open.identity = reader.Bool();
+    open.joins = DecodeJoins(reader);
+  }
   if (reader.ok() && (open.reducer == kNoReducer ||
                       !cbor::Validate(effect.params).ok() ||
                       (effect.kind == kTimerKind && !effect.deadline))) {
@@ -727,12 +955,19 @@ Ledger::Open DecodeOpen(cbor::Reader& reader) {
   return open;
 }
 
+void EncodeWhole(const Receipt& receipt, cbor::Encoder& encoder) {
+  Bytes bytes;
+  cbor::Encoder inner(&bytes);
+  EncodeReceipt(receipt, inner);
+  encoder.ByteString(bytes);
+}
+
 }  // namespace
 
 void Ledger::Encode(Bytes* out) const {
   if (unused()) return;
   cbor::Encoder encoder(out);
-  encoder.Array(7);
+  encoder.Array(shares_ ? 8 : 7);
   grants_.Encode(encoder);
   if (policy_.none()) {
     encoder.Null();
@@ -741,7 +976,7 @@ void Ledger::Encode(Bytes* out) const {
   }
   rates_.Encode(encoder);
   encoder.Array(open_.size());
-  for (const auto& [place, open] : open_) EncodeOpen(open, encoder);
+  for (const auto& [place, open] : open_) EncodeOpen(open, shares_, encoder);
   encoder.Array(settled_.size());
   for (const Settled& settled : settled_) {
     encoder.Array(3);
@@ -750,32 +985,105 @@ void Ledger::Encode(Bytes* out) const {
     encoder.Unsigned(static_cast<std::uint64_t>(settled.status));
   }
   encoder.Array(cached_.size());
-  for (const Cached& cached : cached_) {
+  for (const auto& [number, cached] : cached_.items()) {
     encoder.Array(4);
     EncodeDigest(cached.of, encoder);
-    encoder.Integer(cached.expires.value);
-    encoder.Unsigned(cached.input.value);
-    Bytes receipt;
-    cbor::Encoder inner(&receipt);
-    EncodeReceipt(cached.receipt, inner);
-    encoder.ByteString(receipt);
+    encoder.Integer(cached.value.expires.value);
+    encoder.Unsigned(cached.value.heard->input.value);
+    EncodeWhole(cached.value.heard->receipt, encoder);
   }
   encoder.Array(refused_.size());
   for (const Digest& digest : refused_) EncodeDigest(digest, encoder);
+  if (!shares_) return;
+  encoder.Array(identities_.size());
+  for (const auto& [number, identity] : identities_.items()) {
+    encoder.Array(3);
+    EncodeDigest(identity.of, encoder);
+    EncodeDigest(identity.value.wish, encoder);
+    if (identity.value.heard == nullptr) {
+      encoder.Null();
+      continue;
+    }
+    encoder.Array(2);
+    encoder.Unsigned(identity.value.heard->input.value);
+    EncodeWhole(identity.value.heard->receipt, encoder);
+  }
 }
 
-absl::StatusOr<Ledger> Ledger::Decode(Bytes world_id, BytesView item) {
-  Ledger ledger(std::move(world_id));
+Ledger::HeardShare Ledger::DecodeHeard(cbor::Reader& reader) {
+  const InputId input{reader.Unsigned()};
+  const absl::StatusOr<Receipt> receipt = DecodeReceipt(reader.ByteString());
+  if (!reader.ok()) return nullptr;
+  if (receipt.ok()) {
+    return std::make_shared<const Heard>(Heard{input, *receipt});
+  }
+  reader.Fail("no such receipt is kept");
+  return nullptr;
+}
+
+void Ledger::DecodeCached(cbor::Reader& reader) {
+  const std::uint64_t count = reader.Array();
+  for (std::uint64_t i = 0; i < count && reader.ok(); ++i) {
+    reader.ExpectArray(4);
+    const Digest of = DecodeDigest(reader);
+    const LogicalTime expires{reader.Integer()};
+    const HeardShare heard = DecodeHeard(reader);
+    if (!reader.ok()) return;
+    if (cached_.Find(of) != nullptr ||
+        i >= static_cast<std::uint64_t>(Policy::kCacheCountMax)) {
+      return reader.Fail("no such receipts are kept");
+    }
+    cached_.Put(of, {expires, heard}, SizeOf(heard->receipt));
+  }
+}
+
+void Ledger::DecodeIdentities(cbor::Reader& reader) {
+  const std::uint64_t count = reader.Array();
+  for (std::uint64_t i = 0; i < count && reader.ok(); ++i) {
+    reader.ExpectArray(3);
+    const Digest key = DecodeDigest(reader);
+    Identity identity;
+    identity.wish = DecodeDigest(reader);
+    if (reader.Peek() == cbor::Type::kNull) {
+      reader.Null();
+    } else {
+      reader.ExpectArray(2);
+      identity.heard = DecodeHeard(reader);
+    }
+    if (!reader.ok()) return;
+    if (identities_.Find(key) != nullptr || i >= kIdentitiesMax) {
+      return reader.Fail("no such identities are remembered");
+    }
+    const std::size_t size =
+        identity.heard != nullptr ? SizeOf(identity.heard->receipt) : 0;
+    identities_.Put(key, std::move(identity), size);
+  }
+}
+
+// Whether each one that joins another may.
+bool Ledger::JoinsAreSound() const {
+  return std::all_of(joined_.begin(), joined_.end(), [this](const auto& pair) {
+    const auto flight = open_.find(pair.first);
+    const Open& open = open_.at(pair.second);
+    return flight != open_.end() && !open.held && !flight->second.held &&
+           !flight->second.joins && FlightKey(open) &&
+           FlightKey(open) == FlightKey(flight->second);
+  });
+}
+
+absl::StatusOr<Ledger> Ledger::Decode(Bytes world_id, BytesView item,
+                                      std::uint64_t format) {
+  Ledger ledger(std::move(world_id), format);
   if (item.empty()) return ledger;
   cbor::Reader reader(item);
-  reader.ExpectArray(7);
+  reader.ExpectArray(ledger.shares_ ? 8 : 7);
   ledger.grants_ = Grants::Decode(reader);
   const BytesView policy = reader.Item();
   ledger.rates_ = Rates::Decode(reader);
   const std::uint64_t open_count = reader.Array();
   Place last;
   for (std::uint64_t i = 0; i < open_count && reader.ok(); ++i) {
-    Open open = DecodeOpen(reader);
+    Open open = DecodeOpen(ledger.shares_, reader);
     const Place place{open.effect.event_id, open.effect.index};
     if (!reader.ok()) break;
     if (place <= last && i != 0) {
@@ -786,6 +1094,9 @@ absl::StatusOr<Ledger> Ledger::Decode(Bytes world_id, BytesView item) {
     ledger.Insert(std::move(open));
   }
   ledger.notices_.clear();
+  if (reader.ok() && !ledger.JoinsAreSound()) {
+    reader.Fail("an effect joins what it cannot join");
+  }
   const std::uint64_t settled_count = reader.Array();
   for (std::uint64_t i = 0; i < settled_count && reader.ok(); ++i) {
     Settled settled;
@@ -799,22 +1110,7 @@ absl::StatusOr<Ledger> Ledger::Decode(Bytes world_id, BytesView item) {
     settled.status = static_cast<ReceiptStatus>(status);
     if (reader.ok()) ledger.Settle(settled);
   }
-  const std::uint64_t cached_count = reader.Array();
-  for (std::uint64_t i = 0; i < cached_count && reader.ok(); ++i) {
-    Cached cached;
-    reader.ExpectArray(4);
-    cached.of = DecodeDigest(reader);
-    cached.expires = LogicalTime{reader.Integer()};
-    cached.input = InputId{reader.Unsigned()};
-    const absl::StatusOr<Receipt> receipt = DecodeReceipt(reader.ByteString());
-    if (!reader.ok()) break;
-    if (!receipt.ok() || i >= kCachedMax) {
-      reader.Fail("no such receipt is kept");
-      break;
-    }
-    cached.receipt = *receipt;
-    ledger.cached_.push_back(std::move(cached));
-  }
+  ledger.DecodeCached(reader);
   const std::uint64_t refused_count = reader.Array();
   for (std::uint64_t i = 0; i < refused_count && reader.ok(); ++i) {
     const Digest digest = DecodeDigest(reader);
@@ -823,6 +1119,7 @@ absl::StatusOr<Ledger> Ledger::Decode(Bytes world_id, BytesView item) {
     }
     ledger.refused_.push_back(digest);
   }
+  if (ledger.shares_) ledger.DecodeIdentities(reader);
   reader.ExpectEnd();
   if (!reader.ok()) {
     return absl::InvalidArgumentError(

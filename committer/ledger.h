@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -15,8 +17,11 @@
 #include <variant>
 #include <vector>
 
+#include "reenact/committer/latest.h"
 #include "reenact/journal/entry.h"
 #include "reenact/kernel/bytes.h"
+#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/config.h"
 #include "reenact/kernel/effect.h"
 #include "reenact/kernel/event.h"
 #include "reenact/kernel/grants.h"
@@ -49,7 +54,9 @@ inline constexpr std::string_view kRolledBackReason = "rolled back";
 //   (1) an intent is open, or settled, or was never queued: in one of these at a
 //       time, and once settled it stays so;
 //   (2) what an open intent reserves is reserved under its grant, and nothing
-//       else is.
+//       else is;
+//   (3) of the open intents of one business identity at most one is with
+//       executors: the others are held, or wait for its answer.
 //
 // Thread safety: none; whoever has the ordered role uses it.
 class Ledger {
@@ -58,9 +65,17 @@ class Ledger {
   // remembered. Parts of the format, as they decide what is recorded.
   static constexpr std::size_t kSettledMax = 4096;
   static constexpr std::size_t kRefusedMax = 1024;
-  static constexpr std::size_t kCachedMax = 256;
-  static constexpr std::size_t kCachedBytesMax = 4096;  // each
+  static constexpr std::size_t kCachedMax = 256;  // unless the policy says
+  static constexpr std::size_t kIdentitiesMax = 16384;
+  // Of the receipts that are remembered; of cached ones and of those under an
+  // identity each.
+  static constexpr std::size_t kRememberedBytesMax = 4 << 20;
+  // Of a cached answer's payload, in worlds before format 3.
+  static constexpr std::size_t kCachedBytesMaxOld = 4096;
   static constexpr std::size_t kOpenMax = 1 << 20;
+
+  // Which intent: its step, and its index there.
+  using Place = std::pair<EventId, std::uint32_t>;
 
   // An answer on its way to the cell that wants it.
   struct Answer {
@@ -110,11 +125,16 @@ class Ledger {
     bool held = false;
     std::string rule;   // that has it held
     std::string cache_scope;
+    bool identity = false;       // its key is that of a business identity
+    std::optional<Place> joins;  // the one whose answer it waits for
 
     friend bool operator==(const Open&, const Open&) = default;
   };
 
-  explicit Ledger(Bytes world_id) : world_id_(std::move(world_id)) {}
+  // `format`: the world's format_version.
+  explicit Ledger(Bytes world_id, std::uint64_t format = kFormatVersion)
+      : world_id_(std::move(world_id)),
+        shares_(format >= kFormatVersionSharing) {}
 
   // --- at commit ---
 
@@ -176,15 +196,14 @@ class Ledger {
     return open_.empty() && settled_.empty() && grants_.empty() &&
            policy_.none() && refused_.empty();
   }
-  const std::map<std::pair<EventId, std::uint32_t>, Open>& open() const {
-    return open_;
-  }
+  const std::map<Place, Open>& open() const { return open_; }
   const Grants& grants() const { return grants_; }
   const Policy& policy() const { return policy_; }
   const Rates& rates() const { return rates_; }
 
-  // The answer that comes of `end`, a ReceiptAppended or an EffectClosed, if it
-  // ends something that is open here; its cause is left empty.
+  // The answer that comes of `end`, a ReceiptAppended, a ReceiptShared or an
+  // EffectClosed, if it ends something that is open here; its cause is left
+  // empty.
   std::optional<Answer> AnswerTo(const Entry& end) const;
 
   // What executors are to hear since the last call.
@@ -198,33 +217,55 @@ class Ledger {
   // grammar.
   void Encode(Bytes* out) const;
   // InvalidArgument: no ledger encodes so.
-  static absl::StatusOr<Ledger> Decode(Bytes world_id, BytesView item);
+  static absl::StatusOr<Ledger> Decode(Bytes world_id, BytesView item,
+                                       std::uint64_t format = kFormatVersion);
 
  private:
-  using Place = std::pair<EventId, std::uint32_t>;
-
   struct Settled {
     Digest intent_hash;
     Digest receipt;  // zeros: none
     ReceiptStatus status = ReceiptStatus::kOk;
   };
-  struct Cached {
-    Digest of;  // kind, params and scope
-    LogicalTime expires;
+  // A receipt that may answer for more than the intent that it came for.
+  struct Heard {
     InputId input;
     Receipt receipt;
+  };
+  using HeardShare = std::shared_ptr<const Heard>;  // null: none
+  struct Cached {
+    LogicalTime expires;
+    HeardShare heard;
+  };
+  // What is known of a business identity.
+  struct Identity {
+    Digest wish;       // what it is the identity of
+    HeardShare heard;  // null: the last answer was not ok
   };
   // An intent on its way through Judge().
   struct Judged {
     entry::EffectQueued entry;
     Open open;
-    const Cached* cached = nullptr;
+    HeardShare heard;  // what answers it at once
     Policy::Decision decision;
     bool cancels = false;
   };
+  // What the intents of a step come to that are judged already, and not yet
+  // committed.
+  struct Pending {
+    std::map<Digest, const Open*> flights;
+    std::set<Place> cancelled;
+  };
+  // What is known already of what an intent asks for.
+  struct Known {
+    bool other = false;  // its identity is that of something else
+    HeardShare heard;
+    const Open* flight = nullptr;  // it is with executors
+  };
 
   Judged JudgeOne(const Step& step, std::uint32_t index,
-                  const EffectIntent& intent);
+                  const EffectIntent& intent, const Pending& pending);
+  void Foresee(const Step& step, const EffectIntent& intent,
+               const Judged& judged, Pending* pending) const;
   void Deny(std::string reason, Judged* judged) const;
   void JudgeAuthority(const Step& step, const EffectIntent& intent,
                       Judged* judged);
@@ -232,9 +273,22 @@ class Ledger {
                   Judged* judged) const;
   void Commit(const Step& step, Judged judged, const EffectIntent& intent,
               Consequences* into);
+  std::vector<Place> CancelledBy(const Step& step,
+                                 const EffectIntent& intent) const;
   void CancelFor(const Step& step, const EffectIntent& intent,
                  Consequences* into);
-  const Cached* FindCached(const EffectIntent& intent, LogicalTime now) const;
+
+  Known Look(const Open& open, LogicalTime now, const Pending& pending) const;
+  std::optional<Digest> FlightKey(const Open& open) const;
+  const Open* FindFlight(const Open& open, const Pending& pending) const;
+  std::vector<Place> WaitingFor(const Place& flight) const;
+  // One that is approved goes out, or gets what is known already.
+  void LetGo(Place place, EventId event_id, Consequences* into);
+  void Share(Place place, Cause cause, const Receipt& receipt,
+             Consequences* into);
+  void PassOn(const Place& flight);
+  void Join(Open* open, const Place& flight);
+  void GoOut(const Open& open);
 
   absl::Status CheckSender(const Receipt& receipt) const;
   absl::Status Refuse(InputId input, const Receipt& receipt,
@@ -244,30 +298,39 @@ class Ledger {
               LogicalTime now, Consequences* into);
   void Remember(const Open& open, InputId input, const Receipt& receipt,
                 LogicalTime now);
+  void RememberIdentity(const Open& open, HeardShare heard);
   // Ends an effect without a receipt.
-  void Close(const Place& place, Cause cause, ReceiptStatus status,
+  void Close(Place place, Cause cause, ReceiptStatus status,
              std::string reason, Consequences* into);
   void Insert(Open open);
-  void Erase(const Place& place, const Digest& receipt, ReceiptStatus status);
+  void Erase(Place place, const Digest& receipt, ReceiptStatus status);
   void Settle(Settled settled);
   void NoticeOpen(const Open& open);
+  static HeardShare DecodeHeard(cbor::Reader& reader);
+  void DecodeCached(cbor::Reader& reader);
+  void DecodeIdentities(cbor::Reader& reader);
+  bool JoinsAreSound() const;
   const Settled* FindSettled(const Digest& intent_hash) const;
   Answer AnswerFor(const Open& open, Cause cause, const Receipt* receipt,
                    ReceiptStatus status, std::string_view reason,
                    bool cached) const;
 
   Bytes world_id_;
+  bool shares_;  // whether answers are shared, and identities known
   Grants grants_;
   Policy policy_;
   Rates rates_;
   std::map<Place, Open> open_;
   std::deque<Settled> settled_;  // the latest last
-  std::deque<Cached> cached_;    // the latest last
+  Latest<Cached> cached_;        // by kind, params and scope
+  Latest<Identity> identities_;  // by idempotency key
   std::deque<Digest> refused_;   // the latest last
 
   // Derived from the above.
   std::map<Digest, Place> places_;  // of what is open
   std::set<std::pair<LogicalTime, Place>> due_;
+  std::set<std::pair<Digest, Place>> flights_;  // with executors, by FlightKey
+  std::set<std::pair<Place, Place>> joined_;    // who waits, by whom for
   std::map<Digest, Settled> settled_by_hash_;
   std::set<Digest> refused_set_;
 

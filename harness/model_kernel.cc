@@ -199,8 +199,14 @@ class ModelStep final : public StepContext {
     CheckItem(intent.params);
     CheckText(intent.kind);
     CheckText(intent.capability);
+    CheckText(intent.cache_scope);
+    if (!intent.identity.empty() &&
+        config_.format_version < kFormatVersionSharing) {
+      throw Refused{FailureCode::kInvalidOutput};
+    }
     CountOutput(intent.kind.size() + intent.capability.size() +
-                intent.params.size() + intent.idempotency.size());
+                intent.params.size() + intent.idempotency.size() +
+                intent.cache_scope.size() + intent.identity.size());
     effects.push_back(std::move(intent));
   }
 
@@ -475,10 +481,17 @@ void ModelKernel::PlayTicket(Round, const Unit& unit,
     entry::EffectQueued queued;
     queued.event_id = id;
     queued.index = i;
-    queued.idempotency_key =
-        IdempotencyKey(config_.world_id, intent.idempotency, id, i);
-    queued.intent_hash = IntentHash(intent.kind, intent.params,
-                                    intent.capability, queued.idempotency_key);
+    const IntentNames names = NamesOf(config_.world_id, intent, id, i);
+    queued.idempotency_key = names.idempotency_key;
+    queued.intent_hash = names.intent_hash;
+    // Nothing ends here, so all after the first of an identity wait for it.
+    if (!intent.identity.empty()) {
+      const auto [first, fresh] = identities_.emplace(intent.identity, names);
+      if (!fresh) {
+        queued.verdict = EffectVerdict::kJoined;
+        queued.joins = first->second.intent_hash;
+      }
+    }
     Record(queued);
   }
 }

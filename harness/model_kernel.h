@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,7 +21,9 @@
 #include "reenact/harness/sequencer_model.h"
 #include "reenact/harness/state_map.h"
 #include "reenact/journal/entry.h"
+#include "reenact/kernel/bytes.h"
 #include "reenact/kernel/config.h"
+#include "reenact/kernel/effect.h"
 #include "reenact/kernel/event.h"
 #include "reenact/kernel/hash.h"
 #include "reenact/kernel/reducer.h"
@@ -64,6 +67,7 @@ class ModelKernel {
   std::uint64_t inputs_ = 0;
   std::uint64_t position_ = 0;
   std::uint64_t failed_ = 0;
+  std::map<Bytes, IntentNames> identities_;  // of the first intent of each
 };
 
 }  // namespace reenact

@@ -21,7 +21,8 @@ constexpr const char* kEffects = "effects go their way in order";
 
 // Whether the gate itself ends an effect, so that nobody else will.
 bool EndsAtOnce(EffectVerdict verdict) {
-  return verdict != EffectVerdict::kOpen && verdict != EffectVerdict::kHeld;
+  return verdict == EffectVerdict::kDenied ||
+         verdict == EffectVerdict::kAnswered;
 }
 
 // Feeds a checker entry by entry, with BlockEnds() behind each block, until it
@@ -64,6 +65,7 @@ class WaitingChecker {
     if (EndsAtOnce(effect.verdict)) ++others_;
   }
   void See(const entry::ReceiptAppended&) { ++others_; }
+  void See(const entry::ReceiptShared&) { ++others_; }
   void See(const entry::EffectClosed&) { ++others_; }
 
   void BlockEnds() {
@@ -154,6 +156,7 @@ class EffectChecker {
   void See(const entry::ReceiptAppended& receipt) {
     End(receipt.receipt.intent_hash);
   }
+  void See(const entry::ReceiptShared& shared) { End(shared.intent_hash); }
   void See(const entry::EffectClosed& closed) { End(closed.intent_hash); }
   void BlockEnds() { StepEnds(); }
 
@@ -191,7 +194,11 @@ void EffectChecker::Told(const std::vector<ToldEffect>& life) {
   for (const ToldEffect& effect : life) {
     const auto it = seen_.find(effect.intent_hash);
     if (it == seen_.end()) continue;  // behind a rollback
-    if (it->second == EffectVerdict::kHeld) continue;
+    // They are told of later, if at all.
+    if (it->second == EffectVerdict::kHeld ||
+        it->second == EffectVerdict::kJoined) {
+      continue;
+    }
     if (EndsAtOnce(it->second)) {
       Violate("executors were told of an effect that was denied or answered\n");
     }

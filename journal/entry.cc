@@ -1,8 +1,10 @@
 #include "reenact/journal/entry.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <initializer_list>
+#include <iterator>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -13,18 +15,47 @@
 namespace reenact {
 namespace {
 
-// The kinds stand in the variant in order, with one gap in their numbers.
-constexpr std::uint64_t kGapFirst =
-    static_cast<std::uint64_t>(EntryKind::kSnapshotRequested) + 1;
-constexpr std::uint64_t kGapLast =
-    static_cast<std::uint64_t>(EntryKind::kEffectQueued) - 1;
-constexpr std::uint64_t kKindLast =
-    static_cast<std::uint64_t>(EntryKind::kRolledBack);
-constexpr std::uint64_t kGap = kGapLast - kGapFirst + 1;
-static_assert(std::variant_size_v<Entry> == kKindLast + 1 - kGap);
+// The kinds as they stand in the variant, with their names.
+struct KindName {
+  EntryKind kind;
+  std::string_view name;
+};
+constexpr KindName kKinds[] = {
+    {EntryKind::kGenesis, "Genesis"},
+    {EntryKind::kRoundOpened, "RoundOpened"},
+    {EntryKind::kInputAdmitted, "InputAdmitted"},
+    {EntryKind::kStepScheduled, "StepScheduled"},
+    {EntryKind::kStepCommitted, "StepCommitted"},
+    {EntryKind::kStepFailed, "StepFailed"},
+    {EntryKind::kSnapshotTaken, "SnapshotTaken"},
+    {EntryKind::kModuleChanged, "ModuleChanged"},
+    {EntryKind::kConfigChanged, "ConfigChanged"},
+    {EntryKind::kSnapshotRequested, "SnapshotRequested"},
+    {EntryKind::kEffectQueued, "EffectQueued"},
+    {EntryKind::kReceiptAppended, "ReceiptAppended"},
+    {EntryKind::kGrantChanged, "GrantChanged"},
+    {EntryKind::kPolicyChanged, "PolicyChanged"},
+    {EntryKind::kReceiptRefused, "ReceiptRefused"},
+    {EntryKind::kEffectClosed, "EffectClosed"},
+    {EntryKind::kEffectJudged, "EffectJudged"},
+    {EntryKind::kEffectsCancelled, "EffectsCancelled"},
+    {EntryKind::kRolledBack, "RolledBack"},
+    {EntryKind::kReceiptShared, "ReceiptShared"},
+};
+static_assert(std::variant_size_v<Entry> == std::size(kKinds));
+
+constexpr std::size_t kNumbers = 32;
+// By number; empty: there is no such kind.
+constexpr auto kNames = [] {
+  std::array<std::string_view, kNumbers> names;
+  for (const KindName& each : kKinds) {
+    names[static_cast<std::size_t>(each.kind)] = each.name;
+  }
+  return names;
+}();
 
 bool IsKind(std::uint64_t number) {
-  return number < kGapFirst || (number > kGapLast && number <= kKindLast);
+  return number < kNumbers && !kNames[number].empty();
 }
 
 // --- writing ---
@@ -217,7 +248,8 @@ void Append(const entry::EffectQueued& effect, Bytes* out) {
   const bool open = effect.verdict == EffectVerdict::kOpen;
   OptionalFields fields(EntryKind::kEffectQueued, 6,
                         {!open, !effect.reserved.empty(),
-                         !effect.reason.empty(), effect.answered_by.value != 0},
+                         !effect.reason.empty(), effect.answered_by.value != 0,
+                         effect.joins.has_value()},
                         out);
   fields.first().Unsigned(effect.event_id.value);
   fields.At(2).Unsigned(effect.lane_id.value);
@@ -230,6 +262,7 @@ void Append(const entry::EffectQueued& effect, Bytes* out) {
   if (effect.answered_by.value != 0) {
     fields.At(9).Unsigned(effect.answered_by.value);
   }
+  if (effect.joins) fields.Digest(10, *effect.joins);
 }
 
 void Append(const entry::ReceiptAppended& receipt, Bytes* out) {
@@ -259,6 +292,12 @@ void Append(const entry::ReceiptRefused& refused, Bytes* out) {
   fields.Text(3, refused.executor);
   fields.At(4).Text(refused.reason);
   fields.Digest(5, refused.digest);
+}
+
+void Append(const entry::ReceiptShared& shared, Bytes* out) {
+  OptionalFields fields(EntryKind::kReceiptShared, 3, {}, out);
+  fields.first().ByteString(shared.intent_hash.view());
+  EncodeReceipt(shared.receipt, fields.At(2));
 }
 
 void Append(const entry::EffectClosed& closed, Bytes* out) {
@@ -417,8 +456,8 @@ void ReadRaised(cbor::Reader& reader, entry::RaisedEventView* event) {
   if (size == 5) event->due = LogicalTime{reader.Integer()};
 }
 
-// {0: reserve, 1: must_pass, 2: deadline, 3: cache scope}, what says nothing
-// left out.
+// {0: reserve, 1: must_pass, 2: deadline, 3: cache scope, 10: identity}, what
+// says nothing left out.
 void ReadEffectOptions(cbor::Reader& reader, entry::EffectIntentView* effect) {
   EntryFields fields;
   const std::uint64_t size = reader.Map();
@@ -436,6 +475,10 @@ void ReadEffectOptions(cbor::Reader& reader, entry::EffectIntentView* effect) {
   if (fields.Has(3)) {
     effect->cache_scope = reader.Text();
     FailIf(reader, effect->cache_scope.empty(), "no cache scope is left out");
+  }
+  if (fields.Has(10)) {
+    effect->identity = reader.ByteString();
+    FailIf(reader, effect->identity.empty(), "no identity is left out");
   }
   fields.End();
 }
@@ -641,7 +684,7 @@ entry::EffectQueued ReadEffectQueued(cbor::Reader& reader,
   effect.idempotency_key = ReadDigest(reader);
   if (fields.Has(6)) {
     effect.verdict = static_cast<EffectVerdict>(UnsignedUpTo(
-        reader, static_cast<std::uint64_t>(EffectVerdict::kAnswered),
+        reader, static_cast<std::uint64_t>(EffectVerdict::kJoined),
         "verdict is not known"));
     FailIf(reader, effect.verdict == EffectVerdict::kOpen,
            "the verdict open is left out");
@@ -652,6 +695,10 @@ entry::EffectQueued ReadEffectQueued(cbor::Reader& reader,
   }
   effect.reason = TextIfThere(reader, fields, 8);
   if (fields.Has(9)) effect.answered_by = ReadInputId(reader);
+  if (fields.Has(10)) effect.joins = ReadDigest(reader);
+  FailIf(reader,
+         effect.joins.has_value() != (effect.verdict == EffectVerdict::kJoined),
+         "what it joins goes with the verdict joined");
   return effect;
 }
 
@@ -665,6 +712,18 @@ absl::StatusOr<entry::ReceiptAppended> ReadReceiptAppended(
   REENACT_RETURN_IF_ERROR(reader.status());
   REENACT_ASSIGN_OR_RETURN(appended.receipt, DecodeReceipt(item));
   return appended;
+}
+
+absl::StatusOr<entry::ReceiptShared> ReadReceiptShared(cbor::Reader& reader,
+                                                       EntryFields& fields) {
+  entry::ReceiptShared shared;
+  fields.Need(1);
+  shared.intent_hash = ReadDigest(reader);
+  fields.Need(2);
+  const BytesView item = reader.Item();
+  REENACT_RETURN_IF_ERROR(reader.status());
+  REENACT_ASSIGN_OR_RETURN(shared.receipt, DecodeReceipt(item));
+  return shared;
 }
 
 entry::GrantChanged ReadGrantChanged(cbor::Reader& reader,
@@ -788,15 +847,8 @@ absl::Status UnknownKind(std::uint64_t kind) {
 }  // namespace
 
 std::string_view EntryKindName(EntryKind kind) {
-  static constexpr std::string_view kNames[] = {
-      "Genesis",       "RoundOpened",      "InputAdmitted", "StepScheduled",
-      "StepCommitted", "StepFailed",       "SnapshotTaken", "ModuleChanged",
-      "ConfigChanged", "SnapshotRequested", "EffectQueued",
-      "ReceiptAppended", "GrantChanged", "PolicyChanged", "ReceiptRefused",
-      "EffectClosed", "EffectJudged", "EffectsCancelled", "RolledBack"};
   const auto number = static_cast<std::uint64_t>(kind);
-  if (!IsKind(number)) return "unknown";
-  return kNames[number < kGapFirst ? number : number - kGap];
+  return IsKind(number) ? kNames[number] : "unknown";
 }
 
 std::string_view EffectVerdictName(EffectVerdict verdict) {
@@ -809,13 +861,14 @@ std::string_view EffectVerdictName(EffectVerdict verdict) {
       return "denied";
     case EffectVerdict::kAnswered:
       return "answered";
+    case EffectVerdict::kJoined:
+      return "joined";
   }
   return "unknown";
 }
 
 EntryKind KindOf(const Entry& entry) {
-  const std::size_t index = entry.index();
-  return static_cast<EntryKind>(index < kGapFirst ? index : index + kGap);
+  return kKinds[entry.index()].kind;
 }
 
 // --- EntryWriter -----------------------------------------------------------
@@ -1024,9 +1077,10 @@ void EntryWriter::Raised(const RaisedEvent& event) {
 void EntryWriter::Effect(const EffectIntent& effect) {
   const bool reserve = !effect.reserve.empty();
   const bool scope = !effect.cache_scope.empty();
-  const std::uint64_t options = (reserve ? 1U : 0U) +
-                                (effect.must_pass ? 1U : 0U) +
-                                (effect.deadline ? 1U : 0U) + (scope ? 1U : 0U);
+  const bool identity = !effect.identity.empty();
+  const std::uint64_t options =
+      (reserve ? 1U : 0U) + (effect.must_pass ? 1U : 0U) +
+      (effect.deadline ? 1U : 0U) + (scope ? 1U : 0U) + (identity ? 1U : 0U);
   char* at = Text(Array(Room(), options == 0 ? 4 : 5), effect.kind);
   at = Text(at, effect.capability);
   at = Copy(at, effect.params);
@@ -1051,6 +1105,10 @@ void EntryWriter::Effect(const EffectIntent& effect) {
   if (scope) {
     encoder.Unsigned(3);
     encoder.Text(effect.cache_scope);
+  }
+  if (identity) {
+    encoder.Unsigned(10);
+    encoder.ByteString(effect.identity);
   }
   next_ = Copy(Room(), rest);
 }
@@ -1291,6 +1349,8 @@ absl::StatusOr<Entry> EntryReader::ReadAny() {
       return ReadEffectQueued(*reader_, fields_);
     case EntryKind::kReceiptAppended:
       return ReadReceiptAppended(*reader_, fields_);
+    case EntryKind::kReceiptShared:
+      return ReadReceiptShared(*reader_, fields_);
     case EntryKind::kGrantChanged:
       return ReadGrantChanged(*reader_, fields_);
     case EntryKind::kPolicyChanged:
@@ -1428,7 +1488,8 @@ EffectIntent EffectIntentView::Own() const {
   return {std::string(kind), std::string(capability),
           Bytes(params),     Bytes(idempotency),
           reserve,           must_pass,
-          deadline,          std::string(cache_scope)};
+          deadline,          std::string(cache_scope),
+          Bytes(identity)};
 }
 
 }  // namespace entry

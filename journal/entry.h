@@ -55,6 +55,7 @@ enum class EntryKind : std::uint8_t {
   kEffectJudged = 22,      // an input
   kEffectsCancelled = 23,  // an input
   kRolledBack = 24,        // an input
+  kReceiptShared = 28,
 };
 
 // What the gate made of an intent. Numbers are part of the format.
@@ -63,6 +64,7 @@ enum class EffectVerdict : std::uint8_t {
   kHeld = 1,      // somebody has to approve it first
   kDenied = 2,    // comes back as a receipt of status denied
   kAnswered = 3,  // by a receipt that was there already
+  kJoined = 4,    // waits for the answer to another one that is open
 };
 std::string_view EffectVerdictName(EffectVerdict verdict);  // "open"
 
@@ -155,6 +157,7 @@ struct EffectQueued {
   Amounts reserved;
   std::string reason;   // the rule that had it held, or why it was denied
   InputId answered_by;  // kAnswered: the input that brought the receipt
+  std::optional<Digest> joins;  // kJoined, and then alone: the other's hash
   friend bool operator==(const EffectQueued&, const EffectQueued&) = default;
 };
 // A receipt that was accepted. Its ticket goes to the cell that has the intent.
@@ -173,6 +176,12 @@ struct ReceiptRefused {
   Digest digest;         // BLAKE2b-256 of what came
   friend bool operator==(const ReceiptRefused&,
                          const ReceiptRefused&) = default;
+};
+// A receipt for another effect ends this one, too.
+struct ReceiptShared {
+  Digest intent_hash;
+  Receipt receipt;  // as it stands in the other's ReceiptAppended
+  friend bool operator==(const ReceiptShared&, const ReceiptShared&) = default;
 };
 // The end of an effect without an executor's receipt: its timer is due, its
 // deadline has passed, it was cancelled or not approved.
@@ -237,7 +246,7 @@ using Entry =
                  entry::GrantChanged, entry::PolicyChanged,
                  entry::ReceiptRefused, entry::EffectClosed,
                  entry::EffectJudged, entry::EffectsCancelled,
-                 entry::RolledBack>;
+                 entry::RolledBack, entry::ReceiptShared>;
 
 EntryKind KindOf(const Entry& entry);
 
@@ -426,6 +435,7 @@ struct EffectIntentView {
   bool must_pass = false;
   std::optional<LogicalTime> deadline;
   std::string_view cache_scope;
+  BytesView identity;
 
   EffectIntent Own() const;
 };

@@ -42,7 +42,7 @@ struct EffectAnswer {
   std::string executor;      // "executor"
   std::vector<Evidence> evidence;  // "evidence": [name, digest, size] each
   std::string reason;        // "reason": why, if no executor answered
-  bool cached = false;       // "cached": true, if an earlier receipt answers
+  bool cached = false;  // "cached": true, if another intent's receipt answers
 
   Bytes Encode() const;
   // InvalidArgument: no such map.

@@ -23,6 +23,8 @@ namespace reenact {
 inline constexpr std::uint64_t kFormatVersion = 3;
 inline constexpr std::uint64_t kFormatVersionEffects = 2;
 inline constexpr std::uint64_t kFormatVersionSources = 3;
+// Intents may have a business identity and share one answer.
+inline constexpr std::uint64_t kFormatVersionSharing = 3;
 inline constexpr std::uint64_t kFormatVersionOldest = 1;
 
 // What a round's logical time is; see spec/scheduling.md.

@@ -42,6 +42,15 @@ struct EffectIntent {
   // May be answered by a recorded receipt of the same kind and params under the
   // same scope, if the policy says how long such receipts live. Empty: never.
   std::string cache_scope{};
+  // Business data that says which act of this world it is ("charge order 17"),
+  // whoever intends it and however often. While one with the same identity is
+  // with an executor, and once that was answered ok, its answer is this one's,
+  // too; after a timeout, an error or a cancellation it goes out again, under
+  // the same idempotency key. Empty: each intent is an act of its own. With it
+  // `idempotency` and `cache_scope` are not looked at.
+  // REQUIRES (else the effect is refused): the kind, params and capability that
+  // others of the identity have. (else the step fails): a world of format 3.
+  Bytes identity{};
 
   friend bool operator==(const EffectIntent&, const EffectIntent&) = default;
 };
@@ -56,12 +65,35 @@ struct EffectIntent {
 Digest IdempotencyKey(BytesView world_id, BytesView business, EventId event_id,
                       std::uint32_t index);
 
+// The key of an intent that has a business identity: the same for all that have
+// it, in one world.
+//
+//   BLAKE2b-256( domain "reenact.idempotency.v2", world id, identity, each with
+//                its size )
+Digest IdentityKey(BytesView world_id, BytesView identity);
+
 // What receipts name an intent by.
 //
 //   BLAKE2b-256( domain "reenact.intent.v1", kind, params, capability, each with
 //                its size, key )
 Digest IntentHash(std::string_view kind, BytesView params,
                   std::string_view capability, const Digest& idempotency_key);
+
+// The same for one that has an identity, whose key does not tell it from others.
+//
+//   BLAKE2b-256( domain "reenact.intent.v2", kind, params, capability, each with
+//                its size, key, event_id, index )
+Digest IntentHash(std::string_view kind, BytesView params,
+                  std::string_view capability, const Digest& idempotency_key,
+                  EventId event_id, std::uint32_t index);
+
+// Both digests of an intent of a step.
+struct IntentNames {
+  Digest idempotency_key;
+  Digest intent_hash;
+};
+IntentNames NamesOf(BytesView world_id, const EffectIntent& intent,
+                    EventId event_id, std::uint32_t index);
 
 // An intent that was queued and has no receipt yet: what executors see of it.
 struct OpenEffect {

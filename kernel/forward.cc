@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -471,6 +472,7 @@ absl::Status Forwarder::OnEntry(EntryKind kind, EntryReader* entries) {
       return OnReceipt(entries);
     case EntryKind::kEffectQueued:
     case EntryKind::kEffectClosed:
+    case EntryKind::kReceiptShared:
       return OnRecorded(entries);
   }
   return Wrong("an entry of an unknown kind");
@@ -561,6 +563,15 @@ absl::Status Forwarder::OnEffects(EventId by, EntryReader* entries) {
   while (entries->NextEffect(&view)) intents.push_back(view.Own());
   if (!entries->status().ok()) return Wrong(entries->status());
   if (intents.empty()) return absl::OkStatus();
+  if (place_->config.format_version < kFormatVersionSharing &&
+      std::any_of(intents.begin(), intents.end(), [](const auto& intent) {
+        return !intent.identity.empty();
+      })) {
+    return Wrong("ticket " + std::to_string(by.value) +
+                 " has an identity, which a world of format " +
+                 std::to_string(place_->config.format_version) +
+                 " knows nothing of");
+  }
   if (!own_ || own_->reducer >= place_->config.reducers.size()) {
     return Wrong("ticket " + std::to_string(by.value) +
                  " has effects and no cell");
@@ -596,6 +607,9 @@ absl::Status Forwarder::FollowRaised() {
 absl::Status Forwarder::OnReceipt(EntryReader* entries) {
   absl::StatusOr<Entry> entry = entries->Any();
   if (!entry.ok()) return Wrong(entry.status());
+  if (!expected_.empty()) {
+    return Wrong("an effect is missing that the receipt before leads to");
+  }
   const InputId input{after_.last_input.value + 1};
   if (auto* refused = std::get_if<entry::ReceiptRefused>(&*entry)) {
     if (refused->input != input) return Wrong("a receipt is out of order");
@@ -607,16 +621,19 @@ absl::Status Forwarder::OnReceipt(EntryReader* entries) {
                                &consequences_);
   }
   after_.last_input = input;
-  if (consequences_.entries.size() != 1 || consequences_.entries[0] != *entry) {
+  if (consequences_.entries.empty() || consequences_.entries[0] != *entry) {
     return Wrong("input " + std::to_string(input.value) +
                  " is a receipt that the effects before it do not lead to");
   }
+  // Those that it ends, too.
+  std::move(consequences_.entries.begin() + 1, consequences_.entries.end(),
+            std::back_inserter(expected_));
   consequences_.entries.clear();
   AdmitAnswers();
   return absl::OkStatus();
 }
 
-// An EffectQueued or EffectClosed.
+// An EffectQueued, EffectClosed or ReceiptShared.
 absl::Status Forwarder::OnRecorded(EntryReader* entries) {
   const absl::StatusOr<Entry> entry = entries->Any();
   if (!entry.ok()) return Wrong(entry.status());
@@ -719,7 +736,8 @@ absl::Status FastForward(const BlockStream::Scan& scan, Store* cells,
                                         place->event_id, place->block_hash),
                          block_count, ahead, /*inputs=*/true);
   REENACT_ASSIGN_OR_RETURN(
-      Ledger ledger, Ledger::Decode(place->config.world_id, place->ledger));
+      Ledger ledger, Ledger::Decode(place->config.world_id, place->ledger,
+                                    place->config.format_version));
   Forwarder forwarder(cells, place, std::move(sequencer), std::move(ledger),
                       options);
   for (;;) {

@@ -166,7 +166,8 @@ class Policy::Parser {
 
   absl::Status Parse(const Value& document) {
     REENACT_RETURN_IF_ERROR(
-        Members(document, "version, rules, otherwise, executors and cache",
+        Members(document,
+                "version, rules, otherwise, executors, cache and cache_count",
                 [this](std::string_view member, const Value& value) {
                   return SetMember(member, value);
                 }));
@@ -219,6 +220,7 @@ class Policy::Parser {
     }
     if (member == "executors") return Done(member, ParseExecutors(value));
     if (member == "cache") return Done(member, ParseCache(value));
+    if (member == "cache_count") return Done(member, ParseCacheCount(value));
     return Known::kNo;
   }
 
@@ -373,6 +375,15 @@ class Policy::Parser {
                   return Set(member, ParsePositive(value), ttl);
                 }));
     return *ttl > 0 ? absl::OkStatus() : Refuse("has no ttl");
+  }
+
+  absl::Status ParseCacheCount(const Value& value) {
+    const auto count = value.AsInteger();
+    if (!count.ok() || *count < 1 || *count > kCacheCountMax) {
+      return Refuse("should be from 1 to " + std::to_string(kCacheCountMax));
+    }
+    policy_.cache_count_ = *count;
+    return absl::OkStatus();
   }
 
   Policy& policy_;
@@ -552,6 +563,9 @@ std::string Policy::OthersInWords() const {
   }
   for (const auto& [kind, ttl] : cache_) {
     text += "cache " + Quoted(kind) + " for " + std::to_string(ttl) + "\n";
+  }
+  if (cache_count_) {
+    text += "cache " + std::to_string(*cache_count_) + " answers\n";
   }
   return text;
 }

@@ -59,7 +59,8 @@ class Rates {
 //       { "name": "rest", "then": "allow" } ],
 //     "executors": {
 //       "ci": { "key": "<64 hex digits>", "kinds": ["process.run"] } },
-//     "cache": { "http.request": { "ttl": 3600 } } }
+//     "cache": { "http.request": { "ttl": 3600 } },
+//     "cache_count": 1000 }
 //
 // The first rule that matches and has a `then` decides; a rate rule that
 // matches denies if its bucket is empty, and else goes on to its own `then` or
@@ -93,6 +94,7 @@ class Policy {
   static constexpr std::size_t kPatternsMax = 256;  // of a member
   static constexpr std::size_t kExecutorsMax = 1024;
   static constexpr std::size_t kCacheMax = 1024;
+  static constexpr std::int64_t kCacheCountMax = 65536;
   static constexpr std::size_t kNameBytesMax = 64;  // of rules and executors
 
   Policy() = default;  // none
@@ -120,6 +122,9 @@ class Policy {
   bool executors_listed() const { return !executors_.empty(); }
   // How long a receipt of this kind may answer for others, in logical time.
   std::optional<std::int64_t> CacheTtl(std::string_view kind) const;
+
+  // How many such receipts are kept; nullopt: it does not say.
+  std::optional<std::int64_t> cache_count() const { return cache_count_; }
 
   // Every rule in words, in order, a line each. With `facts`: and what each
   // makes of them. Without: then executors and cache, too. What `reenact policy
@@ -158,6 +163,7 @@ class Policy {
   Verdict otherwise_ = Verdict::kDeny;  // of a policy
   std::map<std::string, Executor, std::less<>> executors_;
   std::map<std::string, std::int64_t, std::less<>> cache_;
+  std::optional<std::int64_t> cache_count_;
 };
 
 }  // namespace reenact

@@ -17,7 +17,8 @@ bool IsConsequence(EntryKind kind) {
   return kind == EntryKind::kStepScheduled ||
          kind == EntryKind::kStepCommitted || kind == EntryKind::kStepFailed ||
          kind == EntryKind::kSnapshotTaken ||
-         kind == EntryKind::kEffectQueued || kind == EntryKind::kEffectClosed;
+         kind == EntryKind::kEffectQueued ||
+         kind == EntryKind::kEffectClosed || kind == EntryKind::kReceiptShared;
 }
 
 }  // namespace

@@ -32,6 +32,7 @@ absl::Status AddAnswers(const KeptBlock& block, const Ledger& then,
   EntryReader entries(&reader);
   while (const std::optional<EntryKind> kind = entries.Next()) {
     if (*kind != EntryKind::kReceiptAppended &&
+        *kind != EntryKind::kReceiptShared &&
         *kind != EntryKind::kEffectClosed) {
       continue;
     }
@@ -59,7 +60,8 @@ absl::StatusOr<std::vector<RaisedEvent>> EventsAt(
   std::vector<RaisedEvent> events = sequencer.Waiting();
   REENACT_ASSIGN_OR_RETURN(
       const Ledger ledger,
-      Ledger::Decode(place.config.world_id, place.ledger));
+      Ledger::Decode(place.config.world_id, place.ledger,
+                     place.config.format_version));
   if (ledger.open().empty()) return events;
   const std::unique_ptr<BlockStream> blocks =
       BlockStream::Start(scan,

@@ -811,6 +811,7 @@ absl::Status WorldImpl::StartMachine(const StartingPlace& place,
   rules_.SetReducers(std::move(reducers));
   rules_.world_seed = config_.seed;
   rules_.limits = config_.limits;
+  rules_.identities = config_.format_version >= kFormatVersionSharing;
 
   if (place.sequencer.empty()) {
     sequencer_ = Sequencer(config_.scheduling);
@@ -819,7 +820,8 @@ absl::Status WorldImpl::StartMachine(const StartingPlace& place,
         sequencer_, Sequencer::Decode(config_.scheduling, place.sequencer));
   }
   REENACT_ASSIGN_OR_RETURN(Ledger ledger,
-                           Ledger::Decode(config_.world_id, place.ledger));
+                           Ledger::Decode(config_.world_id, place.ledger,
+                                          config_.format_version));
   ledger_.emplace(std::move(ledger));
   effects_ = config_.format_version >= kFormatVersionEffects;
   rules_.budgets = this;
@@ -2754,7 +2756,8 @@ std::vector<EffectState> WorldImpl::Effects() const {
   ReaderLock lock(*cells_);
   std::vector<EffectState> all;
   for (const auto& [place, open] : ledger_->open()) {
-    all.push_back({open.effect, open.held, open.rule});
+    all.push_back(
+        {open.effect, open.held, open.rule, open.joins.has_value()});
     all.back().effect.origin.reducer = rules_.name(open.reducer);
   }
   return all;

@@ -219,6 +219,7 @@ struct EffectState {
   OpenEffect effect;
   bool held = false;  // waits for an approval
   std::string rule;   // of the policy, that has it held
+  bool joined = false;  // waits for the answer to another one that is open
 };
 
 // What a world's effects may cost, and did.

@@ -563,12 +563,13 @@ void StepRun::Intend(EffectIntent intent) {
   }
   CheckItem(intent.params);
   if (!cbor::IsUtf8(intent.kind) || !cbor::IsUtf8(intent.capability) ||
-      !cbor::IsUtf8(intent.cache_scope)) {
+      !cbor::IsUtf8(intent.cache_scope) ||
+      (!intent.identity.empty() && !rules_->identities)) {
     throw Abort{FailureCode::kInvalidOutput};
   }
   CountOutput(intent.kind.size() + intent.capability.size() +
               intent.params.size() + intent.idempotency.size() +
-              intent.cache_scope.size());
+              intent.cache_scope.size() + intent.identity.size());
   result_->outcome.effects.push_back(std::move(intent));
 }
 

@@ -37,6 +37,7 @@ class BudgetReader {
 struct StepRules {
   Digest world_seed;
   Limits limits;
+  bool identities = true;  // whether intents may have them
   const BudgetReader* budgets = nullptr;
   // Of the reducer by this name. A handful of names: a linear search beats a
   // table.

@@ -166,6 +166,110 @@ TEST_CASE("fetch: pages within a budget, tried again where it helps, and had "
   CheckVerifies("fetch", world);
 }
 
+// --- one answer for several ------------------------------------------------------
+
+// Rows for the module `asks`, in a file that grows, each run with what it has
+// by then.
+class Asking {
+ public:
+  explicit Asking(const std::string& directory)
+      : world_(directory + "/w"), rows_(directory + "/rows.jsonl") {}
+
+  void Add(const std::string& key, const std::string& url,
+           const std::string& more) {
+    text_ += R"({"key": ")" + key + R"(", "kind": "http.request", )" +
+             R"("params": {"method": "GET", "url": ")" + url + "\"}, " + more +
+             "}\n";
+  }
+  void Run() const {
+    WriteFile(rows_, text_);
+    std::vector<std::string> args =
+        RunArgs(REENACT_BINARY_DIR "/tests/modules/asks.so", world_, rows_);
+    args.insert(args.end(), {"--clock", "rounds"});
+    const CommandResult result = RunReenact(args);
+    INFO(result.err << result.out);
+    REQUIRE(result.code == 0);
+  }
+  // The last that a cell has heard.
+  Json Heard(const std::string& key) const {
+    return StateOf(world_, "asker", key).back();
+  }
+  const std::string& world() const { return world_; }
+
+ private:
+  const std::string world_;
+  const std::string rows_;
+  std::string text_;
+};
+
+TEST_CASE("trial 14: who asks for the same page at once shares one request, and "
+          "has it again later, whatever its size",
+          "[examples][effects][trial]") {
+  TemporaryDirectory directory;
+  HttpServer server([](const HttpServer::Exchange& exchange) {
+    exchange.Respond(200, std::string(exchange.Target() == "/4" ? 4'100
+                                      : exchange.Target() == "/12" ? 12'000
+                                                                   : 40'000,
+                                      'x'));
+  });
+  const std::string module = REENACT_BINARY_DIR "/tests/modules/asks.so";
+  Asking asking(directory / "");
+  asking.Run();
+  WriteFile(directory / "policy.json",
+            R"({"version": 1, "otherwise": "allow", "cache_count": 100,
+                "cache": {"http.request": {"ttl": 1000000}}})");
+  const CommandResult ruled = RunReenact(
+      {"policy", "set", asking.world(), directory / "policy.json", "--module",
+       module});
+  INFO(ruled.err);
+  REQUIRE(ruled.code == 0);
+  const std::vector<std::string> targets = {"/4", "/12", "/40"};
+  for (const std::string& target : targets) {
+    for (const char* who : {"a", "b", "c"}) {
+      asking.Add(who + target, server.Url(target), R"("scope": "pages")");
+    }
+  }
+  asking.Run();
+  CHECK(server.requests().size() == 3);
+  for (const std::string& target : targets) {
+    asking.Add("d" + target, server.Url(target), R"("scope": "pages")");
+  }
+  asking.Run();
+  CHECK(server.requests().size() == 3);
+  for (const std::string& target : targets) {
+    for (const char* who : {"a", "b", "c", "d"}) {
+      CAPTURE(target, who);
+      CHECK(asking.Heard(who + target)["status"] == "ok");
+      CHECK(asking.Heard(who + target)["payload"] ==
+            asking.Heard("a" + target)["payload"]);
+    }
+    CHECK(asking.Heard("d" + target)["cached"] == true);
+  }
+  CheckVerifies(module, asking.world());
+}
+
+TEST_CASE("trial 02: what failed is asked again under the same key, and not once "
+          "it was answered",
+          "[examples][effects][trial]") {
+  TemporaryDirectory directory;
+  std::atomic<int> asked{0};
+  Counter counter;
+  HttpServer server([&](const HttpServer::Exchange& exchange) {
+    counter.Note(exchange.request);
+    exchange.Respond(++asked == 1 ? 404 : 200, "paid");
+  });
+  Asking asking(directory / "");
+  for (int i = 0; i < 3; ++i) {
+    asking.Add("k", server.Url("/pay"), R"("identity": "order 17")");
+    asking.Run();
+    CHECK(asking.Heard("k")["status"] == (i == 0 ? "error" : "ok"));
+  }
+  CHECK(asked == 2);
+  CHECK(counter.by_key().size() == 1);
+  CHECK(asking.Heard("k")["cached"] == true);
+  CheckVerifies(REENACT_BINARY_DIR "/tests/modules/asks.so", asking.world());
+}
+
 // --- secrets -------------------------------------------------------------------
 
 std::string ReadAll(const std::filesystem::path& path) {

@@ -60,7 +60,8 @@ void LookInside(const SnapshotContents& contents) {
     REENACT_CHECK(again == contents.sequencer);
   }
   if (contents.header.ledger.empty()) return;
-  const auto ledger = Ledger::Decode(config.world_id, contents.header.ledger);
+  const auto ledger = Ledger::Decode(config.world_id, contents.header.ledger,
+                                     config.format_version);
   if (!ledger.ok()) return;
   Bytes again;
   ledger->Encode(&again);

@@ -94,6 +94,8 @@ class Random {
       case 15:
         return entry::RolledBack{InputId{Big()}, EventId{Big()}, Round{Big()},
                                  Maybe(Text()), Maybe(Text()), Sources()};
+      case 16:
+        return entry::ReceiptShared{AnyDigest(), AnyReceipt()};
       default:
         return Committed();
     }
@@ -110,6 +112,7 @@ class Random {
       effect.must_pass = Below(3) == 0;
       if (Below(3) == 0) effect.deadline = Time();
       effect.cache_scope = Maybe(Text());
+      effect.identity = Maybe(Text());
     }
     return step;
   }
@@ -128,15 +131,18 @@ class Random {
   }
 
   entry::EffectQueued Queued() {
-    return {EventId{Big()},
-            Lane(),
-            static_cast<std::uint32_t>(Below(1 << 20)),
-            AnyDigest(),
-            AnyDigest(),
-            static_cast<EffectVerdict>(Below(4)),
-            Maybe(AnyAmounts()),
-            Maybe(Text()),
-            InputId{Below(2) == 0 ? Big() : 0}};
+    entry::EffectQueued queued{EventId{Big()},
+                               Lane(),
+                               static_cast<std::uint32_t>(Below(1 << 20)),
+                               AnyDigest(),
+                               AnyDigest(),
+                               static_cast<EffectVerdict>(Below(5)),
+                               Maybe(AnyAmounts()),
+                               Maybe(Text()),
+                               InputId{Below(2) == 0 ? Big() : 0},
+                               std::nullopt};
+    if (queued.verdict == EffectVerdict::kJoined) queued.joins = AnyDigest();
+    return queued;
   }
 
   entry::GrantChanged Granted() {

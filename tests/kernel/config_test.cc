@@ -63,11 +63,11 @@ TEST_CASE("a configuration cut anywhere is refused", "[kernel]") {
 }
 
 TEST_CASE("a newer format is told apart from damage", "[kernel]") {
-  const Bytes newer = Hex("aa0103");  // ten fields, the first: version 3
+  const Bytes newer = Hex("aa0104");  // ten fields, the first: version 4
   REQUIRE(Decode(newer + Bytes(20, '\0')).status() ==
           absl::UnimplementedError(
-              "format version 3 is newer than this program, which knows up to "
-              "2"));
+              "format version 4 is newer than this program, which knows up to "
+              "3"));
   REQUIRE(Decode(Hex("a90100") + Bytes(20, '\0')).status().code() ==
           absl::StatusCode::kInvalidArgument);
 }

@@ -14,14 +14,18 @@ TEST_CASE("the vectors of intents are what we compute", "[kernel]") {
   REQUIRE(vectors.size() >= 5);
   for (const Stanza& vector : vectors) {
     CAPTURE(vector.at("what"));
-    const Digest key = IdempotencyKey(
-        Unhex(vector.at("world_id")), Unhex(vector.at("business")),
+    EffectIntent intent;
+    intent.kind = vector.at("kind");
+    intent.params = Unhex(vector.at("params"));
+    intent.capability = vector.at("capability");
+    (vector.count("rule") != 0 ? intent.identity : intent.idempotency) =
+        Unhex(vector.at("business"));
+    const IntentNames names = NamesOf(
+        Unhex(vector.at("world_id")), intent,
         EventId{std::stoull(vector.at("event_id"))},
         static_cast<std::uint32_t>(std::stoul(vector.at("index"))));
-    REQUIRE(key.ToHex() == vector.at("key"));
-    REQUIRE(IntentHash(vector.at("kind"), Unhex(vector.at("params")),
-                       vector.at("capability"), key)
-                .ToHex() == vector.at("intent"));
+    REQUIRE(names.idempotency_key.ToHex() == vector.at("key"));
+    REQUIRE(names.intent_hash.ToHex() == vector.at("intent"));
   }
 }
 

@@ -74,7 +74,7 @@ TEST_CASE("a module that is not there is not found, and where is said",
 TEST_CASE("what is no module, or a wrong one, is refused with the reason",
           "[kernel]") {
   RequireRefused("bad_no_symbol", "reenact_module_abi");
-  RequireRefused("bad_abi", "built for module interface 3, this program has 2");
+  RequireRefused("bad_abi", "built for module interface 4, this program has 3");
   RequireRefused("bad_throws", "throws: out of luck");
   RequireRefused("bad_empty", "registers nothing");
   RequireRefused("bad_unnamed", "sets no name");

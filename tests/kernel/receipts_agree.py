@@ -59,20 +59,23 @@ def expect(what, computed, recorded):
 
 
 def check_identity(vector):
+    place = u64(int(vector["event_id"])) + u64(int(vector["index"]))
+    # By rule 2 the place is in the intent hash instead of the key.
+    identity = vector.get("rule") == "2"
     key = digest(
-        b"reenact.idempotency.v1",
+        b"reenact.idempotency.v2" if identity else b"reenact.idempotency.v1",
         sized(bytes.fromhex(vector["world_id"])),
         sized(bytes.fromhex(vector["business"])),
-        u64(int(vector["event_id"])),
-        u64(int(vector["index"])),
+        b"" if identity else place,
     )
     expect(vector["what"] + ": idempotency key", key, vector["key"])
     intent = digest(
-        b"reenact.intent.v1",
+        b"reenact.intent.v2" if identity else b"reenact.intent.v1",
         sized(vector["kind"].encode()),
         sized(bytes.fromhex(vector["params"])),
         sized(vector["capability"].encode()),
         key,
+        place if identity else b"",
     )
     expect(vector["what"] + ": intent hash", intent, vector["intent"])
 

@@ -2,7 +2,8 @@
 // state is the array of all events that were not rows to ask for, answers among
 // them. For tests that need some effect or other.
 //
-//   {"key": "a", "kind": "http.request", "params": {...}, "scope": "pages"}
+//   {"key": "a", "kind": "http.request", "params": {...}, "scope": "pages",
+//    "identity": "order 17"}
 
 #include <string>
 #include <utility>
@@ -43,6 +44,7 @@ absl::Status Step(StepContext& step) {
     intent.params = params->Encode();
   }
   intent.cache_scope = TextOr(event, "scope");
+  intent.identity = TextOr(event, "identity");
   step.Intend(std::move(intent));
   return absl::OkStatus();
 }

@@ -146,6 +146,12 @@ class Mutator {
     With("another reason", entry, [](auto* e) { e->reason += "x"; });
     With("another ticket's effect", entry, [](auto* e) { ++e->event_id.value; });
   }
+  void Mutate(const entry::ReceiptShared& entry) {
+    With("another effect's end", entry,
+         [](auto* e) { e->intent_hash.bytes[0] ^= 1; });
+    With("another receipt", entry,
+         [](auto* e) { e->receipt.intent_hash.bytes[0] ^= 1; });
+  }
   void Mutate(const entry::EffectClosed& entry) {
     With("another effect's end", entry,
          [](auto* e) { e->intent_hash.bytes[0] ^= 1; });

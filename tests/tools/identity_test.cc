@@ -67,7 +67,8 @@ TEST_CASE("trial 01: messages of two worlds to a third both arrive",
     MustRunAsks(directory / from,
                 R"({"key": "k", "kind": "message.send", "params": {"to": "to",
                     "reducer": "asker", "key": "heard",
-                    "payload": {"from": ")" + from + "\"}}}\n",
+                    "payload": {"from": ")" +
+                    from + "\"}}}\n",
                 {"--with-executors", "--message", "to=" + to});
   }
   MustRunAsks(to, "", {"--with-executors"});
@@ -76,10 +77,12 @@ TEST_CASE("trial 01: messages of two worlds to a third both arrive",
   CHECK_THAT(heard.out, Contains(R"("from":"a")") && Contains(R"("from":"b")"));
 }
 
-TEST_CASE("trial 01: with --reproducible or --world-id worlds are the same bytes",
-          "[tools][trial]") {
+TEST_CASE(
+    "trial 01: with --reproducible or --world-id worlds are the same bytes",
+    "[tools][trial]") {
   const TemporaryDirectory directory;
-  const std::string row = R"({"key": "k", "kind": "x.y", "params": 1})" "\n";
+  const std::string row = R"({"key": "k", "kind": "x.y", "params": 1})"
+                          "\n";
   const std::string id = "000102030405060708090a0b0c0d0e0f";
   for (const std::vector<std::string>& how :
        {std::vector<std::string>{"--reproducible"},

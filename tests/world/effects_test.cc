@@ -51,6 +51,7 @@ EffectIntent IntentOf(const Value& wish) {
   if (wish.Find("reserve")) intent.reserve = AmountsOf(*wish.Find("reserve"));
   if (wish.Find("must")) intent.must_pass = true;
   if (wish.Find("scope")) intent.cache_scope = wish.GetText("scope").value();
+  if (wish.Find("id")) intent.identity = wish.GetText("id").value();
   if (wish.Find("deadline")) {
     intent.deadline = LogicalTime{wish.GetInteger("deadline").value()};
   }
@@ -573,6 +574,322 @@ TEST_CASE("an answer is had again from the cache as long as it lives",
   CHECK(listener.opened.size() == 3);
 }
 
+// --- one answer for several ----------------------------------------------------
+
+Value Cached(std::string_view kind, std::int64_t ttl, std::int64_t count = 0) {
+  Value policy = Value::Map(
+      {{"version", 1},
+       {"otherwise", "allow"},
+       {"cache", Value::Map({{kind, Value::Map({{"ttl", ttl}})}})}});
+  if (count != 0) policy.Set("cache_count", count);
+  return policy;
+}
+
+Value Scoped(std::string_view kind, std::int64_t n = 1) {
+  return Value::Map({{"kind", kind},
+                     {"params", Value::Map({{"n", n}})},
+                     {"scope", "s"}});
+}
+
+Value Identified(std::string_view id, std::int64_t n = 1) {
+  return Value::Map(
+      {{"kind", "pay"}, {"params", Value::Map({{"n", n}})}, {"id", id}});
+}
+
+Receipt Ending(const OpenEffect& effect, ReceiptStatus status) {
+  Receipt receipt = ReceiptFor(effect, ReceiptStatusName(status));
+  receipt.status = status;
+  return receipt;
+}
+
+TEST_CASE("trial 14: an answer of any size is had again from the cache",
+          "[effects][trial]") {
+  const std::size_t size = GENERATE(100, 4000, 4200, 10'000, 16'000, 300'000);
+  CAPTURE(size);
+  TemporaryDirectory directory;
+  Listener listener;
+  WorldOptions options = Options(directory / "w");
+  options.effects = &listener;
+  const std::string large(size, 'x');
+  {
+    auto world = MustOpen(options);
+    MustSetPolicy(*world, Cached("ask", 1000));
+    MustSubmit(*world, Intending("a", {Scoped("ask")}));
+    REQUIRE_OK(world->Run());
+    CHECK(Send(*world, ReceiptFor(listener.opened.at(0), large)).ok());
+    REQUIRE_OK(world->Close());
+  }
+  auto world = MustOpen(options);  // what is cached is in the ledger
+  MustSubmit(*world, Intending("b", {Scoped("ask")}));
+  REQUIRE_OK(world->Run());
+  CHECK(listener.opened.size() == 1);
+  CHECK(NotesOf(*world, "b") == Notes{"ask ok (cached) " + large});
+}
+
+TEST_CASE("trial 14: identical intents make one request, and all are answered",
+          "[effects][trial]") {
+  Listener listener;
+  WorldOptions options = Options();
+  options.effects = &listener;
+  auto world = MustOpen(options);
+  MustGrant(*world, Create("g", {{"calls", 10}}));
+  MustSetPolicy(*world, Cached("ask", 1000));
+  Value ask = Scoped("ask");
+  ask.Set("cap", "g");
+  ask.Set("reserve", Value::Map({{"calls", 2}}));
+  MustSubmit(*world, Intending("a", {ask, ask}));
+  MustSubmit(*world, Intending("b", {ask}));
+  REQUIRE_OK(world->Run());
+  MustSubmit(*world, Intending("c", {ask}));  // while it is under way
+  REQUIRE_OK(world->Run());
+  REQUIRE(listener.opened.size() == 1);
+  CHECK(FreeOf(*world, "g") == 2);
+  Receipt receipt = ReceiptFor(listener.opened[0], "42");
+  receipt.usage = {{"calls", 1}};
+  CHECK(Send(*world, receipt).ok());
+  CHECK(NotesOf(*world, "a") == Notes{"ask ok 42", "ask ok (cached) 42"});
+  CHECK(NotesOf(*world, "b") == Notes{"ask ok (cached) 42"});
+  CHECK(NotesOf(*world, "c") == Notes{"ask ok (cached) 42"});
+  CHECK(FreeOf(*world, "g") == 9);
+  CHECK(world->Effects().empty());
+}
+
+TEST_CASE("trial 14: the policy says how many answers are kept",
+          "[effects][trial]") {
+  const std::int64_t count = GENERATE(0, 3, 400);
+  CAPTURE(count);
+  Listener listener;
+  WorldOptions options = Options();
+  options.effects = &listener;
+  auto world = MustOpen(options);
+  MustSetPolicy(*world, Cached("ask", 100'000, count));
+  for (std::int64_t n = 0; n < 300; ++n) {
+    MustSubmit(*world, Intending("a", {Scoped("ask", n)}));
+    REQUIRE_OK(world->Run());
+    REQUIRE_OK(
+        world->SubmitReceipt(ReceiptFor(listener.opened.back()), nullptr));
+    REQUIRE_OK(world->Run());
+  }
+  REQUIRE(listener.opened.size() == 300);
+  const std::int64_t kept = count == 0 ? 256 : std::min<std::int64_t>(count, 300);
+  for (std::int64_t n = 300 - kept; n < 300; ++n) {
+    MustSubmit(*world, Intending("b", {Scoped("ask", n)}));
+  }
+  REQUIRE_OK(world->Run());
+  CHECK(listener.opened.size() == 300);
+  if (kept == 300) return;
+  MustSubmit(*world, Intending("b", {Scoped("ask", 299 - kept)}));
+  REQUIRE_OK(world->Run());
+  CHECK(listener.opened.size() == 301);
+}
+
+TEST_CASE("trial 02: what is not answered ok goes out again under the same key, "
+          "and an answer is had again",
+          "[effects][trial]") {
+  Listener listener;
+  WorldOptions options = Options();
+  options.effects = &listener;
+  auto world = MustOpen(options);
+  const auto ask = [&](const std::string& cell) {
+    MustSubmit(*world, Intending(cell, {Identified("order 17")}));
+    REQUIRE_OK(world->Run());
+  };
+  ask("a");
+  std::size_t asked = 0;
+  for (const ReceiptStatus status :
+       {ReceiptStatus::kTimeout, ReceiptStatus::kError,
+        ReceiptStatus::kCancelled, ReceiptStatus::kDenied}) {
+    REQUIRE(listener.opened.size() == ++asked);
+    CHECK(Send(*world, Ending(listener.opened.back(), status)).ok());
+    ask("a");
+  }
+  // Its cell's word, and time's.
+  MustSubmit(*world, Intending("a", {Value::Map(
+                         {{"kind", "effect.cancel"},
+                          {"params", Value::Map({{"all", true}})}})}));
+  REQUIRE_OK(world->Run());
+  Value soon = Identified("order 17");
+  soon.Set("deadline", 100);
+  MustSubmit(*world, Intending("a", {soon}));
+  REQUIRE_OK(world->Run());
+  for (int i = 0; i < 100; ++i) {
+    MustSubmit(*world, To("clock", Value::Map()));
+    REQUIRE_OK(world->Run());
+  }
+  CHECK(NotesOf(*world, "a").back() == "pay timeout: its deadline has passed");
+  ask("a");
+  REQUIRE(listener.opened.size() == asked + 3);
+  // What comes late for another asking is none for this one.
+  CHECK_FALSE(Send(*world, ReceiptFor(listener.opened[0])).ok());
+  CHECK(Send(*world, ReceiptFor(listener.opened.back(), "paid")).ok());
+  ask("b");
+  CHECK(listener.opened.size() == asked + 3);
+  CHECK(NotesOf(*world, "b") == Notes{"pay ok (cached) paid"});
+  std::set<Digest> keys, hashes;
+  for (const OpenEffect& effect : listener.opened) {
+    keys.insert(effect.idempotency_key);
+    hashes.insert(effect.intent_hash);
+  }
+  CHECK(keys == std::set<Digest>{
+                    IdentityKey(world->config().world_id, "order 17")});
+  CHECK(hashes.size() == listener.opened.size());
+}
+
+TEST_CASE("trial 02: whoever asks while it is under way gets that answer",
+          "[effects][trial]") {
+  const ReceiptStatus status =
+      GENERATE(ReceiptStatus::kOk, ReceiptStatus::kError,
+               ReceiptStatus::kTimeout);
+  TemporaryDirectory directory;
+  Listener listener;
+  WorldOptions options = Options(directory / "w");
+  options.effects = &listener;
+  {
+    auto world = MustOpen(options);
+    MustSubmit(*world, Intending("a", {Identified("order 17")}));
+    MustSubmit(*world, Intending("b", {Identified("order 17")}));
+    REQUIRE_OK(world->Run());
+    CHECK(world->Effects().size() == 2);
+    REQUIRE_OK(world->Close());
+  }
+  listener.opened.clear();
+  auto world = MustOpen(options);
+  REQUIRE(listener.opened.size() == 1);
+  const std::string said(ReceiptStatusName(status));
+  CHECK(Send(*world, Ending(listener.opened[0], status)).ok());
+  CHECK(NotesOf(*world, "a") == Notes{"pay " + said + " " + said});
+  CHECK(NotesOf(*world, "b") == Notes{"pay " + said + " (cached) " + said});
+  CHECK(world->Effects().empty());
+}
+
+TEST_CASE("trial 02: when the one under way is given up, the next goes out for "
+          "it",
+          "[effects][trial]") {
+  Listener listener;
+  WorldOptions options = Options();
+  options.effects = &listener;
+  auto world = MustOpen(options);
+  for (const char* cell : {"a", "b", "c"}) {
+    MustSubmit(*world, Intending(cell, {Identified("order 17")}));
+    REQUIRE_OK(world->Run());
+  }
+  REQUIRE(listener.opened.size() == 1);
+  const std::vector<EffectState> open = world->Effects();
+  // What nobody was asked to do cannot be answered.
+  CHECK_FALSE(Send(*world, ReceiptFor(open[1].effect)).ok());
+  // A step that gives up its own and asks again waits for who comes next.
+  MustSubmit(*world,
+             Intending("a", {Value::Map({{"kind", "effect.cancel"},
+                                         {"params", Value::Map({{"all", true}})}}),
+                             Identified("order 17"), Identified("order 17")}));
+  REQUIRE_OK(world->Run());
+  REQUIRE(listener.opened.size() == 2);
+  CHECK(listener.opened[1].intent_hash == open[1].effect.intent_hash);
+  CHECK(listener.opened[1].idempotency_key ==
+        listener.opened[0].idempotency_key);
+  CHECK(Send(*world, ReceiptFor(listener.opened[1], "paid")).ok());
+  CHECK(NotesOf(*world, "a") ==
+        Notes{"pay cancelled: its cell cancelled it", "pay ok (cached) paid",
+              "pay ok (cached) paid"});
+  CHECK(NotesOf(*world, "b") == Notes{"pay ok paid"});
+  CHECK(NotesOf(*world, "c") == Notes{"pay ok (cached) paid"});
+}
+
+TEST_CASE("trial 02: an identity is of one kind, one set of parameters and one "
+          "capability",
+          "[effects][trial]") {
+  Listener listener;
+  WorldOptions options = Options();
+  options.effects = &listener;
+  auto world = MustOpen(options);
+  const auto refused = [&](std::string cell) {
+    MustSubmit(*world, Intending(cell, {Identified("order 17", 2)}));
+    REQUIRE_OK(world->Run());
+    const Notes notes = NotesOf(*world, cell);
+    REQUIRE(notes.size() == 1);
+    CHECK(notes[0].rfind("pay denied: identity: ", 0) == 0);
+  };
+  MustSubmit(*world, Intending("a", {Identified("order 17")}));
+  REQUIRE_OK(world->Run());
+  refused("b");
+  CHECK(Send(*world, Ending(listener.opened[0], ReceiptStatus::kTimeout)).ok());
+  refused("c");
+  MustSubmit(*world, Intending("a", {Identified("order 17")}));
+  REQUIRE_OK(world->Run());
+  CHECK(Send(*world, ReceiptFor(listener.opened[1])).ok());
+  refused("d");
+  MustSubmit(*world, Intending("e", {Identified("order 18", 2),
+                                     Identified("order 18", 3)}));
+  REQUIRE_OK(world->Run());
+  CHECK(NotesOf(*world, "e").size() == 1);
+  CHECK(listener.opened.size() == 3);
+}
+
+TEST_CASE("trial 02: what is approved gets what others of its identity have",
+          "[effects][trial]") {
+  Listener listener;
+  WorldOptions options = Options();
+  options.effects = &listener;
+  auto world = MustOpen(options);
+  MustSetPolicy(*world,
+                Value::Map({{"version", 1},
+                            {"rules", Value::Array({Value::Map(
+                                          {{"name", "r"},
+                                           {"key", "held*"},
+                                           {"then", "ask"}})})},
+                            {"otherwise", "allow"}}));
+  MustSubmit(*world, Intending("held 1", {Identified("order 17")}));
+  MustSubmit(*world, Intending("held 2", {Identified("order 17")}));
+  MustSubmit(*world, Intending("held 3", {Identified("order 17", 2)}));
+  REQUIRE_OK(world->Run());
+  const std::vector<EffectState> held = world->Effects();
+  REQUIRE(held.size() == 3);
+  // One that is held is nothing that others wait for.
+  MustSubmit(*world, Intending("free", {Identified("order 17")}));
+  REQUIRE_OK(world->Run());
+  REQUIRE(listener.opened.size() == 1);
+  const auto approve = [&](std::string_view key) {
+    for (const EffectState& state : held) {
+      if (state.effect.origin.key != key) continue;
+      REQUIRE_OK(world->Approve(state.effect.intent_hash, "ann", ""));
+    }
+    REQUIRE_OK(world->Run());
+  };
+  approve("held 1");
+  CHECK(Send(*world, ReceiptFor(listener.opened[0], "paid")).ok());
+  approve("held 2");
+  approve("held 3");
+  CHECK(listener.opened.size() == 1);
+  CHECK(NotesOf(*world, "held 1") == Notes{"pay ok (cached) paid"});
+  CHECK(NotesOf(*world, "held 2") == Notes{"pay ok (cached) paid"});
+  REQUIRE(NotesOf(*world, "held 3").size() == 1);
+  CHECK(NotesOf(*world, "held 3")[0].rfind("pay denied: identity: ", 0) == 0);
+  CHECK(world->Effects().empty());
+}
+
+TEST_CASE("trial 02: a world of an older format has no identities, and shares "
+          "nothing",
+          "[effects][trial]") {
+  Listener listener;
+  WorldOptions options = Options();
+  options.config.format_version = 2;
+  options.effects = &listener;
+  auto world = MustOpen(options);
+  const auto submission =
+      world->Submit(Intending("a", {Identified("order 17")}));
+  REQUIRE_OK(submission);
+  REQUIRE_OK(world->Run());
+  CHECK(submission->WaitDurable()->failure == FailureCode::kInvalidOutput);
+  MustSetPolicy(*world, Cached("ask", 1000));
+  MustSubmit(*world, Intending("a", {Scoped("ask"), Scoped("ask")}));
+  REQUIRE_OK(world->Run());
+  CHECK(listener.opened.size() == 2);
+  const auto policy = world->SetPolicy(Cached("ask", 1000, 5).Encode());
+  REQUIRE_OK(policy);
+  REQUIRE_OK(world->Run());
+  CHECK(policy->WaitDurable()->failure == FailureCode{3});  // InvalidArgument
+}
+
 // --- timers and cancelling ---------------------------------------------------
 
 TEST_CASE("a timer is an effect that time answers, and can be cancelled",
@@ -892,6 +1209,72 @@ TEST_CASE("steps that ask for what is left are told what is so at their ticket",
     }
   };
   CheckWhoever(asking);
+}
+
+TEST_CASE("trial 02: answers that are shared give one history",
+          "[effects][trial]") {
+  const std::uint64_t seed = GENERATE(1, 2);
+  CAPTURE(seed);
+  CheckWhoever([seed](World& world, Listener& listener) {
+    std::uint64_t state = seed;
+    const auto below = [&state](std::uint64_t n) {
+      state = state * 6364136223846793005U + 1442695040888963407U;
+      return (state >> 33) % n;
+    };
+    MustGrant(world, Create("g", {{"calls", 400}}));
+    Value policy = Cached("ask", 30, 2);
+    policy.Set("rules", Value::Array({Value::Map({{"name", "r"},
+                                                  {"key", "c1"},
+                                                  {"kind", "pay"},
+                                                  {"then", "ask"}})}));
+    MustSetPolicy(world, policy);
+    std::size_t seen = 0;
+    for (int wave = 0; wave < 20; ++wave) {
+      for (int i = 0; i < 8; ++i) {
+        const auto n = static_cast<std::int64_t>(below(3));
+        Value wish = below(3) == 0
+                         ? Scoped("ask", n)
+                         : Identified("order " + std::to_string(below(12)),
+                                      below(20) == 0 ? 2 : 1);
+        if (below(2) == 0) {
+          wish.Set("cap", "g");
+          wish.Set("id", "dear " + std::to_string(below(12)));
+          wish.Set("reserve", Value::Map({{"calls", 1}}));
+        }
+        if (below(5) == 0) wish.Set("deadline", wave * 9 + 30);
+        std::vector<Value> wishes{wish};
+        if (below(4) == 0) wishes.push_back(wish);
+        if (below(6) == 0) {
+          wishes.insert(wishes.begin() + static_cast<long>(below(2)),
+                        Value::Map({{"kind", "effect.cancel"},
+                                    {"params", Value::Map({{"all", true}})}}));
+        }
+        MustSubmit(world, Intending("c" + std::to_string(below(5)),
+                                    std::move(wishes)));
+      }
+      for (; seen < listener.opened.size(); ++seen) {
+        if (below(3) == 0) continue;
+        REQUIRE_OK(world.SubmitReceipt(
+            Ending(listener.opened[seen],
+                   static_cast<ReceiptStatus>(below(2) == 0 ? 0 : below(3))),
+            nullptr));
+      }
+      for (const EffectState& each : world.Effects()) {
+        if (!each.held || below(3) != 0) continue;
+        REQUIRE_OK(below(3) == 0
+                       ? world.Reject(each.effect.intent_hash, "ann", "")
+                       : world.Approve(each.effect.intent_hash, "ann", ""));
+      }
+      REQUIRE_OK(world.Run());
+      REQUIRE_OK(world.Authority().grants.CheckConservation());
+      // Of one identity one at most is with executors.
+      std::set<Digest> out;
+      for (const EffectState& each : world.Effects()) {
+        if (each.held || each.joined || each.effect.kind != "pay") continue;
+        CHECK(out.insert(each.effect.idempotency_key).second);
+      }
+    }
+  });
 }
 
 TEST_CASE("receipts, deadlines, approvals and cancellations among each other "

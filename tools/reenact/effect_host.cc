@@ -145,7 +145,7 @@ bool EffectHost::Idle() const {
     return false;
   }
   for (const EffectState& state : world_->Effects()) {
-    if (state.held) continue;
+    if (state.held || state.joined) continue;
     if (state.effect.kind == "timer" || state.effect.deadline) {
       if (by_clock) return false;
       continue;

@@ -32,6 +32,9 @@ class EffectReader {
     } else if (const auto* receipt =
                    std::get_if<entry::ReceiptAppended>(&entry)) {
       return OnReceipt(receipt->receipt);
+    } else if (const auto* shared =
+                   std::get_if<entry::ReceiptShared>(&entry)) {
+      return OnShared(*shared);
     } else if (const auto* closed = std::get_if<entry::EffectClosed>(&entry)) {
       return End(closed->intent_hash, ReceiptStatusName(closed->status),
                  closed->status == ReceiptStatus::kOk, closed->reason,
@@ -91,6 +94,9 @@ class EffectReader {
     row.kind = intent.kind;
     row.capability = intent.capability;
     row.reason = queued.reason;
+    if (queued.joins) {
+      row.reason = "waits with " + queued.joins->ToHex().substr(0, 12);
+    }
     row.reserved = queued.reserved;
     Judge(queued.verdict, &row);
     if (!queued.reserved.empty()) {
@@ -104,6 +110,7 @@ class EffectReader {
   static void Judge(EffectVerdict verdict, EffectTable::Row* row) {
     switch (verdict) {
       case EffectVerdict::kOpen:
+      case EffectVerdict::kJoined:
         row->state = EffectTable::State::kOpen;
         return;
       case EffectVerdict::kHeld:
@@ -127,6 +134,17 @@ class EffectReader {
     }
     return End(receipt.intent_hash, ReceiptStatusName(receipt.status),
                receipt.status == ReceiptStatus::kOk, "", receipt.usage);
+  }
+
+  absl::Status OnShared(const entry::ReceiptShared& shared) {
+    const Receipt& receipt = shared.receipt;
+    if (EffectTable::Row* row = Find(shared.intent_hash)) {
+      row->executor = receipt.executor;
+      row->cached = true;
+      row->reason.clear();
+    }
+    return End(shared.intent_hash, ReceiptStatusName(receipt.status),
+               receipt.status == ReceiptStatus::kOk, "", Amounts());
   }
 
   absl::Status End(const Digest& intent, std::string_view status, bool ok,

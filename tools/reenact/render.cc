@@ -19,7 +19,7 @@ constexpr EntryKind kKinds[] = {
     EntryKind::kGrantChanged,  EntryKind::kPolicyChanged,
     EntryKind::kReceiptRefused, EntryKind::kEffectClosed,
     EntryKind::kEffectJudged,  EntryKind::kEffectsCancelled,
-    EntryKind::kRolledBack};
+    EntryKind::kRolledBack,    EntryKind::kReceiptShared};
 
 std::string_view UpdateName(Update::Op op) {
   switch (op) {
@@ -142,6 +142,7 @@ class Fields {
     if (effect.answered_by.value != 0) {
       json["answered_by"] = effect.answered_by.value;
     }
+    if (effect.joins) json["joins"] = effect.joins->ToHex();
     return json;
   }
   Json operator()(const entry::ReceiptAppended& appended) const {
@@ -193,6 +194,13 @@ class Fields {
     if (!refused.executor.empty()) json["executor"] = refused.executor;
     json["reason"] = refused.reason;
     json["digest"] = refused.digest.ToHex();
+    return json;
+  }
+  Json operator()(const entry::ReceiptShared& shared) const {
+    Json json;
+    json["intent"] = shared.intent_hash.ToHex();
+    json["of"] = shared.receipt.intent_hash.ToHex();
+    json["status"] = ReceiptStatusName(shared.receipt.status);
     return json;
   }
   Json operator()(const entry::EffectClosed& closed) const {
@@ -293,6 +301,7 @@ class Fields {
     if (effect.must_pass) json["must_pass"] = true;
     if (effect.deadline) json["deadline"] = effect.deadline->value;
     if (!effect.cache_scope.empty()) json["cache"] = effect.cache_scope;
+    if (!effect.identity.empty()) json["identity"] = Bytes16(effect.identity);
     return json;
   }
   static Json Of(const Amounts& amounts) { return AmountsJson(amounts); }
