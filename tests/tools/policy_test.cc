@@ -109,10 +109,10 @@ TEST_CASE("policy explain says which rule decides", "[tools][policy]") {
     std::string verdict;
   };
   const std::vector<Row> rows = {
-      {{"--kind", "http.request", "--cell", "crawler/home", "--params",
+      {{"--kind", "http.request", "--cell", "page/home", "--params",
         R"({"url": "http://a.com/", "method": "GET"})"},
        "allow, by \"read\""},
-      {{"--kind", "http.request", "--cell", "crawler/home", "--params",
+      {{"--kind", "http.request", "--cell", "page/home", "--params",
         R"({"url": "http://LOCALHOST:80/", "method": "GET"})"},
        "deny, by \"no-inside\""},
       {{"--kind", "http.request", "--cell", "other/home", "--params",
@@ -132,9 +132,62 @@ TEST_CASE("policy explain says which rule decides", "[tools][policy]") {
   }
 }
 
+TEST_CASE("trial 30: each example policy lets its example do what it is for, and "
+          "nothing beside",
+          "[tools][policy]") {
+  struct Row {
+    std::string policy, kind, cell, params, verdict;
+  };
+  // Parameters as `examples/build` and `examples/fetch` intend them.
+  const std::vector<Row> rows = {
+      {"build", "process.run", "target/app",
+       R"({"argv": ["/usr/bin/cc", "-o", "app", "a.o"], "cwd": "/srv/build",
+           "inputs": ["a.o"], "outputs": ["app"]})",
+       "allow, by \"compile\""},
+      {"build", "process.run", "target/app",
+       R"({"argv": ["/usr/bin/ar", "r", "a.a"], "cwd": "/srv/build/lib",
+           "timeout_ms": 600000})",
+       "allow, by \"compile\""},
+      {"build", "process.run", "target/app",
+       R"({"argv": ["/usr/bin/cc"], "cwd": "/srv/build", "timeout_ms": 600001})",
+       "deny, by \"too-long\""},
+      {"build", "process.run", "target/app",
+       R"({"argv": ["/bin/sh", "-c", "cc"], "cwd": "/srv/build"})",
+       "deny, by \"otherwise\""},
+      {"build", "process.run", "target/app",
+       R"({"argv": ["/usr/bin/cc"], "cwd": "/srv/build/../home"})",
+       "deny, by \"otherwise\""},
+      {"build", "process.run", "target/app", R"({"argv": ["/usr/bin/cc"]})",
+       "deny, by \"otherwise\""},
+      {"build", "blob.put", "target/app", "{}", "allow, by \"artifacts\""},
+      {"build", "http.request", "any/release-1",
+       R"({"url": "https://releases.example.com/app", "method": "PUT"})",
+       "ask, by \"publish\""},
+      {"build", "http.request", "any/release-1",
+       R"({"url": "https://releases.example.com/app", "follow_redirects": true})",
+       "deny, by \"otherwise\""},
+      {"crawler", "http.request", "page/a.com",
+       R"({"url": "http://a.com/", "method": "GET"})", "allow, by \"read\""},
+      {"crawler", "http.request", "page/a.com",
+       R"({"url": "http://a.com/", "method": "POST"})",
+       "deny, by \"otherwise\""},
+      {"crawler", "http.request", "page/a.com",
+       R"({"url": "http://[::1]/", "method": "GET"})",
+       "deny, by \"no-inside\""},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.policy, row.cell, row.params);
+    const CommandResult result = Policy(
+        {"explain", REENACT_SOURCE_DIR "/examples/policies/" + row.policy + ".json",
+         "--kind", row.kind, "--cell", row.cell, "--params", row.params});
+    CHECK(result.code == 0);
+    CHECK_THAT(result.out, StartsWith(row.verdict + "\n"));
+  }
+}
+
 TEST_CASE("policy explain tells scripts", "[tools][policy]") {
   const CommandResult result = ExplainCrawler(
-      {"--kind", "http.request", "--cell", "crawler/x", "--json", "--params",
+      {"--kind", "http.request", "--cell", "page/x", "--json", "--params",
        R"({"url": "http://a.com/", "method": "HEAD"})"});
   REQUIRE(result.code == 0);
   const json report = json::parse(result.out);
