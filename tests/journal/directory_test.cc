@@ -59,13 +59,16 @@ TEST_CASE("making a world's directory again changes nothing",
   CHECK(ReadWholeFile(paths.head) == "kept");
 }
 
-TEST_CASE("a world's directory is not made below one that is not there",
+TEST_CASE("trial 21: a world's directory is made with those that it lies in",
           "[journal][directory]") {
   const TemporaryDirectory directory;
+  REQUIRE_OK(CreateWorldDirectory(WorldPaths(directory / "a//b/world/")));
+  CHECK(std::filesystem::is_directory(directory / "a/b/world/db"));
+  WriteWholeFile(directory / "file", "x");
   const absl::Status status =
-      CreateWorldDirectory(WorldPaths(directory / "no/world"));
-  CHECK(absl::IsNotFound(status));
-  CHECK_THAT(std::string(status.message()), Catch::Contains("no/world"));
+      CreateWorldDirectory(WorldPaths(directory / "file/world"));
+  CHECK(absl::IsFailedPrecondition(status));
+  CHECK_THAT(std::string(status.message()), Catch::Contains("file/world"));
 }
 
 TEST_CASE("paths of a world", "[journal][directory]") {

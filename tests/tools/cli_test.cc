@@ -291,10 +291,10 @@ TEST_CASE("a world is not there, or is something else", "[tools][cli]") {
 TEST_CASE("a world of a newer format is left alone", "[tools][cli]") {
   const World world;
   REQUIRE(world.Run("counter", Clicks(1)).code == 0);
-  WriteWholeFile(world.path + "/WORLD", "reenact world format 3\n");
-  CheckComplaint(world.Run("counter", Clicks(2), {"-q"}), 6, "format 3");
-  CheckComplaint(world.Ask("digest"), 6, "format 3");
-  CheckComplaint(world.Ask("verify", {"-m", "counter"}), 6, "format 3");
+  WriteWholeFile(world.path + "/WORLD", "reenact world format 99\n");
+  CheckComplaint(world.Run("counter", Clicks(2), {"-q"}), 6, "format 99");
+  CheckComplaint(world.Ask("digest"), 6, "format 99");
+  CheckComplaint(world.Ask("verify", {"-m", "counter"}), 6, "format 99");
   WriteWholeFile(world.path + "/WORLD", "reenact world format 1\n");
   REQUIRE(world.Run("counter", Clicks(2)).code == 0);
 }

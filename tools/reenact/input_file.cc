@@ -130,7 +130,7 @@ absl::StatusOr<Bytes> InputFile::ReadAll(const std::string& path,
     if (!more) return Bytes(file->buffered());
   }
   return absl::InvalidArgumentError(absl::StrCat(
-      file->name(), ": it has more than ", size_max, " bytes"));
+      file->name(), ": larger than ", size_max, " bytes"));
 }
 
 std::string SourceNameOf(const std::string& path) {
