@@ -24,7 +24,7 @@ absl::StatusOr<posix::File> OpenPlain(const std::string& path) {
   struct stat status;
   if (::fstat(file.fd(), &status) != 0 || !S_ISREG(status.st_mode)) {
     return absl::FailedPreconditionError(
-        ToAbsl("'" + path + "': it is not a plain file"));
+        ToAbsl("'" + posix::Shown(path) + "': it is not a plain file"));
   }
   return file;
 }
@@ -54,7 +54,7 @@ bool IsIntact(const std::string& path, const Digest& digest) {
 
 absl::Status Damaged(const std::string& path) {
   return absl::DataLossError(
-      ToAbsl("'" + path +
+      ToAbsl("'" + posix::Shown(path) +
              "': its bytes do not have the digest that is its name; put the "
              "same bytes again, or restore the file"));
 }
@@ -65,17 +65,28 @@ absl::StatusOr<std::unique_ptr<BlobStore>> BlobStore::Open(
     std::string directory) {
   while (directory.size() > 1 && directory.back() == '/') directory.pop_back();
   REENACT_RETURN_IF_ERROR(posix::MakeDirectory(directory));
-  REENACT_RETURN_IF_ERROR(posix::SyncDirectory(posix::ParentOf(directory)));
-  REENACT_RETURN_IF_ERROR(NewFile::RemoveAbandoned(directory));
-  return std::unique_ptr<BlobStore>(new BlobStore(std::move(directory)));
+  REENACT_RETURN_IF_ERROR(
+      posix::SyncDirectory(posix::ParentOf(directory) + "/."));
+  REENACT_ASSIGN_OR_RETURN(posix::Directory opened,
+                           posix::Directory::Open(directory));
+  REENACT_RETURN_IF_ERROR(NewFile::RemoveAbandoned(opened.path()));
+  return std::unique_ptr<BlobStore>(new BlobStore(
+      std::make_shared<const posix::Directory>(std::move(opened))));
 }
+
+BlobStore::BlobStore(std::shared_ptr<const posix::Directory> opened)
+    : opened_(std::move(opened)), directory_(opened_->path()) {}
 
 std::string BlobStore::FolderOf(const Digest& digest) const {
   return directory_ + "/" + digest.ToHex().substr(0, 2);
 }
 
-std::string BlobStore::PathOf(const Digest& digest) const {
+std::string BlobStore::BlobOf(const Digest& digest) const {
   return FolderOf(digest) + "/" + digest.ToHex().substr(2);
+}
+
+std::string BlobStore::PathOf(const Digest& digest) const {
+  return posix::Shown(BlobOf(digest));
 }
 
 absl::Status BlobStore::NeedFolder(const Digest& digest) {
@@ -90,7 +101,7 @@ absl::Status BlobStore::NeedFolder(const Digest& digest) {
 absl::StatusOr<Digest> BlobStore::Put(BytesView bytes) {
   const Digest digest = Hash(bytes);
   REENACT_RETURN_IF_ERROR(NeedFolder(digest));
-  const std::string path = PathOf(digest);
+  const std::string path = BlobOf(digest);
   if (IsIntact(path, digest)) {
     // Whoever put it may not have come to the sync of the folder yet.
     REENACT_RETURN_IF_ERROR(posix::SyncDirectory(FolderOf(digest)));
@@ -114,18 +125,18 @@ absl::StatusOr<Digest> BlobStore::PutFile(const std::string& path,
                            }));
   if (size != nullptr) *size = count;
   REENACT_RETURN_IF_ERROR(NeedFolder(digest));
-  REENACT_RETURN_IF_ERROR(file.Place(PathOf(digest)));
+  REENACT_RETURN_IF_ERROR(file.Place(BlobOf(digest)));
   return digest;
 }
 
 absl::StatusOr<Bytes> BlobStore::Get(const Digest& digest,
                                      std::uint64_t max) const {
-  const std::string path = PathOf(digest);
+  const std::string path = BlobOf(digest);
   REENACT_ASSIGN_OR_RETURN(posix::File file, OpenPlain(path));
   REENACT_ASSIGN_OR_RETURN(const std::uint64_t size, file.Size());
   if (size > max) {
     return absl::ResourceExhaustedError(
-        ToAbsl("'" + path + "': it has " + std::to_string(size) +
+        ToAbsl("'" + posix::Shown(path) + "': it has " + std::to_string(size) +
                " bytes, and " + std::to_string(max) + " were asked for"));
   }
   Bytes bytes;
@@ -136,7 +147,7 @@ absl::StatusOr<Bytes> BlobStore::Get(const Digest& digest,
 
 absl::Status BlobStore::GetFile(const Digest& digest,
                                 const std::string& path) const {
-  const std::string blob = PathOf(digest);
+  const std::string blob = BlobOf(digest);
   REENACT_ASSIGN_OR_RETURN(posix::File source, OpenPlain(blob));
   REENACT_ASSIGN_OR_RETURN(NewFile file, NewFile::In(posix::ParentOf(path)));
   REENACT_ASSIGN_OR_RETURN(
@@ -147,7 +158,7 @@ absl::Status BlobStore::GetFile(const Digest& digest,
 }
 
 bool BlobStore::Has(const Digest& digest) const {
-  const auto kind = posix::KindOfPath(PathOf(digest));
+  const auto kind = posix::KindOfPath(BlobOf(digest));
   return kind.ok() && *kind == posix::Kind::kFile;
 }
 

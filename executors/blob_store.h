@@ -17,9 +17,15 @@
 
 namespace reenact {
 
-// Content-addressed files: DIRECTORY/ab/cdef..., named by BLAKE2b-256 of what is
-// in them, made whole or not at all (temporary name, sync, rename, sync of the
-// folder), never changed. A world's are in its `blobs/`.
+namespace posix {
+class Directory;
+}
+
+// Content-addressed files: DIRECTORY/ab/cdef..., named by BLAKE2b-256 of what
+// is in them, made whole or not at all (temporary name, sync, rename, sync of
+// the folder), never changed. A world's are in its `blobs/`. What was opened
+// stays the same store when its directory is moved and another one gets its
+// name.
 //
 // Thread safety: any thread, and any process.
 class BlobStore {
@@ -44,16 +50,19 @@ class BlobStore {
   absl::Status GetFile(const Digest& digest, const std::string& path) const;
   bool Has(const Digest& digest) const;
 
+  // Where it is, or would be, now.
   std::string PathOf(const Digest& digest) const;
 
  private:
-  explicit BlobStore(std::string directory)
-      : directory_(std::move(directory)) {}
+  explicit BlobStore(std::shared_ptr<const posix::Directory> opened);
 
+  // Through the directory that was opened.
   std::string FolderOf(const Digest& digest) const;
+  std::string BlobOf(const Digest& digest) const;
   absl::Status NeedFolder(const Digest& digest);
 
-  const std::string directory_;
+  const std::shared_ptr<const posix::Directory> opened_;
+  const std::string directory_;  // the way through it
   // The folders that are known to survive a crash, by first byte.
   std::array<std::atomic<bool>, 256> folders_{};
 };

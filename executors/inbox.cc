@@ -36,10 +36,17 @@ std::string InboxOf(const std::string& world_directory) {
   return world_directory + "/inbox";
 }
 
-absl::Status NeedWorld(const std::string& world_directory) {
-  REENACT_ASSIGN_OR_RETURN(const posix::Kind marker,
-                           posix::KindOfPath(world_directory + "/WORLD"));
-  if (marker == posix::Kind::kFile) return absl::OkStatus();
+// Opened, so that all that follows is done in the same world.
+absl::StatusOr<posix::Directory> OpenWorld(const std::string& world_directory) {
+  absl::StatusOr<posix::Directory> world =
+      posix::Directory::Open(world_directory);
+  if (world.ok()) {
+    REENACT_ASSIGN_OR_RETURN(const posix::Kind marker,
+                             posix::KindOfPath(world->path() + "/WORLD"));
+    if (marker == posix::Kind::kFile) return world;
+  } else if (!absl::IsNotFound(world.status())) {
+    return world.status();
+  }
   return absl::FailedPreconditionError(
       absl::StrCat("'", world_directory, "': there is no world in it"));
 }
@@ -141,12 +148,13 @@ absl::Status PutIntoInbox(const std::string& world_directory,
         absl::StrCat("the message has ", message.size(),
                      " bytes; the limit is ", kMessageBytesMax));
   }
-  REENACT_RETURN_IF_ERROR(NeedWorld(world_directory));
-  const std::string inbox = InboxOf(world_directory);
+  REENACT_ASSIGN_OR_RETURN(const posix::Directory world,
+                           OpenWorld(world_directory));
+  const std::string inbox = InboxOf(world.path());
   REENACT_ASSIGN_OR_RETURN(const posix::Kind kind, posix::KindOfPath(inbox));
   if (kind != posix::Kind::kDirectory) {
     REENACT_RETURN_IF_ERROR(posix::MakeDirectory(inbox));
-    REENACT_RETURN_IF_ERROR(posix::SyncDirectory(world_directory));
+    REENACT_RETURN_IF_ERROR(posix::SyncDirectory(world.path()));
   }
   REENACT_ASSIGN_OR_RETURN(NewFile file, NewFile::In(inbox));
   REENACT_RETURN_IF_ERROR(file.Append(message));
@@ -155,18 +163,25 @@ absl::Status PutIntoInbox(const std::string& world_directory,
 
 // --- the source ----------------------------------------------------------------
 
-InboxSource::InboxSource(std::string directory, WorldConfig config)
-    : directory_(std::move(directory)), config_(std::move(config)) {}
+InboxSource::InboxSource(std::shared_ptr<const posix::Directory> inbox,
+                         WorldConfig config)
+    : inbox_(std::move(inbox)),
+      directory_(inbox_->path()),
+      config_(std::move(config)) {}
 
 absl::StatusOr<std::unique_ptr<InboxSource>> InboxSource::Open(
     const std::string& world_directory, WorldConfig config) {
-  REENACT_RETURN_IF_ERROR(NeedWorld(world_directory));
-  const std::string inbox = InboxOf(world_directory);
-  REENACT_RETURN_IF_ERROR(posix::MakeDirectory(inbox));
-  REENACT_RETURN_IF_ERROR(posix::SyncDirectory(world_directory));
-  REENACT_RETURN_IF_ERROR(NewFile::RemoveAbandoned(inbox));
-  return std::unique_ptr<InboxSource>(
-      new InboxSource(inbox, std::move(config)));
+  REENACT_ASSIGN_OR_RETURN(const posix::Directory world,
+                           OpenWorld(world_directory));
+  const std::string name = InboxOf(world.path());
+  REENACT_RETURN_IF_ERROR(posix::MakeDirectory(name));
+  REENACT_RETURN_IF_ERROR(posix::SyncDirectory(world.path()));
+  REENACT_ASSIGN_OR_RETURN(posix::Directory inbox,
+                           posix::Directory::Open(name));
+  REENACT_RETURN_IF_ERROR(NewFile::RemoveAbandoned(inbox.path()));
+  return std::unique_ptr<InboxSource>(new InboxSource(
+      std::make_shared<const posix::Directory>(std::move(inbox)),
+      std::move(config)));
 }
 
 absl::Status InboxSource::List() {

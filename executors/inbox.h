@@ -20,6 +20,10 @@
 
 namespace reenact {
 
+namespace posix {
+class Directory;
+}
+
 // One message: a canonical CBOR map, spec/executors.md has its keys. Of an input
 // everything but the position goes along.
 Bytes EncodeMessage(const Input& input);
@@ -78,13 +82,16 @@ class InboxSource final : public InputSource {
   const std::vector<std::string>& refused() const { return refused_; }
 
  private:
-  InboxSource(std::string directory, WorldConfig config);
+  InboxSource(std::shared_ptr<const posix::Directory> inbox,
+              WorldConfig config);
 
   absl::Status List();
   absl::StatusOr<Input> Read(const std::string& name) const;
   absl::Status Refuse(const std::string& name, const absl::Status& why);
 
-  const std::string directory_;
+  // Its own inbox, also once another world has the name of its own.
+  const std::shared_ptr<const posix::Directory> inbox_;
+  const std::string directory_;  // the way through it
   const WorldConfig config_;
   std::vector<std::string> waiting_;  // the next one last
   std::set<std::string> delivered_;

@@ -29,7 +29,9 @@ std::string WithoutTrailingSlashes(std::string path) {
   return path;
 }
 
-std::string Quoted(const std::string& path) { return "'" + path + "'"; }
+std::string Quoted(const std::string& path) {
+  return "'" + posix::Shown(path) + "'";
+}
 
 // The number of a marker's one line, or nullopt.
 std::optional<std::uint64_t> ParseMarker(std::string_view text) {
@@ -58,6 +60,10 @@ std::string MarkerTemporary(const WorldPaths& paths) {
 
 // --- ownership ---
 
+std::string OwnerByName(const WorldPaths& paths) {
+  return paths.name + "/OWNER";
+}
+
 // Whether `path` still is the file that `fd` has open.
 absl::StatusOr<bool> IsSameFile(int fd, const std::string& path) {
   struct stat by_fd;
@@ -66,7 +72,7 @@ absl::StatusOr<bool> IsSameFile(int fd, const std::string& path) {
     return posix::ErrnoStatus(errno, path, "cannot look at it");
   }
   if (::lstat(path.c_str(), &by_path) != 0) {
-    if (errno == ENOENT) return false;
+    if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) return false;
     return posix::ErrnoStatus(errno, path, "cannot look at it");
   }
   return by_fd.st_dev == by_path.st_dev && by_fd.st_ino == by_path.st_ino;
@@ -74,32 +80,29 @@ absl::StatusOr<bool> IsSameFile(int fd, const std::string& path) {
 
 class OwnershipImpl final : public Ownership {
  public:
-  explicit OwnershipImpl(posix::File file) : file_(std::move(file)) {}
+  OwnershipImpl(posix::File file, const WorldPaths& paths)
+      : file_(std::move(file)), paths_(paths) {}
 
   absl::Status Check() const override {
-    REENACT_ASSIGN_OR_RETURN(const bool same,
-                             IsSameFile(file_.fd(), file_.path()));
+    const std::string by_name = OwnerByName(paths_);
+    REENACT_ASSIGN_OR_RETURN(const bool same, IsSameFile(file_.fd(), by_name));
     if (same) return absl::OkStatus();
-    return absl::FailedPreconditionError(
-        ToAbsl(Quoted(file_.path()) +
-               ": the lock file was removed or replaced while the world was "
-               "open; close it and open it again"));
+    return absl::UnavailableError(ToAbsl(
+        Quoted(by_name) +
+        ": it is gone or another one since the world was opened, as if the "
+        "directory had been moved, removed or replaced; the world that was "
+        "opened is in " +
+        Quoted(paths_.directory)));
   }
 
  private:
-  posix::File file_;  // the lock lives as long as the file is open
+  const posix::File file_;  // the lock lives as long as the file is open
+  const WorldPaths paths_;
 };
 
-absl::Status Lock(const posix::File& file) {
-  // Belongs to the open file, not to the process: it also excludes a second
-  // open in this process, and no other close() lets go of it.
-  struct flock lock = {};
-  lock.l_type = F_WRLCK;
-  lock.l_whence = SEEK_SET;
-  if (::fcntl(file.fd(), F_OFD_SETLK, &lock) == 0) return absl::OkStatus();
-  if (errno != EAGAIN && errno != EACCES) {
-    return posix::ErrnoStatus(errno, file.path(), "cannot lock it");
-  }
+absl::Status Lock(posix::File& file) {
+  REENACT_ASSIGN_OR_RETURN(const bool locked, file.TryLock());
+  if (locked) return absl::OkStatus();
   return absl::FailedPreconditionError(
       ToAbsl(Quoted(file.path()) +
              ": another process, or this one, has the world open for writing; "
@@ -453,7 +456,19 @@ WorldPaths::WorldPaths(std::string path)
       owner(directory + "/OWNER"),
       head(directory + "/HEAD"),
       db(directory + "/db"),
-      snapshots(directory + "/snapshots") {}
+      snapshots(directory + "/snapshots"),
+      name(directory) {}
+
+absl::StatusOr<WorldPaths> WorldPaths::Opened() const {
+  REENACT_ASSIGN_OR_RETURN(posix::Directory one,
+                           posix::Directory::Open(directory));
+  WorldPaths paths(one.path());
+  std::error_code error;
+  paths.name = fs::absolute(name, error).string();
+  if (error) return posix::ErrnoStatus(error.value(), name, "where is it");
+  paths.opened = std::make_shared<const posix::Directory>(std::move(one));
+  return paths;
+}
 
 std::string WorldPaths::Snapshot(EventId event_id) const {
   std::string digits = std::to_string(event_id.value);
@@ -469,13 +484,14 @@ absl::StatusOr<std::unique_ptr<Ownership>> AcquireOwnership(
                              posix::File::Open(paths.owner, O_RDWR | O_CREAT));
     REENACT_RETURN_IF_ERROR(Lock(file));
     REENACT_ASSIGN_OR_RETURN(const bool same,
-                             IsSameFile(file.fd(), paths.owner));
+                             IsSameFile(file.fd(), OwnerByName(paths)));
     if (!same) continue;
     return std::unique_ptr<Ownership>(
-        std::make_unique<OwnershipImpl>(std::move(file)));
+        std::make_unique<OwnershipImpl>(std::move(file), paths));
   }
   return absl::FailedPreconditionError(
-      ToAbsl(Quoted(paths.owner) + ": somebody keeps replacing the lock file"));
+      ToAbsl(Quoted(OwnerByName(paths)) +
+             ": somebody keeps replacing the lock file, or the world"));
 }
 
 std::string_view OpenDecisionName(OpenDecision decision) {
@@ -556,6 +572,11 @@ absl::Status RefusalStatus(OpenDecision decision, const Findings& findings,
 
 namespace {
 
+// The directory above may be reached by a link, which is not the world's.
+absl::Status SyncAbove(const std::string& directory) {
+  return posix::SyncDirectory(posix::ParentOf(directory) + "/.");
+}
+
 // Those of its parents that are not there, to survive a crash as it does.
 absl::Status MakeParents(const std::string& directory) {
   std::vector<std::string> missing;
@@ -567,18 +588,18 @@ absl::Status MakeParents(const std::string& directory) {
   }
   for (auto at = missing.rbegin(); at != missing.rend(); ++at) {
     REENACT_RETURN_IF_ERROR(posix::MakeDirectory(*at));
-    REENACT_RETURN_IF_ERROR(posix::SyncDirectory(posix::ParentOf(*at)));
+    REENACT_RETURN_IF_ERROR(SyncAbove(*at));
   }
   return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::Status CreateWorldDirectory(const WorldPaths& paths) {
-  REENACT_RETURN_IF_ERROR(MakeParents(paths.directory));
-  REENACT_RETURN_IF_ERROR(posix::MakeDirectory(paths.directory));
-  REENACT_RETURN_IF_ERROR(
-      posix::SyncDirectory(posix::ParentOf(paths.directory)));
+absl::Status CreateWorldDirectory(const WorldPaths& named) {
+  REENACT_RETURN_IF_ERROR(MakeParents(named.directory));
+  REENACT_RETURN_IF_ERROR(posix::MakeDirectory(named.directory));
+  REENACT_RETURN_IF_ERROR(SyncAbove(named.directory));
+  REENACT_ASSIGN_OR_RETURN(const WorldPaths paths, named.Opened());
   REENACT_FAILPOINT_RETURN("making: an empty directory");
   // First, so that whatever else a crash leaves is known to be a world's.
   REENACT_RETURN_IF_ERROR(WriteMarker(paths));

@@ -21,6 +21,7 @@
 
 #include "reenact/journal/block.h"
 #include "reenact/journal/head.h"
+#include "reenact/journal/posix_file.h"
 #include "reenact/journal/store.h"
 #include "reenact/kernel/config.h"
 #include "reenact/kernel/status.h"
@@ -31,16 +32,27 @@ namespace reenact {
 struct WorldPaths {
   explicit WorldPaths(std::string directory);
 
+  // The paths of the same files through the directory itself, which is opened:
+  // who goes by them, or by a copy of them, stays in it, also once it was moved
+  // and another one has its name.
+  absl::StatusOr<WorldPaths> Opened() const;
+
   std::string directory, marker, owner, head, db, snapshots;
   std::string Snapshot(EventId event_id) const;
+  // The directory as it was named; absolute, if it is open.
+  std::string name;
+  std::shared_ptr<const posix::Directory> opened;  // null: it is not
 };
 
 // The right to write to a world. Held for the life of the object.
 class Ownership {
  public:
   virtual ~Ownership() = default;
-  // OK while the lock file is still the one that was locked;
-  // FailedPrecondition once it was removed or replaced.
+  // OK while the lock file, by the world's name, is still the one that was
+  // locked. Unavailable once it was removed or replaced, or its directory was
+  // moved, removed, replaced or mounted over.
+  //
+  // Thread safety: any thread.
   virtual absl::Status Check() const = 0;
 };
 // Makes OWNER if it is not there, so the directory must be; ask Inspect() again

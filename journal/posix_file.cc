@@ -1,6 +1,7 @@
 #include "reenact/journal/posix_file.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +17,8 @@ namespace reenact::posix {
 namespace {
 
 using disk::Call;
+
+constexpr std::string_view kOpened = "/proc/self/fd/";
 
 absl::StatusCode CodeOf(int error) {
   switch (error) {
@@ -54,7 +57,11 @@ auto Watched(Call call, Make make) {
 #if defined(REENACT_INSTRUMENTED)
   disk::Watcher* const watcher = disk::watcher;
   std::uint64_t mark = 0;
+  std::string path;
+  std::string to;
   if (watcher != nullptr) {
+    call.path = path = Shown(std::string(call.path));
+    call.to = to = Shown(std::string(call.to));
     if (const int error = watcher->Before(&call, &mark); error != 0) {
       errno = error;
       return decltype(make(call.bytes))(-1);
@@ -78,7 +85,7 @@ void WatchRead([[maybe_unused]] const std::string& path,
                [[maybe_unused]] std::size_t size) {
 #if defined(REENACT_INSTRUMENTED)
   if (disk::watcher == nullptr) return;
-  disk::watcher->Read(path, Call::kAtEnd, bytes, size);
+  disk::watcher->Read(Shown(path), Call::kAtEnd, bytes, size);
 #endif
 }
 
@@ -91,7 +98,7 @@ Call::What WhatOpens(int flags) {
 
 absl::Status ErrnoStatus(int error, const std::string& path,
                          std::string_view what) {
-  std::string message = "'" + path + "': ";
+  std::string message = "'" + Shown(path) + "': ";
   message += what;
   message += ": ";
   message += error == ELOOP
@@ -189,6 +196,42 @@ absl::Status File::Sync() {
   return absl::OkStatus();
 }
 
+absl::StatusOr<bool> File::TryLock() {
+  struct flock lock = {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  if (::fcntl(fd_, F_OFD_SETLK, &lock) == 0) return true;
+  if (errno == EAGAIN || errno == EACCES) return false;
+  return ErrnoStatus(errno, path_, "cannot lock it");
+}
+
+Directory::Directory(File file)
+    : file_(std::move(file)),
+      path_(std::string(kOpened) + std::to_string(file_.fd()) + "/.") {}
+
+absl::StatusOr<Directory> Directory::Open(const std::string& path) {
+  REENACT_ASSIGN_OR_RETURN(File file, File::Open(path, O_PATH | O_DIRECTORY));
+  Directory directory(std::move(file));
+  if (::access(directory.path().c_str(), F_OK) != 0) {
+    return absl::UnavailableError(ToAbsl("'" + directory.path() +
+                                         "': it does not lead to '" + path +
+                                         "'; mount /proc"));
+  }
+  return directory;
+}
+
+std::string Shown(const std::string& path) {
+  if (path.compare(0, kOpened.size(), kOpened) != 0) return path;
+  const std::size_t end = path.find("/.", kOpened.size());
+  if (end == std::string::npos) return path;
+  char name[PATH_MAX];
+  const ssize_t size =
+      ::readlink(path.substr(0, end).c_str(), name, sizeof(name));
+  if (size <= 0) return path;
+  return std::string(name, static_cast<std::size_t>(size)) +
+         path.substr(end + 2);
+}
+
 absl::StatusOr<Kind> KindOfPath(const std::string& path) {
   struct stat status;
   if (::lstat(path.c_str(), &status) != 0) {
@@ -207,7 +250,7 @@ absl::StatusOr<std::optional<Bytes>> ReadSmallFile(const std::string& path,
   if (kind == Kind::kNothing) return std::optional<Bytes>();
   if (kind != Kind::kFile && kind != Kind::kLink) {
     return absl::FailedPreconditionError(
-        ToAbsl("'" + path + "': it is not a plain file"));
+        ToAbsl("'" + Shown(path) + "': it is not a plain file"));
   }
   REENACT_ASSIGN_OR_RETURN(File file, File::Open(path, O_RDONLY));
   REENACT_ASSIGN_OR_RETURN(const std::uint64_t size, file.Size());
@@ -215,7 +258,8 @@ absl::StatusOr<std::optional<Bytes>> ReadSmallFile(const std::string& path,
   REENACT_RETURN_IF_ERROR(file.Read(
       std::min<std::uint64_t>(size, size_max) + 1, &bytes));
   if (bytes.size() > size_max) {
-    return absl::DataLossError(ToAbsl("'" + path + "': it has more than " +
+    return absl::DataLossError(ToAbsl("'" + Shown(path) +
+                                      "': it has more than " +
                                       std::to_string(size_max) + " bytes"));
   }
   return std::optional<Bytes>(std::move(bytes));

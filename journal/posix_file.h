@@ -18,7 +18,8 @@ namespace reenact::posix {
 inline constexpr unsigned kDirectoryMode = 0700;
 inline constexpr unsigned kFileMode = 0600;
 
-// What errno `error` means for the caller, with "'path': what: reason".
+// What errno `error` means for the caller, with "'path': what: reason"; the
+// path as Shown() has it.
 //
 // NotFound, PermissionDenied, ResourceExhausted (no space, no descriptors),
 // FailedPrecondition (a symbolic link, or not a directory), else Unavailable.
@@ -52,6 +53,10 @@ class File {
   absl::Status Rewind();
   absl::StatusOr<std::uint64_t> Size() const;
   absl::Status Sync();
+  // Locks it for as long as it is open; false: somebody else has it locked. The
+  // lock belongs to the open file, not to the process: it also keeps out a
+  // second one in this process, and no other close() lets go of it.
+  absl::StatusOr<bool> TryLock();
 
  private:
   File(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
@@ -59,6 +64,32 @@ class File {
   int fd_;
   std::string path_;
 };
+
+// A directory that is open: what is done through path() is done in it, or
+// fails, whatever its name has come to lead to. For who owns what is in a
+// directory while others may move it away and put another one in its place.
+//
+// Thread safety: const.
+class Directory {
+ public:
+  // NotFound, FailedPrecondition (a symbolic link, or no directory) ... as
+  // File. Unavailable: /proc is not mounted, which path() leads through.
+  static absl::StatusOr<Directory> Open(const std::string& path);
+
+  // "/proc/self/fd/7/.": good for every call as long as this object lives, and
+  // for nobody outside this process.
+  const std::string& path() const { return path_; }
+
+ private:
+  explicit Directory(File file);
+
+  File file_;
+  std::string path_;
+};
+
+// How a path is called for people: where the directory is now, if the path is
+// one through a Directory, else as it is.
+std::string Shown(const std::string& path);
 
 enum class Kind { kNothing, kFile, kDirectory, kLink, kOther };
 absl::StatusOr<Kind> KindOfPath(const std::string& path);

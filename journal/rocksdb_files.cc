@@ -135,6 +135,14 @@ class ManifestWriter final : public rocksdb::FSWritableFileOwnerWrapper {
   IOStatus failed_;
 };
 
+class HeldLock final : public rocksdb::FileLock {
+ public:
+  explicit HeldLock(posix::File file) : file_(std::move(file)) {}
+
+ private:
+  const posix::File file_;
+};
+
 // A file that is in memory.
 class MendedFile final : public rocksdb::FSSequentialFile {
  public:
@@ -247,6 +255,11 @@ class RocksDbFiles::System final : public rocksdb::FileSystemWrapper {
                              const rocksdb::FileOptions& options,
                              std::unique_ptr<rocksdb::FSSequentialFile>* result,
                              IODebugContext* debug) override {
+    // What cannot be linked is copied.
+    if (NameOf(path) == kNewCellsName && new_cells_ != nullptr) {
+      *result = std::make_unique<MendedFile>(*new_cells_);
+      return IOStatus::OK();
+    }
     if (IsManifest(path)) {
       const IOStatus status = MendManifest(path, result);
       if (!status.ok() || *result != nullptr) return status;
@@ -316,13 +329,23 @@ class RocksDbFiles::System final : public rocksdb::FileSystemWrapper {
     if (keeps_tables && path.ends_with(".sst")) return IOStatus::OK();
     return FileSystemWrapper::DeleteFile(path, options, debug);
   }
-  IOStatus LockFile(const std::string& path, const IOOptions& options,
-                    rocksdb::FileLock** lock, IODebugContext* debug) override {
-    IOStatus status =
-        Restrict(path, posix::kFileMode,
-                 FileSystemWrapper::LockFile(path, options, lock, debug));
-    lock_is_held_ = IsHeld(status);
-    return status;
+  // RocksDB's own lock lets a second one in this process pass by another path.
+  IOStatus LockFile(const std::string& path, const IOOptions&,
+                    rocksdb::FileLock** lock, IODebugContext*) override {
+    absl::StatusOr<posix::File> file =
+        posix::File::Open(path, O_RDWR | O_CREAT);
+    if (!file.ok()) return ToIoStatus(file.status());
+    const absl::StatusOr<bool> locked = file->TryLock();
+    if (!locked.ok()) return ToIoStatus(locked.status());
+    lock_is_held_ = !*locked;
+    if (!*locked) return IOStatus::IOError(path, "it is locked");
+    *lock = new HeldLock(*std::move(file));
+    return IOStatus::OK();
+  }
+  IOStatus UnlockFile(rocksdb::FileLock* lock, const IOOptions&,
+                      IODebugContext*) override {
+    delete lock;
+    return IOStatus::OK();
   }
 
   bool lock_is_held() const { return lock_is_held_; }
@@ -335,8 +358,9 @@ class RocksDbFiles::System final : public rocksdb::FileSystemWrapper {
       REENACT_RETURN_IF_ERROR(file.Read(kPieceBytes, &piece));
       if (new_cells_->compare(std::min(at, new_cells_->size()), kPieceBytes,
                               piece) != 0) {
-        return absl::DataLossError(ToAbsl(
-            "'" + path + "': what was written to it is not what is there"));
+        return absl::DataLossError(
+            ToAbsl("'" + posix::Shown(path) +
+                   "': what was written to it is not what is there"));
       }
       if (piece.empty()) return absl::OkStatus();
     }
@@ -380,14 +404,6 @@ class RocksDbFiles::System final : public rocksdb::FileSystemWrapper {
     IOStatus status =
         FileSystemWrapper::NewDirectory(path, options, &directory, debug);
     return status.ok() ? directory->Fsync(options, debug) : status;
-  }
-
-  // RocksDB has no code for it: fcntl() failed, or its own table has the path.
-  static bool IsHeld(const IOStatus& status) {
-    if (status.ok()) return false;
-    const std::string text = status.ToString();
-    return text.find("While lock file") != std::string::npos ||
-           text.find("lock hold by current process") != std::string::npos;
   }
 
   std::atomic<bool> lock_is_held_{false};

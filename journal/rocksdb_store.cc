@@ -10,6 +10,7 @@
 
 #include "reenact/journal/cell_layer.h"
 #include "reenact/journal/flush_pace.h"
+#include "reenact/journal/posix_file.h"
 #include "reenact/journal/rocksdb_files.h"
 #include "reenact/kernel/check.h"
 #include "reenact/kernel/instrument.h"
@@ -212,12 +213,12 @@ absl::StatusCode CodeOf(const rocksdb::Status& status) {
   }
 }
 
-// Statuses of a database in `path`, told with paths that start at the directory
-// above it.
+// Statuses of a database whose directory has the name `path` and is open as
+// `opened`, told with paths that start with the name's last part.
 class StatusMapper {
  public:
-  explicit StatusMapper(const std::string& path)
-      : prefix_(path.substr(0, path.rfind('/') + 1)) {}
+  StatusMapper(const std::string& path, std::string opened)
+      : opened_(std::move(opened)), name_(path.substr(path.rfind('/') + 1)) {}
 
   absl::Status operator()(const rocksdb::Status& status) const {
     if (status.ok()) return absl::OkStatus();
@@ -226,9 +227,9 @@ class StatusMapper {
 
   std::string Message(const rocksdb::Status& status) const {
     std::string text = status.ToString();
-    for (std::size_t at = 0; !prefix_.empty() && at != std::string::npos;) {
-      at = text.find(prefix_, at);
-      if (at != std::string::npos) text.erase(at, prefix_.size());
+    for (std::size_t at = text.find(opened_); at != std::string::npos;
+         at = text.find(opened_, at)) {
+      text.replace(at, opened_.size(), name_);
     }
     std::replace_if(
         text.begin(), text.end(),
@@ -237,7 +238,8 @@ class StatusMapper {
   }
 
  private:
-  std::string prefix_;
+  std::string opened_;
+  std::string name_;
 };
 
 // After an error the world is closed, and the next open decides: also where the
@@ -364,8 +366,10 @@ rocksdb::ColumnFamilyOptions MakeCellsOptions(const RocksDbOptions& options) {
 
 // An open database, shared with the views on it.
 struct Database {
-  explicit Database(const std::string& directory)
-      : path(directory), ToStatus(directory) {}
+  Database(const std::string& name, posix::Directory opened)
+      : directory(std::move(opened)),
+        path(directory.path()),
+        ToStatus(name, path) {}
   ~Database() { static_cast<void>(Close()); }
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
@@ -387,6 +391,9 @@ struct Database {
   rocksdb::ColumnFamilyHandle* blocks() const { return families[1]; }
   rocksdb::ColumnFamilyHandle* cells() const { return families[2]; }
 
+  // All that RocksDB does goes through it, also once another database has the
+  // name: it would make files there, and remove those that it does not know.
+  const posix::Directory directory;
   const std::string path;
   StatusMapper ToStatus;
   std::shared_ptr<rocksdb::Statistics> statistics;
@@ -897,11 +904,9 @@ absl::Status RocksDbStore::WriteFile(const CellLayers& layers,
                                      std::uint64_t through) {
   Database& database = *database_;
   const std::string path = database.path + "/" + kNewCellsName;
-  // What a crash has left may be a link to a file of the database.
-  rocksdb::Env* const env = database.files.env();
-  if (env->FileExists(path).ok()) {
-    REENACT_RETURN_IF_ERROR(database.ToStatus(env->DeleteFile(path)));
-  }
+  // What a crash has left may be a link to a file of the database, which must
+  // not be written to; so it is not asked whether there is one.
+  REENACT_RETURN_IF_ERROR(posix::RemoveFile(path));
   REENACT_FAILPOINT_RETURN("store: before a file of cells is made");
   REENACT_ASSIGN_OR_RETURN(const CellsFile made,
                            MakeFile(path, layers, through));
@@ -1368,9 +1373,17 @@ absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(
   while (directory.size() > 1 && directory.ends_with('/')) {
     directory.pop_back();
   }
-  auto database = std::make_shared<Database>(directory);
+  if (options.create) {
+    REENACT_RETURN_IF_ERROR(posix::MakeDirectory(directory));
+  }
+  absl::StatusOr<posix::Directory> opened = posix::Directory::Open(directory);
+  if (absl::IsNotFound(opened.status())) {
+    return absl::NotFoundError("db: there is no database");
+  }
+  REENACT_RETURN_IF_ERROR(opened.status());
+  auto database = std::make_shared<Database>(directory, *std::move(opened));
   REENACT_RETURN_IF_ERROR(InDatabase(
-      [&] { return OpenDatabase(directory, options, database.get()); }));
+      [&] { return OpenDatabase(database->path, options, database.get()); }));
   auto store = std::make_unique<RocksDbStore>(std::move(database), options);
   REENACT_RETURN_IF_ERROR(store->Load());
   if (!options.read_only) REENACT_RETURN_IF_ERROR(store->StartThread());

@@ -158,6 +158,8 @@ class ItemReader {
   bool AtEnd() const {
     return left_ == 0 && begin_ + item_size_ == window_.size();
   }
+  // Of all bytes that items were read from. REQUIRES: AtEnd().
+  Digest FinishDigest() { return hasher_.Finish(); }
 
  private:
   // Doubles what is unread, so that a long item is scanned few times.
@@ -169,6 +171,7 @@ class ItemReader {
     Bytes more;
     REENACT_RETURN_IF_ERROR(file_->Read(want, &more));
     if (more.size() != want) return absl::DataLossError("it ends too soon");
+    hasher_.Add(more);
     window_.append(more);
     left_ -= want;
     return absl::OkStatus();
@@ -176,6 +179,7 @@ class ItemReader {
 
   posix::File* file_;
   std::uint64_t left_;  // bytes that are not in the window yet
+  Hasher hasher_{kFileDomain};
   Bytes window_;
   std::size_t begin_ = 0;
   std::size_t item_size_ = 0;
@@ -187,11 +191,15 @@ absl::Status At(const absl::Status& status, const std::string& what,
   return Annotate(status, what + " at byte " + std::to_string(offset));
 }
 
-// The parts of one snapshot, read in order.
+// The parts of one snapshot, read in order. Its bytes have had their digest
+// before, and have it still.
 class SnapshotReader {
  public:
-  SnapshotReader(posix::File* file, std::uint64_t size, const Visitor& visit)
-      : items_(file, size), visit_(visit) {}
+  SnapshotReader(posix::File* file, std::uint64_t size, const Digest& digest,
+                 const Visitor& visit)
+      : items_(file, size), visit_(visit) {
+    contents_.digests.file = digest;
+  }
 
   absl::StatusOr<SnapshotContents> Read() {
     REENACT_RETURN_IF_ERROR(ReadFront());
@@ -201,6 +209,11 @@ class SnapshotReader {
     if (!items_.AtEnd()) {
       return At(absl::DataLossError("something follows it"), "end",
                 items_.offset());
+    }
+    if (items_.FinishDigest() != contents_.digests.file) {
+      return absl::DataLossError(
+          "it was read twice, and not the same both times; look after the "
+          "disk");
     }
     return std::move(contents_);
   }
@@ -315,10 +328,7 @@ absl::StatusOr<SnapshotContents> ReadOpened(posix::File& file,
   if (size <= kDigestSize) return absl::DataLossError("it ends too soon");
   REENACT_ASSIGN_OR_RETURN(const Digest digest,
                            CheckFileDigest(file, size - kDigestSize));
-  SnapshotReader reader(&file, size - kDigestSize, visit);
-  REENACT_ASSIGN_OR_RETURN(SnapshotContents contents, reader.Read());
-  contents.digests.file = digest;
-  return contents;
+  return SnapshotReader(&file, size - kDigestSize, digest, visit).Read();
 }
 
 absl::StatusOr<SnapshotDigests> WriteAll(posix::File& file,
@@ -493,7 +503,7 @@ absl::StatusOr<SnapshotContents> ReadSnapshotFile(const std::string& path,
   return Annotate(
       absl::Status(invalid ? absl::StatusCode::kDataLoss : status.code(),
                    status.message()),
-      "'" + path + "'");
+      "'" + posix::Shown(path) + "'");
 }
 
 StartingPlace PlaceOf(SnapshotContents contents) {

@@ -114,6 +114,9 @@ class GroupWriter final : public JournalWriter {
   absl::Status Sync(bool sync_head);
   bool HeadSyncIsDue() const;
   absl::Status WriteHead(bool clean, bool sync);
+  absl::Status CheckOwner() const {
+    return options_.check_owner ? options_.check_owner() : absl::OkStatus();
+  }
 
   bool syncs_every_block() const {
     return options_.sync.kind == SyncPolicy::Kind::kEveryBlock;
@@ -131,7 +134,7 @@ class GroupWriter final : public JournalWriter {
   void Progress() const {
     if (progress_) progress_();
   }
-  void Latch(const absl::Status& status);
+  void Latch(const absl::Status& what);
   void Reuse(RoundPtr round) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Store* const store_;
@@ -500,6 +503,7 @@ bool GroupWriter::HeadSyncIsDue() const {
 
 absl::Status GroupWriter::WriteHead(bool clean, bool sync) {
   if (head_ == nullptr) return absl::OkStatus();
+  if (sync) REENACT_RETURN_IF_ERROR(CheckOwner());
   HeadRecord record;
   record.world_id = options_.world_id;
   record.epoch = options_.epoch;
@@ -524,7 +528,10 @@ void GroupWriter::PublishDurable() {
   Progress();
 }
 
-void GroupWriter::Latch(const absl::Status& status) {
+void GroupWriter::Latch(const absl::Status& what) {
+  // What fails in a directory that is gone fails because of that.
+  const absl::Status owner = CheckOwner();
+  const absl::Status& status = owner.ok() ? what : owner;
   {
     MutexLock lock(&mutex_);
     REENACT_PROBE_IF(status_.ok(), "writer: an error");

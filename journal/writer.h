@@ -62,6 +62,10 @@ class JournalWriter {
     // What `interval` is measured with; empty: the system's steady clock. A
     // test may have its own.
     std::function<std::uint64_t()> now_ms;
+    // Whether the world is still its owner's (Ownership::Check()): asked before
+    // each head record that is synced, so at closing, too, and after an error,
+    // whose cause it is then. By any thread. Empty: it is.
+    std::function<absl::Status()> check_owner;
   };
 
   // `head` may be null. `store` outlives the writer. `progress` is called by

@@ -159,7 +159,7 @@ absl::StatusOr<StartingPlace> Recovery::TrySnapshot(
     const std::string& path) const {
   REENACT_ASSIGN_OR_RETURN(SnapshotContents contents, ReadSnapshotFile(path));
   StartingPlace place = PlaceOf(std::move(contents));
-  REENACT_RETURN_IF_ERROR(Annotate(CheckPlace(place), path));
+  REENACT_RETURN_IF_ERROR(Annotate(CheckPlace(place), posix::Shown(path)));
   return place;
 }
 

@@ -100,7 +100,7 @@ absl::StatusOr<RollbackTarget> ReadRollbackTarget(
     const std::string& path, const BlockStream::Scan& blocks) {
   REENACT_ASSIGN_OR_RETURN(const posix::Kind kind, posix::KindOfPath(path));
   if (kind != posix::Kind::kFile) {
-    return absl::NotFoundError(path +
+    return absl::NotFoundError(posix::Shown(path) +
                                ": there is no such snapshot to go back to");
   }
   RollbackTarget target;
@@ -113,7 +113,8 @@ absl::StatusOr<RollbackTarget> ReadRollbackTarget(
         return absl::OkStatus();
       }));
   if (contents.header.block_count == 0) {
-    return absl::DataLossError(path + ": it stands before any block");
+    return absl::DataLossError(posix::Shown(path) +
+                               ": it stands before any block");
   }
   target.place = PlaceOf(std::move(contents));
   REENACT_ASSIGN_OR_RETURN(const std::uint64_t end,

@@ -412,7 +412,8 @@ class WorldImpl final : public World,
   bool BecomeTeller();
   std::optional<Telling> NextToTell();
   std::deque<Telling> TakeTellings();
-  void Fail(const absl::Status& status);
+  void Fail(const absl::Status& what);
+  absl::Status CauseOf(const absl::Status& what) const;
   absl::Status error() const;
   void ResolveCommitted(InputId input, std::optional<FailureCode> failure);
   void EndSubmissions(const absl::Status& status);
@@ -858,6 +859,9 @@ absl::Status WorldImpl::StartMachine(const StartingPlace& place,
   writer.last_event = place.event_id;
   writer.world_id = config_.world_id;
   writer.epoch = epoch_;
+  if (ownership_ != nullptr) {
+    writer.check_owner = [this] { return ownership_->Check(); };
+  }
   writer_ = JournalWriter::Start(store_.get(), std::move(head), writer,
                                  [this] { Progress(); });
   return absl::OkStatus();
@@ -896,6 +900,8 @@ absl::Status WorldImpl::InitDirectory() {
     REENACT_RETURN_IF_ERROR(CreateWorldDirectory(paths_));
     REENACT_FAILPOINT_RETURN("directory made");
   }
+  // From here on by the directory, not by its name.
+  REENACT_ASSIGN_OR_RETURN(paths_, paths_.Opened());
   REENACT_ASSIGN_OR_RETURN(ownership_, AcquireOwnership(paths_));
   REENACT_FAILPOINT_RETURN("owner of the directory");
   // Once more, now that nobody else can change it.
@@ -923,7 +929,8 @@ absl::Status WorldImpl::OpenExisting(OpenDecision decision,
   // Read twice: differently, if the disk cannot be trusted.
   if (store_->block_count() < findings.kept_blocks()) {
     return absl::DataLossError(
-        paths_.db + ": " + std::to_string(findings.kept_blocks()) +
+        posix::Shown(paths_.db) + ": " +
+        std::to_string(findings.kept_blocks()) +
         " blocks were there at first, and then " +
         std::to_string(store_->block_count()) +
         "; look after the disk, restore db/ from a backup");
@@ -2599,7 +2606,7 @@ absl::Status WorldImpl::Close() {
   const absl::Status written = writer_->Close();
   if (close_status_.ok()) close_status_ = written;
   REENACT_FAILPOINT("writer closed, before the store");
-  const absl::Status stored = store_->Close();
+  const absl::Status stored = CauseOf(store_->Close());
   if (close_status_.ok()) close_status_ = stored;
   EndSubmissions(close_status_.ok()
                      ? absl::FailedPreconditionError("the world was closed")
@@ -2609,13 +2616,21 @@ absl::Status WorldImpl::Close() {
   return close_status_;
 }
 
-void WorldImpl::Fail(const absl::Status& status) {
-  if (status.ok()) return;
+void WorldImpl::Fail(const absl::Status& what) {
+  if (what.ok()) return;
+  const absl::Status status = CauseOf(what);
   {
     MutexLock lock(&error_mutex_);
     if (error_.ok()) error_ = status;
   }
   failed_ = true;
+}
+
+// What fails in a directory that is gone fails because of that.
+absl::Status WorldImpl::CauseOf(const absl::Status& what) const {
+  if (what.ok() || ownership_ == nullptr) return what;
+  const absl::Status owner = ownership_->Check();
+  return owner.ok() ? what : owner;
 }
 
 absl::Status WorldImpl::error() const {

@@ -30,8 +30,10 @@ std::string ParentOf(const std::string& name) {
   return slash == std::string::npos ? "" : name.substr(0, slash);
 }
 
+// Nor with a dot at its end, which leads through a link.
 std::string WithoutSlashesTwice(std::string_view path) {
   std::string result;
+  if (path.ends_with("/.")) path.remove_suffix(1);
   for (const char c : path) {
     if (c != '/' || result.empty() || result.back() != '/') result += c;
   }

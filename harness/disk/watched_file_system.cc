@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "reenact/journal/posix_file.h"
 #include "rocksdb/file_system.h"
 
 namespace reenact::disk {
@@ -32,6 +33,10 @@ IOStatus ToIoStatus(int error, std::string_view path) {
 template <typename Make>
 IOStatus Watched(Call call, Make make) {
   if (watcher == nullptr) return make();
+  const std::string path = posix::Shown(std::string(call.path));
+  const std::string to = posix::Shown(std::string(call.to));
+  call.path = path;
+  call.to = to;
   std::uint64_t mark = 0;
   if (const int error = watcher->Before(&call, &mark); error != 0) {
     return ToIoStatus(error, call.path);
@@ -322,7 +327,7 @@ class WatchedFileSystem final : public rocksdb::FileSystemWrapper {
   static IOStatus Wrap(const std::string& path, IOStatus status,
                        std::unique_ptr<File>* file) {
     if (status.ok()) {
-      *file = std::make_unique<Watching>(path, std::move(*file));
+      *file = std::make_unique<Watching>(posix::Shown(path), std::move(*file));
     } else {
       file->reset();
     }

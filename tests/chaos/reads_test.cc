@@ -16,7 +16,9 @@
 #include "reenact/harness/disk/watched_file_system.h"
 #include "reenact/harness/scoreboard.h"
 #include "reenact/journal/archive.h"
+#include "reenact/journal/directory.h"
 #include "reenact/journal/rocksdb_store.h"
+#include "reenact/journal/snapshot_file.h"
 #include "reenact/kernel/replay.h"
 #include "tests/chaos/lab.h"
 #include "tests/chaos/scratch.h"
@@ -104,26 +106,36 @@ std::uint64_t AtEachRead(const Faults& faults, std::uint64_t share,
 
 // --- cells that are handed over ---
 
-constexpr std::uint64_t kManyCells = 300;
-
-// So many that a file of them has several blocks; and one more, in a file that
-// comes after it.
-absl::Status CommitCells(Store* store) {
-  GroupBuilder many(store);
-  many.Block("block 0");
-  for (std::uint64_t i = 0; i < kManyCells; ++i) {
-    many.Put(1, "cell " + std::to_string(i), 1, Bytes(100, 'x'));
-  }
-  REENACT_RETURN_IF_ERROR(many.Commit());
-  return GroupBuilder(store).Block("block 1").Put(1, "last", 2, "y").Commit();
+// Block `index` changes so many cells that a file of them has several blocks.
+constexpr std::uint64_t kCells = 300;
+std::string KeyOf(std::uint64_t index, std::uint64_t number) {
+  return "cell " + std::to_string((97 * index + number) % 800);
 }
 
-absl::Status MakeStore(const std::string& path) {
+CellMap CellsAfter(std::uint64_t block_count) {
+  CellMap cells;
+  for (std::uint64_t index = 0; index < block_count; ++index) {
+    for (std::uint64_t i = 0; i < kCells; ++i) {
+      cells[{1, KeyOf(index, i)}] = {index + 1, Bytes(100, 'x')};
+    }
+  }
+  return cells;
+}
+
+// A store with so many files of cells.
+absl::Status MakeStore(const std::string& path, std::uint64_t files) {
   RocksDbOptions options;
   options.create = true;
   options.write_buffer_bytes = 64 << 10;
   REENACT_ASSIGN_OR_RETURN(const auto store, OpenRocksDbStore(path, options));
-  REENACT_RETURN_IF_ERROR(CommitCells(store.get()));
+  for (std::uint64_t index = 0; index < files; ++index) {
+    GroupBuilder group(store.get());
+    group.Block("block " + std::to_string(index));
+    for (std::uint64_t i = 0; i < kCells; ++i) {
+      group.Put(1, KeyOf(index, i), index + 1, Bytes(100, 'x'));
+    }
+    REENACT_RETURN_IF_ERROR(group.Commit());
+  }
   return store->Close();
 }
 
@@ -137,17 +149,16 @@ void CheckCells(const std::string& path) {
   REQUIRE_OK(store);
   const std::uint64_t through = (*store)->cells_through();
   REQUIRE(through <= AllBlocks(**store).size());
-  const std::uint64_t many = through > 0 ? kManyCells : 0;
-  const std::uint64_t last = through > 1 ? 1 : 0;
-  CHECK(AllCells(**store).size() == many + last);
+  const CellMap cells = CellsAfter(through);
+  CHECK((AllCells(**store) == cells));
   // A scan may come by a cell that nobody finds by its name.
   std::uint64_t found = 0;
-  for (std::uint64_t i = 0; i < kManyCells; ++i) {
-    const auto cell = (*store)->ReadCell(1, "cell " + std::to_string(i));
-    REQUIRE_OK(cell);
-    found += cell->has_value() ? 1 : 0;
+  for (const auto& [name, cell] : cells) {
+    const auto read = (*store)->ReadCell(name.first, name.second);
+    REQUIRE_OK(read);
+    found += read->has_value() ? 1 : 0;
   }
-  CHECK(found == many);
+  CHECK(found == cells.size());
 }
 
 TEST_CASE(
@@ -161,13 +172,32 @@ TEST_CASE(
         kAll, 1, below,
         [&] {
           path = scratch.Fresh();
-          MakeStore(path).IgnoreError();
+          MakeStore(path, 2).IgnoreError();
         },
         [&] {
           CheckCells(path);
           fs::remove_all(path);
         });
   }
+}
+
+TEST_CASE(
+    "trial 04d: no failed or wrong read while files of cells become one loses "
+    "a "
+    "cell",
+    "[chaos]") {
+  Scratch scratch;
+  std::string path;
+  AtEachRead(
+      kSome, (kShare + 1) / 2, ".sst",
+      [&] {
+        path = scratch.Fresh();
+        MakeStore(path, 10).IgnoreError();
+      },
+      [&] {
+        CheckCells(path);
+        fs::remove_all(path);
+      });
 }
 
 // Flips a bit of each file of cells on the disk, once it is synced.
@@ -202,7 +232,7 @@ TEST_CASE(
   BitRot rot(at);
   {
     const disk::Watch watch(&rot);
-    const absl::Status made = MakeStore(path);
+    const absl::Status made = MakeStore(path, 2);
     REQUIRE(rot.fired() == 1);  // and then it ended
     CHECK(absl::IsDataLoss(made));
     CHECK_THAT(std::string(made.message()), Catch::Contains("cells.new"));
@@ -251,6 +281,56 @@ TEST_CASE(
         });
   }
   CHECK(faults > 10);
+  Score("reads that failed or were wrong", faults);
+}
+
+// One byte of the n-th read of snapshots is wrong.
+class BadByte final : public disk::Watcher {
+ public:
+  BadByte(std::uint64_t nth, std::size_t at) : nth_(nth), at_(at) {}
+  int Before(disk::Call*, std::uint64_t*) override { return 0; }
+  void After(const disk::Call&, std::uint64_t) override {}
+  void Read(std::string_view path, std::uint64_t, char* bytes,
+            std::size_t size) override {
+    if (!path.ends_with(".snap") || ++seen_ != nth_ || at_ >= size) return;
+    bytes[at_] = static_cast<char>(bytes[at_] ^ 1);
+    fired_ = true;
+  }
+  bool fired() const { return fired_; }
+
+ private:
+  const std::uint64_t nth_;
+  const std::size_t at_;
+  std::uint64_t seen_ = 0;
+  bool fired_ = false;
+};
+
+// A snapshot is read twice: first to see that it has its digest.
+TEST_CASE("trial 04d: no byte of a snapshot that is misread is believed",
+          "[chaos]") {
+  Scratch scratch;
+  REQUIRE_OK(RunWorkload(
+      {.name = "snapshot", .inputs = 12, .keys = 4, .snapshot_every = 3},
+      scratch / "w"));
+  const std::vector<EventId> all =
+      ListSnapshots(WorldPaths(scratch / "w").snapshots).value();
+  REQUIRE(!all.empty());
+  const std::string path = WorldPaths(scratch / "w").Snapshot(all.back());
+  const auto truth = ReadSnapshotFile(path);
+  REQUIRE_OK(truth);
+  std::uint64_t faults = 0;
+  for (std::uint64_t nth = 1; nth <= 3; ++nth) {
+    for (std::size_t at = 0;; ++at) {
+      INFO("read " << nth << ", byte " << at);
+      BadByte bad(nth, at);
+      const disk::Watch watch(&bad);
+      const auto read = ReadSnapshotFile(path);
+      if (!bad.fired()) break;
+      ++faults;
+      CHECK_FALSE(read.ok());
+    }
+  }
+  CHECK(faults > 1000);
   Score("reads that failed or were wrong", faults);
 }
 

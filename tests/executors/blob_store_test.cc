@@ -125,6 +125,24 @@ TEST_CASE_METHOD(Fixture, "links are not followed", "[blobs]") {
   CHECK(fs::is_empty(directory_ / "outside"));
 }
 
+TEST_CASE_METHOD(
+    Fixture,
+    "trial 06: a store whose directory was moved or removed stays the same",
+    "[blobs]") {
+  const Digest before = blobs_->Put("before").value();
+  fs::rename(directory_ / "blobs", directory_ / "old");
+  const auto other = BlobStore::Open(directory_ / "blobs").value();
+  const Digest after = blobs_->Put("after").value();
+  CHECK(blobs_->Get(before, 100).value() == "before");
+  CHECK(blobs_->PathOf(after) == directory_ / "old/" +
+                                     after.ToHex().substr(0, 2) + "/" +
+                                     after.ToHex().substr(2));
+  CHECK(fs::is_empty(directory_ / "blobs"));
+  fs::remove_all(directory_ / "old");
+  CHECK_FALSE(blobs_->Put("later").ok());
+  CHECK(fs::is_empty(directory_ / "blobs"));
+}
+
 TEST_CASE_METHOD(Fixture, "a pipe in a blob's place does not make it wait",
                  "[blobs]") {
   const Digest digest = blobs_->Put("x").value();

@@ -166,6 +166,35 @@ TEST_CASE_METHOD(Fixture, "an effect puts its message into the inbox",
   CHECK(RunInbox(world_, "never").out == "1\n");
 }
 
+TEST_CASE(
+    "trial 06: the inbox of a world that was replaced takes nothing from the "
+    "new "
+    "one",
+    "[inbox]") {
+  const TemporaryDirectory directory;
+  const std::string world = directory / "world";
+  WorldConfig config;
+  config.reducers = {"counter"};
+  const auto make = [&world] {
+    fs::create_directory(world);
+    WriteWholeFile(world + "/WORLD", "a world");
+    REQUIRE_OK(PutIntoInbox(world, NameOf(1), MessageNumber(1)));
+  };
+  make();
+  const auto inbox = InboxSource::Open(world, config);
+  REQUIRE_OK(inbox);
+  std::vector<Input> row;
+  REQUIRE((*inbox)->Next(&row).value());
+  fs::rename(world, directory / "old");
+  make();
+  WriteWholeFile(world + "/inbox/2.msg", "garbage");
+  REQUIRE_OK((*inbox)->RemoveDelivered());
+  REQUIRE_FALSE((*inbox)->Next(&row).value());
+  CHECK(NamesIn(directory / "old/inbox").empty());
+  CHECK(NamesIn(world + "/inbox") ==
+        std::vector<std::string>{NameOf(1), "2.msg"});
+}
+
 TEST_CASE("there is no inbox where there is no world", "[inbox]") {
   const TemporaryDirectory directory;
   CHECK(absl::IsFailedPrecondition(

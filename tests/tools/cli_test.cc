@@ -329,6 +329,30 @@ TEST_CASE("a world that is open elsewhere is refused, and can be read",
   CHECK(first.Finish().code == 0);
 }
 
+// Both used to end with 0, and the new world was damaged.
+TEST_CASE(
+    "trial 06: a run whose world is removed or moved ends with 9, and the new "
+    "world of that name is whole",
+    "[tools][cli]") {
+  const bool moved = GENERATE(false, true);
+  const World elsewhere;
+  REQUIRE(elsewhere.Run("counter", Clicks(3000), {"-q"}).code == 0);
+  const World world;
+  Command first(Reenact(world.RunArguments("counter", {"-q"})));
+  first.Write(Plenty());
+  if (moved) {
+    std::filesystem::rename(world.path, world.path + ".bak");
+  } else {
+    std::filesystem::remove_all(world.path);
+  }
+  CHECK(world.Run("counter", Clicks(3000), {"-q"}).code == 0);
+  CheckComplaint(first.Finish(), 9, world.path);
+  CHECK(world.Ask("state").out == elsewhere.Ask("state").out);
+  CHECK(world.Ask("verify", {"-m", "counter"}).code == 0);
+  if (!moved) return;
+  CHECK(RunReenact({"verify", world.path + ".bak", "-m", "counter"}).code == 0);
+}
+
 TEST_CASE("a stopped run goes on to the same world", "[tools][cli]") {
   const World uninterrupted;
   const std::vector<std::string> same = {"-q", "--reproducible"};

@@ -15,7 +15,7 @@ std::string_view ExitCodeHelp() {
          "large\n"
          "    8  refused: no world there, open elsewhere, or made otherwise\n"
          "    9  the system: disk full, permission denied, I/O error, no such "
-         "file\n"
+         "file,\n       a world that was moved or replaced while it was open\n"
          "   10  a module is not there or cannot be used\n"
          "   11  a step does not return (run --step-timeout)\n"
          "   14  the input is not what the world has taken in so far; nothing "
