@@ -52,8 +52,8 @@ TEST_CASE("a module that is impure is caught and named, with a string that "
                     "--runs", "100"});
     REQUIRE(found.code == 1);
     CHECK(found.out.find("a step gives the same twice") != std::string::npos);
-    CHECK(found.out.find("reducer:        counter\n") != std::string::npos);
-    CHECK(found.out.find("field:          state of counter/c") !=
+    CHECK(found.out.find("reducer:       counter\n") != std::string::npos);
+    CHECK(found.out.find("field:         state of counter/c") !=
           std::string::npos);
     const std::string replay = ReplayIn(found.out);
     REQUIRE(replay.rfind("run:v1:counter:", 0) == 0);
@@ -241,7 +241,7 @@ TEST_CASE("trial 23: what a step keeps in its process is found, and the string "
     const CommandResult found = RunReenact(explore);
     CAPTURE(kind, found.out, found.err);
     REQUIRE(found.code == 1);
-    CHECK(found.out.find("reducer:        counter\n") != std::string::npos);
+    CHECK(found.out.find("reducer:       counter\n") != std::string::npos);
     std::vector<std::string> replay = fuzz;
     replay.insert(replay.end(), {"--replay", ReplayIn(found.out)});
     const CommandResult again = RunReenact(replay);
@@ -312,7 +312,7 @@ TEST_CASE("trial 26: a failure is told as verify does: the events, what "
   REQUIRE(schedule != found.out.npos);
   CHECK(events < differs);
   CHECK(differs < schedule);
-  CHECK(found.out.find("  first run:      ") != found.out.npos);
+  CHECK(found.out.find("  first run:     ") != found.out.npos);
   CHECK(found.out.find("[[") == found.out.npos);
 }
 
