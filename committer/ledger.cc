@@ -453,6 +453,9 @@ absl::Status Ledger::Change(const entry::PolicyChanged& change) {
   }
   REENACT_PROBE_IF(!policy_.none() && policy.none(), "ledger: a policy goes");
   REENACT_PROBE_IF(!policy.none(), "ledger: a policy comes");
+  if (policy.executors() != policy_.executors()) {
+    notices_.push_back({{}, kNoReducer, {}, policy.executors()});
+  }
   policy_ = std::move(policy);
   if (!shares_ && policy.cache_count()) {
     return absl::InvalidArgumentError(
@@ -463,8 +466,28 @@ absl::Status Ledger::Change(const entry::PolicyChanged& change) {
   return absl::OkStatus();
 }
 
+// What was held is paid for, and has its token of each rate: those are not
+// asked for a second time. That the policy would ask is what was just answered.
+absl::Status Ledger::JudgeAgain(const Open& open, const Again& again) const {
+  const absl::StatusOr<Value> params = Value::Parse(open.effect.params);
+  REENACT_CHECK(params.ok());  // DecodeOpen() and the step were held to it
+  EffectFacts facts;
+  facts.kind = open.effect.kind;
+  facts.capability = open.effect.capability;
+  facts.key = open.effect.origin.key;
+  facts.params = &*params;
+  if (open.reducer < again.reducers.size()) {
+    facts.reducer = again.reducers[open.reducer];
+  }
+  REENACT_RETURN_IF_ERROR(grants_.Check(facts, again.now));
+  facts.reserve = &open.effect.reserved;
+  const Policy::Decision decision = policy_.Decide(facts, again.now, Rates());
+  if (decision.verdict != Policy::Verdict::kDeny) return absl::OkStatus();
+  return absl::PermissionDeniedError(ToAbsl("policy: " + decision.rule));
+}
+
 absl::Status Ledger::Change(EventId event_id, const entry::EffectJudged& word,
-                            Consequences* into) {
+                            const Again* again, Consequences* into) {
   const auto it = places_.find(word.intent_hash);
   REENACT_PROBE_IF(it == places_.end(), "ledger: a word on what has ended");
   if (it == places_.end()) return absl::NotFoundError("no such effect is open");
@@ -472,6 +495,11 @@ absl::Status Ledger::Change(EventId event_id, const entry::EffectJudged& word,
   REENACT_PROBE_IF(!open.held, "ledger: a word on what nobody holds");
   if (!open.held) {
     return absl::FailedPreconditionError("the effect waits for no approval");
+  }
+  if (word.approved && again != nullptr) {
+    const absl::Status judged = JudgeAgain(open, *again);
+    REENACT_PROBE_IF(!judged.ok(), "ledger: an approval comes too late");
+    REENACT_RETURN_IF_ERROR(judged);
   }
   REENACT_PROBE_IF(word.approved, "ledger: an effect is approved");
   REENACT_PROBE_IF(!word.approved, "ledger: an effect is not approved");
@@ -556,7 +584,7 @@ absl::Status Ledger::CheckSender(const Receipt& receipt) const {
   const Policy::Executor* const executor =
       policy_.FindExecutor(receipt.executor);
   if (executor == nullptr) {
-    if (!policy_.executors_listed()) return absl::OkStatus();
+    if (policy_.executors().empty()) return absl::OkStatus();
     return absl::PermissionDeniedError("the policy lists no such executor");
   }
   if (executor->key && !IsSignedBy(world_id_, *executor->key, receipt)) {
@@ -757,14 +785,17 @@ void Ledger::Insert(Open open) {
 
 void Ledger::NoticeOpen(const Open& open) {
   if (open.effect.kind == kTimerKind) return;
-  notices_.push_back({open.effect, open.reducer, open.effect.intent_hash});
+  notices_.push_back({open.effect, open.reducer, open.effect.intent_hash, {}});
 }
 
 std::vector<Ledger::Notice> Ledger::AllOpen() const {
   std::vector<Notice> all;
+  if (!policy_.executors().empty()) {
+    all.push_back({{}, kNoReducer, {}, policy_.executors()});
+  }
   for (const auto& [place, open] : open_) {
     if (open.held || open.joins || open.effect.kind == kTimerKind) continue;
-    all.push_back({open.effect, open.reducer, open.effect.intent_hash});
+    all.push_back({open.effect, open.reducer, open.effect.intent_hash, {}});
   }
   return all;
 }
@@ -793,7 +824,7 @@ void Ledger::Erase(Place place, const Digest& receipt,
   if (it->second.joins) joined_.erase({*it->second.joins, place});
   if (const auto key = FlightKey(it->second)) flights_.erase({*key, place});
   if (effect.kind != kTimerKind) {
-    notices_.push_back({std::nullopt, kNoReducer, effect.intent_hash});
+    notices_.push_back({std::nullopt, kNoReducer, effect.intent_hash, {}});
   }
   Settle({effect.intent_hash, receipt, status});
   open_.erase(it);

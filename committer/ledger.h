@@ -38,6 +38,9 @@ namespace reenact {
 inline constexpr std::string_view kTimerKind = "timer";
 inline constexpr std::string_view kCancelKind = "effect.cancel";
 
+// From this format on an approval does not outdo what the gate says by then.
+inline constexpr std::uint64_t kFormatVersionJudgesAgain = 3;
+
 // What is on record of effects that a rollback ends.
 inline constexpr std::string_view kRolledBackReason = "rolled back";
 
@@ -99,11 +102,13 @@ class Ledger {
       timers_dropped.clear();
     }
   };
-  // For executors, once it is durable. Set: open. Else: closed.
+  // For executors, once it is durable: an effect is open, or another list of
+  // those who may answer is in force; if neither is set, an effect is closed.
   struct Notice {
     std::optional<OpenEffect> open;  // its origin's reducer is left empty
     ReducerId reducer = kNoReducer;  // of the origin
     Digest intent_hash;
+    std::optional<Policy::Executors> listed;
   };
   // Where a step stands.
   struct Step {
@@ -113,6 +118,11 @@ class Ledger {
     ReducerId reducer = kNoReducer;
     std::string_view reducer_name;
     std::string_view key;
+  };
+  // What an approval is judged by, besides the ledger.
+  struct Again {
+    LogicalTime now;
+    const std::vector<std::string>& reducers;  // names, by ReducerId
   };
   struct Refusal {
     FailureCode code = FailureCode::kRefusedByGate;
@@ -155,8 +165,11 @@ class Ledger {
   // and changes nothing.
   absl::Status Change(const entry::GrantChanged& change);
   absl::Status Change(const entry::PolicyChanged& change);
+  // An approval is judged as the intent would be now, by `again`: what nothing
+  // permits any more stays held. PermissionDenied, NotFound: that. Null: nobody
+  // asks again, as in worlds of a format below kFormatVersionJudgesAgain.
   absl::Status Change(EventId event_id, const entry::EffectJudged& word,
-                      Consequences* into);
+                      const Again* again, Consequences* into);
   absl::Status Change(EventId event_id, const entry::EffectsCancelled& cancel,
                       Consequences* into);
 
@@ -290,6 +303,7 @@ class Ledger {
   void Join(Open* open, const Place& flight);
   void GoOut(const Open& open);
 
+  absl::Status JudgeAgain(const Open& open, const Again& again) const;
   absl::Status CheckSender(const Receipt& receipt) const;
   absl::Status Refuse(InputId input, const Receipt& receipt,
                       const Digest& digest, absl::Status why,

@@ -9,14 +9,16 @@
 
 #include "reenact/kernel/effect.h"
 #include "reenact/kernel/hash.h"
+#include "reenact/kernel/policy.h"
 #include "reenact/kernel/receipt.h"
 #include "reenact/kernel/status.h"
 
 namespace reenact {
 
-// Hears which effects are open. World::Open() tells it of all that were open
-// when the world was closed, and from then on it is told of each one after its
-// block is durable; so it may hear of one more than once, in different runs.
+// Hears which effects are open, and who may answer them. World::Open() tells it
+// of all that were open when the world was closed, and from then on it is told
+// of each one after its block is durable; so it may hear of one more than once,
+// in different runs.
 //
 // Calls come from threads of the world, one at a time, which hold no lock of the
 // world meanwhile: take a note and return; call nothing of the world from
@@ -31,6 +33,11 @@ class EffectListener {
   // It has its receipt, or was cancelled or timed out: stop it if it runs, and
   // send nothing any more.
   virtual void Closed(const Digest& intent_hash) = 0;
+  // From here on the receipts of these executors count, and of no others; of
+  // everybody, if there are none. World::Open() tells it first, if there are
+  // any, and then each change of them is told before what was intended later.
+  // An effect whose receipt cannot count is not to be started.
+  virtual void Listed(const Policy::Executors& executors) { (void)executors; }
 };
 
 // Where receipts go. World is one; tests have others.

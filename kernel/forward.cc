@@ -547,7 +547,11 @@ absl::Status Forwarder::ChangeLedger() {
   } else if (const auto* policy = std::get_if<entry::PolicyChanged>(&control)) {
     changed = ledger_.Change(*policy);
   } else if (const auto* word = std::get_if<entry::EffectJudged>(&control)) {
-    changed = ledger_.Change(at_, *word, &consequences_);
+    const Ledger::Again again{after_.time, place_->config.reducers};
+    const bool judges =
+        place_->config.format_version >= kFormatVersionJudgesAgain;
+    changed = ledger_.Change(at_, *word, judges ? &again : nullptr,
+                             &consequences_);
   } else if (const auto* cancel =
                  std::get_if<entry::EffectsCancelled>(&control)) {
     changed = ledger_.Change(at_, *cancel, &consequences_);

@@ -86,7 +86,10 @@ class Policy {
   struct Executor {
     std::optional<PublicKey> key;    // set: receipts must be signed with it
     std::vector<std::string> kinds;  // patterns; none: every kind
+
+    friend bool operator==(const Executor&, const Executor&) = default;
   };
+  using Executors = std::map<std::string, Executor, std::less<>>;  // by name
 
   static constexpr std::size_t kContentBytesMax = 1 << 20;
   static constexpr std::size_t kRulesMax = 1024;
@@ -118,8 +121,8 @@ class Policy {
 
   // Null: not listed.
   const Executor* FindExecutor(std::string_view name) const;
-  // Whether only executors that are listed may answer: there are some.
-  bool executors_listed() const { return !executors_.empty(); }
+  // Whose receipts count. Empty: everybody's do.
+  const Executors& executors() const { return executors_; }
   // How long a receipt of this kind may answer for others, in logical time.
   std::optional<std::int64_t> CacheTtl(std::string_view kind) const;
 
@@ -161,7 +164,7 @@ class Policy {
   Digest digest_;
   std::vector<Rule> rules_;
   Verdict otherwise_ = Verdict::kDeny;  // of a policy
-  std::map<std::string, Executor, std::less<>> executors_;
+  Executors executors_;
   std::map<std::string, std::int64_t, std::less<>> cache_;
   std::optional<std::int64_t> cache_count_;
 };

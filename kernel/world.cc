@@ -2148,7 +2148,10 @@ absl::Status WorldImpl::ChangeLedger(const Slot& slot) {
     return ledger_->Change(*policy);
   }
   if (const auto* word = std::get_if<entry::EffectJudged>(&*entry)) {
-    return ledger_->Change(event_id, *word, &consequences_);
+    const Ledger::Again again{slot.ticket.time, config_.reducers};
+    const bool judges = config_.format_version >= kFormatVersionJudgesAgain;
+    return ledger_->Change(event_id, *word, judges ? &again : nullptr,
+                           &consequences_);
   }
   if (const auto* cancel = std::get_if<entry::EffectsCancelled>(&*entry)) {
     return ledger_->Change(event_id, *cancel, &consequences_);
@@ -2277,6 +2280,8 @@ void WorldImpl::Tell(Telling& telling) {
       REENACT_FAILPOINT("D13 before effect is handed out");
       options_.effects->Open(*notice.open);
       REENACT_FAILPOINT("D14 after effect was handed out");
+    } else if (notice.listed) {
+      options_.effects->Listed(*notice.listed);
     } else {
       options_.effects->Closed(notice.intent_hash);
     }

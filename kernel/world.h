@@ -313,7 +313,9 @@ class World : public ReceiptDoor {
   // `document`: one CBOR item, as Policy::Parse() reads it; null: no policy.
   // InvalidArgument: what Policy::Parse() says.
   virtual absl::StatusOr<Submission> SetPolicy(BytesView document) = 0;
-  // `by`: who says so; UTF-8, recorded.
+  // `by`: who says so; UTF-8, recorded. An approval fails, and the effect stays
+  // held, if grants and policy do not permit it by then (not in worlds of format
+  // 2): PermissionDenied.
   virtual absl::StatusOr<Submission> Approve(const Digest& intent_hash,
                                              std::string_view by,
                                              std::string_view note) = 0;

@@ -129,7 +129,13 @@ class Listener final : public EffectListener {
   void Closed(const Digest& intent_hash) override {
     closed.push_back(intent_hash);
   }
+  void Listed(const Policy::Executors& executors) override {
+    lists.push_back(executors);
+    opened_before_list = opened.size();
+  }
 
+  std::vector<Policy::Executors> lists;
+  std::size_t opened_before_list = 0;
   std::vector<OpenEffect> opened;
   std::vector<Digest> closed;
 };
@@ -538,6 +544,162 @@ TEST_CASE("a policy that asks holds an effect until somebody says a word",
   REQUIRE_OK(twice);
   REQUIRE_OK(world->Run());
   CHECK(twice->WaitDurable()->failure == FailureCode{5});  // NotFound
+}
+
+// A policy that asks about payments, and what else it says.
+Value Asking(Value rules, std::string_view otherwise = "allow") {
+  rules.Append(Value::Map({{"name", "dear"}, {"kind", "pay"}, {"then", "ask"}}));
+  return Value::Map({{"version", 1},
+                     {"rules", std::move(rules)},
+                     {"otherwise", otherwise}});
+}
+
+GrantChange Revoke(std::string name) {
+  GrantChange change;
+  change.op = GrantChange::Op::kRevoke;
+  change.grant.name = std::move(name);
+  return change;
+}
+
+// What becomes of an approval of the only effect that is held.
+std::optional<FailureCode> Approved(World& world) {
+  const auto word =
+      world.Approve(world.Effects().at(0).effect.intent_hash, "ann", "");
+  REQUIRE_OK(word);
+  REQUIRE_OK(world.Run());
+  return word->WaitDurable()->failure;
+}
+
+constexpr FailureCode kDeniedByThen{7};  // PermissionDenied
+
+TEST_CASE("trial 10: an approval does not let out what the policy denies by "
+          "then; it stays held",
+          "[effects]") {
+  Listener listener;
+  WorldOptions options = Options();
+  options.effects = &listener;
+  auto world = MustOpen(options);
+  MustGrant(*world, Create("g", {{"calls", 10}}));
+  MustSetPolicy(*world, Asking(Value::Array()));
+  MustSubmit(*world, Intending("a", {Costing("pay", 2)}));
+  REQUIRE_OK(world->Run());
+  REQUIRE(world->Effects().at(0).held);
+
+  MustSetPolicy(*world, Value::Map({{"version", 1}, {"otherwise", "deny"}}));
+  CHECK(Approved(*world) == kDeniedByThen);
+  CHECK(listener.opened.empty());
+  REQUIRE(world->Effects().size() == 1);
+  CHECK(world->Effects()[0].held);
+  CHECK(FreeOf(*world, "g") == 8);
+
+  // A rule for what it says, reducer and amount included.
+  MustSetPolicy(*world, Asking(Value::Array(
+                            {Value::Map({{"name", "no"},
+                                         {"reducer", "agent"},
+                                         {"reserve", Value::Map({{"calls", 2}})},
+                                         {"then", "deny"}})})));
+  CHECK(Approved(*world) == kDeniedByThen);
+
+  // That it would be asked about is what the approval answers, and its token of
+  // a rate was taken when it was held.
+  MustSetPolicy(*world,
+                Asking(Value::Array({Value::Map(
+                    {{"name", "slow"},
+                     {"rate", Value::Map({{"count", 1}, {"per", 1000}})}})})));
+  CHECK(Approved(*world) == std::nullopt);
+  REQUIRE(listener.opened.size() == 1);
+  CHECK(Send(*world, ReceiptFor(listener.opened[0], "paid")).ok());
+}
+
+TEST_CASE("trial 10: an approval does not let out what its grant, or one above "
+          "it, permits no more",
+          "[effects]") {
+  const int change = GENERATE(0, 1, 2, 3);
+  auto world = MustOpen(Options());
+  MustGrant(*world, Create("top", {{"calls", 20}}));
+  GrantChange split = Create("g", {{"calls", 10}});
+  split.grant.parent = "top";
+  MustGrant(*world, split);
+  MustSetPolicy(*world, Asking(Value::Array()));
+  MustSubmit(*world, Intending("a", {Costing("pay", 2)}));
+  REQUIRE_OK(world->Run());
+  GrantChange amend = Create(change == 2 ? "top" : "g", {});
+  amend.op = GrantChange::Op::kAmend;
+  if (change == 2) amend.grant.kinds = {"mail"};
+  if (change == 3) amend.grant.expires = LogicalTime{0};
+  MustGrant(*world, change == 0   ? Revoke("g")
+                    : change == 1 ? Revoke("top")
+                                  : amend);
+  CHECK(Approved(*world) == kDeniedByThen);
+  REQUIRE(world->Effects().size() == 1);
+  CHECK(world->Effects()[0].held);
+
+  // It can still be rejected, and what it reserved is given back.
+  REQUIRE_OK(world->Reject(world->Effects()[0].effect.intent_hash, "bob", ""));
+  REQUIRE_OK(world->Run());
+  CHECK(world->Effects().empty());
+  CHECK(NotesOf(*world, "a") == Notes{"pay denied: not approved by bob"});
+  REQUIRE_OK(world->Authority().grants.CheckConservation());
+}
+
+TEST_CASE("trial 10: in a world of format 2 an approval counts as it did",
+          "[effects]") {
+  Listener listener;
+  WorldOptions options = Options();
+  options.config.format_version = 2;
+  options.effects = &listener;
+  auto world = MustOpen(options);
+  MustSetPolicy(*world, Asking(Value::Array()));
+  MustSubmit(*world, Intending("a", {Wish("pay")}));
+  REQUIRE_OK(world->Run());
+  MustSetPolicy(*world, Value::Map({{"version", 1}, {"otherwise", "deny"}}));
+  CHECK(Approved(*world) == std::nullopt);
+  CHECK(listener.opened.size() == 1);
+}
+
+TEST_CASE("trial 09: a world tells whose receipts count, at its opening and at "
+          "each change",
+          "[effects]") {
+  const TemporaryDirectory directory;
+  const auto listing = [](const Value& executors) {
+    return Value::Map({{"version", 1},
+                       {"otherwise", "allow"},
+                       {"executors", executors}});
+  };
+  const Value ci = Value::Map({{"ci", Value::Map({{"kinds", "mail"}})}});
+  {
+    Listener listener;
+    WorldOptions options = Options(directory / "w");
+    options.effects = &listener;
+    auto world = MustOpen(options);
+    CHECK(listener.lists.empty());
+    MustSubmit(*world, Intending("a", {Wish("mail")}));
+    MustSetPolicy(*world, listing(ci));
+    MustSubmit(*world, Intending("a", {Wish("mail")}));
+    REQUIRE_OK(world->Run());
+    REQUIRE(listener.lists.size() == 1);
+    CHECK(listener.lists[0].at("ci").kinds == std::vector<std::string>{"mail"});
+    CHECK(listener.opened_before_list == 1);
+    CHECK(listener.opened.size() == 2);
+    // Another policy, the same executors.
+    Value other = listing(ci);
+    other.Set("otherwise", "ask");
+    MustSetPolicy(*world, other);
+    CHECK(listener.lists.size() == 1);
+    MustSetPolicy(*world, listing(Value::Map()));
+    REQUIRE(listener.lists.size() == 2);
+    CHECK(listener.lists[1].empty());
+    MustSetPolicy(*world, listing(ci));
+    REQUIRE_OK(world->Close());
+  }
+  Listener listener;
+  WorldOptions options = Options(directory / "w");
+  options.effects = &listener;
+  auto world = MustOpen(options);
+  REQUIRE(listener.lists.size() == 1);
+  CHECK(listener.lists[0].contains("ci"));
+  CHECK(listener.opened_before_list == 0);
+  CHECK(listener.opened.size() == 2);
 }
 
 TEST_CASE("an answer is had again from the cache as long as it lives",
@@ -1348,6 +1510,39 @@ TEST_CASE("receipts, deadlines, approvals and cancellations among each other "
     }
   };
   CheckWhoever(all);
+}
+
+TEST_CASE("trial 10: approvals among changes of grants and policy give one "
+          "history, and replay to it",
+          "[effects]") {
+  CheckWhoever([](World& world, Listener&) {
+    MustGrant(world, Create("g", {{"calls", 1000}}));
+    Dice dice(10);
+    for (int wave = 0; wave < 12; ++wave) {
+      const bool denies = dice.Below(2) == 0;
+      const Value rule = Value::Map({{"name", "no"},
+                                     {"key", "c" + std::to_string(wave % 3)},
+                                     {"then", "deny"}});
+      REQUIRE_OK(world.SetPolicy(
+          Asking(denies ? Value::Array({rule}) : Value::Array()).Encode()));
+      for (int i = 0; i < 4; ++i) {
+        const std::string key = "c" + std::to_string(dice.Below(3));
+        MustSubmit(world, Intending(key, {Costing("pay", 1)}));
+      }
+      for (const EffectState& state : world.Effects()) {
+        if (dice.Below(3) == 0) continue;
+        REQUIRE_OK(world.Approve(state.effect.intent_hash, "a", ""));
+      }
+      REQUIRE_OK(world.Run());
+    }
+    REQUIRE_OK(world.ChangeGrant(Revoke("g")));
+    for (const EffectState& state : world.Effects()) {
+      REQUIRE_OK(world.Approve(state.effect.intent_hash, "a", ""));
+    }
+    REQUIRE_OK(world.Run());
+    REQUIRE_OK(world.Authority().grants.CheckConservation());
+    CHECK(world.stats().failed > 5);
+  });
 }
 
 // --- invariants ----------------------------------------------------------------
