@@ -4,21 +4,19 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <cerrno>
-#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <optional>
-#include <set>
 #include <system_error>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "reenact/executors/traces.h"
 #include "reenact/journal/posix_file.h"
-#include "reenact/kernel/hash.h"
 #include "reenact/kernel/mutex.h"
 
 namespace reenact {
@@ -30,9 +28,6 @@ constexpr std::string_view kOpen = "${secret:";
 constexpr std::string_view kEscape = "$${";
 constexpr std::size_t kNameBytesMax = 128;
 constexpr std::size_t kValueBytesMax = 64 << 10;
-// What is left of a value in base64 whatever stands around it: fewer characters
-// than this say nothing.
-constexpr std::size_t kCoreMin = 6;
 
 bool IsNameCharacter(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' ||
@@ -44,143 +39,19 @@ bool IsName(std::string_view name) {
          std::all_of(name.begin(), name.end(), IsNameCharacter);
 }
 
-// --- the forms in which a value may come back --------------------------------
-
-std::string Upper(std::string text) {
-  for (char& c : text) {
-    c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  }
-  return text;
-}
-
-// Percent-encoding of everything that `keep` does not name.
-template <typename Keep>
-std::string Percent(std::string_view value, const char* digits, Keep keep) {
-  std::string out;
-  for (const char c : value) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (keep(byte)) {
-      out += c;
-    } else {
-      out += '%';
-      out += digits[byte >> 4];
-      out += digits[byte & 15];
-    }
-  }
-  return out;
-}
-
-void AddPercent(std::string_view value, std::set<std::string>* forms) {
-  const auto unreserved = [](unsigned char c) {
-    return std::isalnum(c) != 0 || c == '-' || c == '.' || c == '_' || c == '~';
-  };
-  const auto component = [&](unsigned char c) {  // as in encodeURIComponent()
-    return unreserved(c) || std::string_view("!*'()").find(static_cast<char>(
-                                c)) != std::string_view::npos;
-  };
-  const auto none = [](unsigned char) { return false; };
-  for (const char* digits : {"0123456789ABCDEF", "0123456789abcdef"}) {
-    forms->insert(Percent(value, digits, component));
-    forms->insert(Percent(value, digits, none));
-    std::string plain = Percent(value, digits, unreserved);
-    forms->insert(plain);
-    for (auto at = plain.find("%20"); at != std::string::npos;
-         at = plain.find("%20", at)) {
-      plain.replace(at, 3, "+");
-    }
-    forms->insert(plain);
-  }
-}
-
-std::string Base64(std::string_view value, const char* alphabet) {
-  std::string out;
-  std::uint32_t bits = 0;
-  unsigned have = 0;
-  for (const char c : value) {
-    bits = bits << 8 | static_cast<unsigned char>(c);
-    for (have += 8; have >= 6; have -= 6) {
-      out += alphabet[bits >> (have - 6) & 63];
-    }
-  }
-  if (have > 0) out += alphabet[bits << (6 - have) & 63];
-  return out;
-}
-
-// In base64 of a longer text the characters at both ends hold bits of what
-// stands beside the value; those between are the same whatever that is. There
-// are three ways to lie across groups of three bytes.
-void AddBase64(std::string_view value, std::set<std::string>* forms) {
-  for (const char* last : {"+/", "-_"}) {
-    const std::string alphabet =
-        std::string("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                    "0123456789") +
-        last;
-    forms->insert(Base64(value, alphabet.c_str()));
-    for (std::size_t before = 0; before < 3; ++before) {
-      const std::string shifted = std::string(before, '\0').append(value);
-      const std::string text = Base64(shifted, alphabet.c_str());
-      const std::size_t first = (before * 8 + 5) / 6;
-      const std::size_t end = shifted.size() * 8 / 6;
-      if (end >= first + kCoreMin) {
-        forms->insert(text.substr(first, end - first));
-      }
-    }
-  }
-}
-
-void AddUtf16(std::string_view value, std::set<std::string>* forms) {
-  std::string little;
-  std::string big;
-  for (const char c : value) {
-    little += c;
-    little += '\0';
-    big += '\0';
-    big += c;
-  }
-  forms->insert(little);
-  forms->insert(big);
-}
-
-std::string JsonEscaped(std::string_view value) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  for (const char c : value) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\r') {
-      out += "\\r";
-    } else if (c == '\t') {
-      out += "\\t";
-    } else if (byte < 0x20) {
-      out += "\\u00";
-      out += kDigits[byte >> 4];
-      out += kDigits[byte & 15];
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
-
-std::set<std::string> FormsOf(std::string_view value) {
-  std::set<std::string> forms{std::string(value), ToHex(value),
-                              Upper(ToHex(value)), JsonEscaped(value)};
-  AddPercent(value, &forms);
-  AddBase64(value, &forms);
-  AddUtf16(value, &forms);
-  return forms;
-}
-
 // --- where values come from --------------------------------------------------
 
 absl::Status NoSuchSecret(std::string_view name, std::string_view where) {
-  return absl::NotFoundError(ToAbsl("there is no secret \"" +
-                                    std::string(name) + "\"" +
-                                    std::string(where)));
+  return absl::NotFoundError(ToAbsl(
+      "there is no secret \"" + std::string(name) + "\"" + std::string(where)));
+}
+
+absl::Status CheckLength(std::string_view name, std::string_view value) {
+  if (value.size() >= Traces::kBytesMin) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "the secret \"", ToAbsl(name), "\" has ", value.size(),
+      " bytes; one of fewer than ", Traces::kBytesMin,
+      " cannot be told from other text that comes back, so it is not sent"));
 }
 
 // Whether `directory`, or one that it lies in, is a world's.
@@ -233,42 +104,35 @@ absl::StatusOr<std::string> ReadSecret(const std::string& directory,
 }  // namespace
 
 struct Secrets::State {
-  explicit State(Resolve how) : resolve(std::move(how)) {}
-
-  struct Form {
-    std::string text;
-    std::string reference;
+  // What was handed out so far.
+  struct Known {
+    std::map<std::string, std::string, std::less<>> names;  // by value
+    std::vector<std::string> references;
+    Traces traces;
   };
 
+  explicit State(Resolve how) : resolve(std::move(how)) {}
+
   void Remember(std::string_view name, const std::string& value) {
-    if (value.empty()) return;
     MutexLock lock(&mutex);
-    if (!known.emplace(value, name).second) return;
-    const std::string reference =
-        std::string(kOpen) + std::string(name) + "}";
-    for (const std::string& text : FormsOf(value)) {
-      std::vector<Form>& forms =
-          by_first[static_cast<unsigned char>(text.front())];
-      // The longest first: it may hold others.
-      const auto place = std::find_if(
-          forms.begin(), forms.end(),
-          [&](const Form& form) { return form.text.size() < text.size(); });
-      forms.insert(place, Form{text, reference});
-    }
+    if (known->names.contains(value)) return;
+    auto more = std::make_shared<Known>(*known);
+    more->names.emplace(value, name);
+    more->traces.Add(value, more->references.size());
+    more->references.push_back(std::string(kOpen) + std::string(name) + "}");
+    known = std::move(more);
   }
 
-  // What stands at the beginning of `text`, if it is a form of a value.
-  const Form* Match(std::string_view text) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
-    for (const Form& form : by_first[static_cast<unsigned char>(text[0])]) {
-      if (text.substr(0, form.text.size()) == form.text) return &form;
-    }
-    return nullptr;
+  std::shared_ptr<const Known> Look() {
+    MutexLock lock(&mutex);
+    return known;
   }
 
   const Resolve resolve;  // may be empty
   Mutex mutex;
-  std::map<std::string, std::string> known ABSL_GUARDED_BY(mutex);
-  std::array<std::vector<Form>, 256> by_first ABSL_GUARDED_BY(mutex);
+  // Another one each time, so that nobody waits for who searches.
+  std::shared_ptr<const Known> known ABSL_GUARDED_BY(mutex) =
+      std::make_shared<Known>();
 };
 
 Secrets::Secrets() : Secrets(Resolve()) {}
@@ -322,6 +186,7 @@ absl::StatusOr<std::string> Secrets::Expand(std::string_view text) const {
     }
     if (!state_->resolve) return NoSuchSecret(name, ": there are none here");
     REENACT_ASSIGN_OR_RETURN(const std::string value, state_->resolve(name));
+    REENACT_RETURN_IF_ERROR(CheckLength(name, value));
     state_->Remember(name, value);
     out += value;
     text.remove_prefix(end + 1);
@@ -334,17 +199,29 @@ bool Secrets::HasReference(std::string_view text) {
          text.find(kEscape) != std::string_view::npos;
 }
 
+// Ranges that overlap go together: what is left of one behind another would be
+// the end of a secret.
 std::string Secrets::Redact(std::string_view text) const {
-  MutexLock lock(&state_->mutex);
-  if (state_->known.empty()) return std::string(text);
+  const std::shared_ptr<const State::Known> known = state_->Look();
+  if (known->references.empty()) return std::string(text);
+  std::vector<Traces::Range> found = known->traces.FindAll(text);
+  std::stable_sort(
+      found.begin(), found.end(), [](const auto& a, const auto& b) {
+        return a.begin != b.begin ? a.begin < b.begin : a.end > b.end;
+      });
   std::string out;
-  while (!text.empty()) {
-    const State::Form* form = state_->Match(text);
-    out += form != nullptr ? std::string_view(form->reference)
-                           : text.substr(0, 1);
-    text.remove_prefix(form != nullptr ? form->text.size() : 1);
+  std::size_t done = 0;
+  const std::string* last = nullptr;
+  for (const Traces::Range& range : found) {
+    if (range.end <= done) continue;
+    const std::string& reference = known->references[range.value];
+    const bool overlaps = range.begin < done;
+    if (!overlaps) out += text.substr(done, range.begin - done);
+    if (!overlaps || *last != reference) out += reference;
+    last = &reference;
+    done = range.end;
   }
-  return out;
+  return out += text.substr(done);
 }
 
 }  // namespace reenact

@@ -37,12 +37,15 @@ class Secrets {
   static Secrets FromEnvironment(std::string prefix);
 
   // `text` with its references replaced. "$${" stands for "${".
-  // NotFound: as above. InvalidArgument: a reference that does not end.
+  // NotFound: as above. InvalidArgument: a reference that does not end, or a
+  // value of less than 8 bytes: what is that short is found in what has nothing
+  // to do with it.
   absl::StatusOr<std::string> Expand(std::string_view text) const;
   // Whether there is anything to replace.
   static bool HasReference(std::string_view text);
   // `text` with every value that Expand() has handed out so far replaced by
-  // its reference: for what comes back from outside and goes on record.
+  // its reference, however it was written down (traces.h): for what comes back
+  // from outside and goes on record.
   std::string Redact(std::string_view text) const;
 
  private:

@@ -815,7 +815,8 @@ void AddRunCommand(CLI::App& app, Action* action) {
                   "Where executors of other processes attach; then it runs "
                   "until Ctrl-C while effects are open");
   run->add_option("--secrets", options->secrets,
-                  "A directory of secrets, a file each, for ${secret:NAME}");
+                  "A directory of secrets, a file each, for ${secret:NAME}; 8 "
+                  "bytes or more");
   run->add_option("--message", options->messages,
                   "NAME=DIR: message.send to NAME goes to the world in DIR; "
                   "may be repeated")
