@@ -451,16 +451,16 @@ absl::Status Ledger::Change(const entry::PolicyChanged& change) {
   if (!document.IsNull()) {
     REENACT_ASSIGN_OR_RETURN(policy, Policy::Parse(document));
   }
+  if (!shares_ && policy.cache_count()) {
+    return absl::InvalidArgumentError(
+        "cache_count: a world of a format before 3 keeps 256 answers");
+  }
   REENACT_PROBE_IF(!policy_.none() && policy.none(), "ledger: a policy goes");
   REENACT_PROBE_IF(!policy.none(), "ledger: a policy comes");
   if (policy.executors() != policy_.executors()) {
     notices_.push_back({{}, kNoReducer, {}, policy.executors()});
   }
   policy_ = std::move(policy);
-  if (!shares_ && policy.cache_count()) {
-    return absl::InvalidArgumentError(
-        "cache_count: a world of a format before 3 keeps 256 answers");
-  }
   // Buckets belong to rules.
   rates_ = Rates();
   return absl::OkStatus();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "reenact/kernel/check.h"
+#include "reenact/kernel/predicate.h"
 
 namespace reenact {
 namespace {
@@ -16,6 +17,28 @@ Answer TimedOut() {
   return answer;
 }
 
+// Why receipts of `name` for effects of `kind` do not count, signatures apart;
+// empty: they do.
+std::string WhyUncounted(const Policy::Executors& listed, std::string_view name,
+                         std::string_view kind) {
+  if (listed.empty()) return "";
+  const auto found = listed.find(name);
+  if (found == listed.end()) return "the policy lists other executors only";
+  if (MatchesAny(found->second.kinds, kind)) return "";
+  return "the policy lets that executor answer other kinds only";
+}
+
+// The same for this process, which knows how it signs.
+std::string WhyUncounted(const Policy::Executors& listed,
+                         const KindOptions& options, std::string_view kind) {
+  const std::string why = WhyUncounted(listed, options.executor, kind);
+  const auto found = listed.find(options.executor);
+  if (!why.empty() || found == listed.end() || !found->second.key) return why;
+  if (!options.key) return "the policy wants a signature, and there is no key";
+  if (PublicKeyOf(*options.key) == *found->second.key) return "";
+  return "the policy has another key for that executor";
+}
+
 }  // namespace
 
 Agenda::Agenda(Options options)
@@ -27,7 +50,13 @@ void Agenda::Serve(const std::string& kind, KindOptions options) {
        {&options.attempt_timeout, &options.overall_timeout, &options.overrun}) {
     *timeout = std::clamp(*timeout, std::chrono::milliseconds(0), kLongest);
   }
-  kinds_[kind].options = std::move(options);
+  Kind& served = kinds_[kind];
+  served.options = std::move(options);
+  JudgeKind(kind, &served);
+}
+
+void Agenda::JudgeKind(const std::string& name, Kind* kind) const {
+  if (kind->options) kind->barred = WhyUncounted(listed_, *kind->options, name);
 }
 
 Agenda::Place Agenda::PlaceOf(const OpenEffect& effect) {
@@ -99,11 +128,21 @@ std::optional<Agenda::Held> Agenda::Close(const Digest& intent) {
   return held;
 }
 
+void Agenda::Listed(Policy::Executors executors) {
+  listed_ = std::move(executors);
+  for (auto& [name, kind] : kinds_) JudgeKind(name, &kind);
+  for (auto& [intent, entry] : entries_) {
+    if (entry.state != State::kStuck) continue;
+    entry.refusals = 0;
+    MakeReady(entry);
+  }
+}
+
 // --- executors of this process ---
 
 bool Agenda::HasRoom(const Kind& kind) const {
-  return kind.options && kind.running < kind.options->concurrency &&
-         !kind.ready.empty();
+  return kind.options && kind.barred.empty() &&
+         kind.running < kind.options->concurrency && !kind.ready.empty();
 }
 
 std::size_t Agenda::Startable() const {
@@ -219,13 +258,13 @@ void Agenda::Detach(HolderId holder) {
   for (const Digest& intent : had) MakeReady(*Find(intent));
 }
 
-const std::string* Agenda::NextKind(
-    const std::vector<std::string>& kinds) const {
+const std::string* Agenda::NextKind(const Holder& holder) const {
   const std::string* first = nullptr;
   const Place* earliest = nullptr;
-  for (const std::string& name : kinds) {
+  for (const std::string& name : holder.kinds) {
     const auto kind = kinds_.find(name);
     if (kind == kinds_.end() || kind->second.ready.empty()) continue;
+    if (!WhyUncounted(listed_, holder.name, name).empty()) continue;
     const Place& place = *kind->second.ready.begin();
     if (earliest && *earliest <= place) continue;
     first = &name;
@@ -238,8 +277,10 @@ std::shared_ptr<const OpenEffect> Agenda::Offer(HolderId holder, Time now) {
   const auto found = holders_.find(holder);
   if (found == holders_.end()) return nullptr;
   Holder& to = found->second;
-  if (to.silent || to.has.size() >= to.concurrency) return nullptr;
-  const std::string* kind = NextKind(to.kinds);
+  if (to.barred || to.silent || to.has.size() >= to.concurrency) {
+    return nullptr;
+  }
+  const std::string* kind = NextKind(to);
   if (!kind) return nullptr;
 
   Entry& entry = *Find(kinds_.find(*kind)->second.ready.begin()->intent);
@@ -309,6 +350,11 @@ void Agenda::Settled(const Digest& intent) {
   }
 }
 
+void Agenda::Bar(HolderId holder) {
+  const auto found = holders_.find(holder);
+  if (found != holders_.end()) found->second.barred = true;
+}
+
 std::optional<Receipt> Agenda::Refused(const Digest& intent,
                                        std::uint64_t epoch,
                                        std::string_view why, Time now) {
@@ -371,10 +417,15 @@ std::vector<Agenda::Expired> Agenda::Due(Time now) {
 
 bool Agenda::IsServed(const std::string& kind) const {
   const auto found = kinds_.find(kind);
-  if (found != kinds_.end() && found->second.options) return true;
-  return std::any_of(holders_.begin(), holders_.end(), [&](const auto& holder) {
-    const auto& kinds = holder.second.kinds;
-    return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
+  if (found != kinds_.end() && found->second.options &&
+      found->second.barred.empty()) {
+    return true;
+  }
+  return std::any_of(holders_.begin(), holders_.end(), [&](const auto& each) {
+    const Holder& holder = each.second;
+    return std::find(holder.kinds.begin(), holder.kinds.end(), kind) !=
+               holder.kinds.end() &&
+           !holder.barred && WhyUncounted(listed_, holder.name, kind).empty();
   });
 }
 
@@ -395,7 +446,8 @@ DispatcherStats Agenda::Stats() const {
     stats.running += kind.running;
     const auto here = open.find(name);
     stats.kinds.push_back({name, here == open.end() ? 0 : here->second,
-                           kind.ready.size(), kind.running, IsServed(name)});
+                           kind.ready.size(), kind.running, IsServed(name),
+                           kind.barred});
   }
   return stats;
 }

@@ -20,6 +20,7 @@
 #include "reenact/executors/executor.h"
 #include "reenact/executors/options.h"
 #include "reenact/kernel/effect.h"
+#include "reenact/kernel/policy.h"
 #include "reenact/kernel/receipt.h"
 #include "reenact/kernel/status.h"
 
@@ -85,6 +86,11 @@ class Agenda {
   };
   std::optional<Held> Close(const Digest& intent);
 
+  // From now on the receipts of these executors count, of everybody if there
+  // are none; see EffectListener::Listed(). Whose receipt for a kind does not
+  // count is given no effect of that kind. What was stuck is tried again.
+  void Listed(Policy::Executors executors);
+
   // --- executors of this process ---
 
   // How many more attempts could be started now.
@@ -128,6 +134,8 @@ class Agenda {
 
   // The world accepted it, or has no use for any.
   void Settled(const Digest& intent);
+  // The world let its holder not speak: it is given nothing more.
+  void Bar(HolderId holder);
   // The world would not have it. An attempt in this process is answered with
   // the error receipt that is returned, once; what another process answered is
   // tried again after a while, `Options::refused` permitting. Else it is stuck.
@@ -179,6 +187,7 @@ class Agenda {
   };
   struct Kind {
     std::optional<KindOptions> options;  // none: not served in this process
+    std::string barred;  // why receipts of this process would not count
     std::size_t running = 0;
     std::set<Place> ready;
   };
@@ -187,6 +196,7 @@ class Agenda {
     std::vector<std::string> kinds;
     std::size_t concurrency = 0;
     bool silent = false;
+    bool barred = false;
     std::set<Digest> has;  // offered or held
   };
   using Entries = std::map<Digest, Entry>;
@@ -203,7 +213,8 @@ class Agenda {
   Receipt Conclude(Entry& entry, Answer answer);
   std::optional<Time> TimeToTryAgain(const Entry& entry, const Answer& answer,
                                      Time now) const;
-  const std::string* NextKind(const std::vector<std::string>& kinds) const;
+  const std::string* NextKind(const Holder& holder) const;
+  void JudgeKind(const std::string& name, Kind* kind) const;
   bool HasRoom(const Kind& kind) const;
   Expired Expire(Entry& entry);
   bool IsServed(const std::string& kind) const;
@@ -214,6 +225,7 @@ class Agenda {
   Entries entries_;
   std::map<std::string, Kind, std::less<>> kinds_;
   std::map<HolderId, Holder> holders_;
+  Policy::Executors listed_;
   std::set<std::pair<Time, Digest>> alarms_;
   DispatcherStats totals_;
 };

@@ -13,6 +13,7 @@
 #include <variant>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
 #include "reenact/executors/agenda.h"
 #include "reenact/executors/running_task.h"
 #include "reenact/kernel/cbor.h"
@@ -116,6 +117,7 @@ class Dispatcher::Core : public std::enable_shared_from_this<Core> {
   };
   using Note = std::variant<OpenEffect, Closing, Verdict>;
   void Leave(Note note);
+  void Listed(const Policy::Executors& executors);
 
   absl::StatusOr<Id> Attach(std::string name, std::vector<std::string> kinds,
                             std::size_t concurrency, RemoteExecutor* remote);
@@ -183,6 +185,12 @@ class Dispatcher::Core : public std::enable_shared_from_this<Core> {
   // False if time was up first.
   bool WaitForTasks(milliseconds wait) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string KindsOfTasks() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool IsLeftToOthers(std::string_view kind) const;
+  absl::Status CheckName(std::string_view name) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckKinds(std::string_view name,
+                          const std::vector<std::string>& kinds) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsOpen() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return agenda_ && !stopping_;
   }
@@ -203,6 +211,7 @@ class Dispatcher::Core : public std::enable_shared_from_this<Core> {
   std::map<std::string, KindOptions, std::less<>> registered_
       ABSL_GUARDED_BY(mutex_);
   std::optional<Agenda> agenda_ ABSL_GUARDED_BY(mutex_);
+  Policy::Executors listed_ ABSL_GUARDED_BY(mutex_);  // before it was started
   std::map<Id, Remote> remotes_ ABSL_GUARDED_BY(mutex_);
   // By epoch, which no two attempts share.
   std::map<std::uint64_t, std::shared_ptr<RunningTask>> tasks_
@@ -258,8 +267,9 @@ absl::Status Dispatcher::Core::Start(ReceiptDoor* door, Bytes world_id,
   agenda_.emplace(Agenda::Options{opening_epoch, options_.lease,
                                   options_.refused, random_});
   for (const auto& [kind, options] : registered_) {
-    agenda_->Serve(kind, options);
+    if (!IsLeftToOthers(kind)) agenda_->Serve(kind, options);
   }
+  agenda_->Listed(std::move(listed_));
   clerk_ = std::thread([core = this] { core->Run(); });
   return absl::OkStatus();
 }
@@ -349,6 +359,18 @@ void Dispatcher::Core::Leave(Note note) {
   MutexLock lock(&notes_mutex_);
   notes_.push_back(std::move(note));
   noted_.Signal();
+}
+
+// At once, ahead of what the clerk has not read yet: that is judged by the new
+// list all the same.
+void Dispatcher::Core::Listed(const Policy::Executors& executors) {
+  MutexLock lock(&mutex_);
+  if (!agenda_) {
+    listed_ = executors;
+    return;
+  }
+  agenda_->Listed(executors);
+  WakeClerk();
 }
 
 void Dispatcher::Core::WakeClerk() {
@@ -451,6 +473,10 @@ void Dispatcher::Core::ReadVerdict(const Verdict& verdict) {
       code != absl::StatusCode::kInvalidArgument) {
     agenda_->Settled(verdict.intent);
     return;
+  }
+  // Trying again with the same signature, or none, would come to the same.
+  if (code == absl::StatusCode::kPermissionDenied && verdict.holder != 0) {
+    agenda_->Bar(verdict.holder);
   }
   auto instead = agenda_->Refused(
       verdict.intent, verdict.epoch,
@@ -631,6 +657,47 @@ void Dispatcher::Core::Cancel(std::uint64_t epoch) {
 
 // --- other processes ---------------------------------------------------------
 
+bool Dispatcher::Core::IsLeftToOthers(std::string_view kind) const {
+  return std::any_of(options_.remotes.begin(), options_.remotes.end(),
+                     [kind](const auto& remote) {
+                       const auto& kinds = remote.second;
+                       return std::find(kinds.begin(), kinds.end(), kind) !=
+                              kinds.end();
+                     });
+}
+
+// What is answered in a name of this process was done by it.
+absl::Status Dispatcher::Core::CheckName(std::string_view name) const {
+  for (const auto& [kind, options] : registered_) {
+    if (name != kind && name != options.executor) continue;
+    return absl::PermissionDeniedError(absl::StrCat(
+        "\"", ToAbsl(name),
+        "\" is a name of the world's own process; take another one"));
+  }
+  if (options_.remotes.empty() || options_.remotes.contains(name)) {
+    return absl::OkStatus();
+  }
+  return absl::PermissionDeniedError(absl::StrCat(
+      "no executor called \"", ToAbsl(name), "\" may attach here"));
+}
+
+absl::Status Dispatcher::Core::CheckKinds(
+    std::string_view name, const std::vector<std::string>& kinds) const {
+  const auto remote = options_.remotes.find(name);
+  for (const std::string& kind : kinds) {
+    if (remote == options_.remotes.end()) {
+      if (!registered_.contains(kind)) continue;
+      return absl::PermissionDeniedError(absl::StrCat(
+          kind, " is carried out by the world's own process"));
+    }
+    const auto& may = remote->second;
+    if (std::find(may.begin(), may.end(), kind) != may.end()) continue;
+    return absl::PermissionDeniedError(absl::StrCat(
+        "\"", ToAbsl(name), "\" may not carry out ", kind, " here"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Dispatcher::Id> Dispatcher::Core::Attach(
     std::string name, std::vector<std::string> kinds, std::size_t concurrency,
     RemoteExecutor* remote) {
@@ -638,6 +705,8 @@ absl::StatusOr<Dispatcher::Id> Dispatcher::Core::Attach(
   if (!IsOpen()) {
     return absl::FailedPreconditionError("the world takes no executors now");
   }
+  REENACT_RETURN_IF_ERROR(CheckName(name));
+  REENACT_RETURN_IF_ERROR(CheckKinds(name, kinds));
   const Id id = agenda_->Attach(std::move(name), std::move(kinds), concurrency);
   remotes_[id] = {remote, 2 * concurrency + kSpareReceipts, 0};
   WakeClerk();
@@ -750,6 +819,10 @@ void Dispatcher::Open(const OpenEffect& effect) { core_->Leave(effect); }
 
 void Dispatcher::Closed(const Digest& intent_hash) {
   core_->Leave(Core::Closing{intent_hash});
+}
+
+void Dispatcher::Listed(const Policy::Executors& executors) {
+  core_->Listed(executors);
 }
 
 absl::StatusOr<Dispatcher::Id> Dispatcher::Attach(

@@ -103,13 +103,18 @@ class Dispatcher final : public EffectListener {
   // EffectListener
   void Open(const OpenEffect& effect) override;
   void Closed(const Digest& intent_hash) override;
+  // Nothing is given to whose receipt would not count; Stats() has why.
+  void Listed(const Policy::Executors& executors) override;
 
   // --- For other processes; server.h is the usual caller ---
 
   using Id = std::uint64_t;
   // A process called `name` serves `kinds`, at most `concurrency` effects at a
   // time. `remote` outlives Detach().
-  // FailedPrecondition: not started, or stopped.
+  // FailedPrecondition: not started, or stopped. PermissionDenied: it may not
+  // attach, or not for one of these kinds (DispatcherOptions::remotes), or the
+  // name is that of an executor or a kind of this process: what is answered in
+  // such a name was done here.
   absl::StatusOr<Id> Attach(std::string name, std::vector<std::string> kinds,
                             std::size_t concurrency, RemoteExecutor* remote);
   // It is gone: what it held is offered to others. No call to it is made once

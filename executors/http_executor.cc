@@ -1,6 +1,7 @@
 #include "reenact/executors/http_executor.h"
 
 #include <curl/curl.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cctype>
@@ -15,6 +16,7 @@
 #include "reenact/executors/content.h"
 #include "reenact/executors/http_url.h"
 #include "reenact/executors/params.h"
+#include "reenact/executors/public_address.h"
 #include "reenact/executors/secrets.h"
 #include "reenact/kernel/mutex.h"
 
@@ -62,7 +64,7 @@ bool IsHeaderValue(std::string_view text) {
 struct Request {
   std::string method;
   std::string url;
-  HttpOrigin origin;
+  PlainUrl place;
   std::vector<std::string> headers;  // "name: value"
   Bytes body;
   bool has_body = false;
@@ -118,9 +120,14 @@ absl::StatusOr<Request> ReadRequest(Task& task, const HttpOptions& options) {
   }
   REENACT_RETURN_IF_ERROR(params.Finish());
 
-  REENACT_ASSIGN_OR_RETURN(request.origin, ParseHttpOrigin(url));
+  if (options.public_only && !options.proxy.empty()) {
+    return absl::FailedPreconditionError(
+        "this program connects to public addresses only, and has a proxy that "
+        "would connect to any");
+  }
+  REENACT_ASSIGN_OR_RETURN(request.place, ParseHttpUrl(url));
   REENACT_ASSIGN_OR_RETURN(request.url, task.secrets().Expand(url));
-  REENACT_RETURN_IF_ERROR(ParseHttpOrigin(request.url).status());
+  REENACT_RETURN_IF_ERROR(ParseHttpUrl(request.url).status());
   for (const auto& [name, value] : headers) {
     REENACT_ASSIGN_OR_RETURN(std::string line,
                              HeaderLine(name, value, task.secrets()));
@@ -211,6 +218,30 @@ class Receiver {
   Response response_;
 };
 
+// Makes the sockets of a transfer, to public addresses only.
+class PublicSockets {
+ public:
+  static curl_socket_t OnSocket(void* sockets, curlsocktype,
+                                curl_sockaddr* address) {
+    return static_cast<PublicSockets*>(sockets)->Make(*address);
+  }
+  bool refused_all() const { return refused_ && !made_; }
+
+ private:
+  curl_socket_t Make(const curl_sockaddr& address) {
+    if (!IsPublicAddress(address.addr)) {
+      refused_ = true;
+      return CURL_SOCKET_BAD;
+    }
+    made_ = true;
+    return ::socket(address.family, address.socktype | SOCK_CLOEXEC,
+                    address.protocol);
+  }
+
+  bool refused_ = false;
+  bool made_ = false;
+};
+
 struct Handle {
   Handle() : easy(curl_easy_init()), multi(curl_multi_init()) {}
   ~Handle() {
@@ -291,8 +322,8 @@ absl::Status StatusOfTransfer(CURLcode code, CURL* easy,
                               const Request& request) {
   // The host is in the effect's parameters, so it may be in messages.
   const auto message = [&](std::string_view what) {
-    return absl::StrCat(ToAbsl(request.origin.host), ":",
-                        ToAbsl(request.origin.port), ": ", ToAbsl(what));
+    return absl::StrCat(ToAbsl(request.place.host), ":", request.place.port,
+                        ": ", ToAbsl(what));
   };
   const bool sent = Info<curl_off_t>(easy, CURLINFO_PRETRANSFER_TIME_T) > 0;
   if (receiver.body_too_large() || code == CURLE_FILESIZE_EXCEEDED) {
@@ -366,6 +397,11 @@ absl::StatusOr<Response> Transfer(const Handle& handle, const Request& request,
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, &receiver);
   curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE,
                    static_cast<curl_off_t>(request.response_bytes_max));
+  PublicSockets sockets;
+  if (options.public_only) {
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, PublicSockets::OnSocket);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, &sockets);
+  }
   curl_multi_add_handle(handle.multi, easy);
   const absl::StatusOr<CURLcode> code = Drive(handle, task);
   ++traffic->calls;
@@ -386,6 +422,12 @@ absl::StatusOr<Response> Transfer(const Handle& handle, const Request& request,
   // Without this one, libcurl would go on with a transfer that was given up.
   curl_multi_remove_handle(handle.multi, easy);
   REENACT_RETURN_IF_ERROR(code.status());
+  if (*code == CURLE_COULDNT_CONNECT && sockets.refused_all()) {
+    return absl::PermissionDeniedError(
+        absl::StrCat(ToAbsl(request.place.host),
+                     ": it has no public address, and this program connects to "
+                     "no others"));
+  }
   REENACT_RETURN_IF_ERROR(StatusOfTransfer(*code, easy, receiver, request));
   return std::move(response);
 }
@@ -397,9 +439,9 @@ bool IsRedirect(long status) {
 
 // Turns `request` into the one that a redirect asks for.
 absl::Status Redirect(const Response& response, Request* request) {
-  REENACT_ASSIGN_OR_RETURN(const HttpOrigin origin,
-                           ParseHttpOrigin(response.redirect));
-  if (origin != request->origin) {
+  REENACT_ASSIGN_OR_RETURN(const PlainUrl place,
+                           ParseHttpUrl(response.redirect));
+  if (place != request->place) {
     return absl::PermissionDeniedError(
         "it redirects to another place, which is not followed");
   }

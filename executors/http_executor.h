@@ -20,6 +20,12 @@ struct HttpOptions {
   std::uint64_t response_bytes_max = 16 << 20;
   // Longer bodies go to the blob store.
   std::uint64_t inline_bytes_max = 16 << 10;
+  // Connects to addresses of the internet only: not to loopback, private and
+  // link-local ones and their like. What is judged is the address that is
+  // connected to, each time, redirects included, whatever a name resolved to
+  // before. Not together with a proxy, which resolves names by itself: then
+  // every request is refused.
+  bool public_only = false;
   // "http://proxy:3128". Empty: none, whatever the environment says.
   std::string proxy;
   // Certificates that are trusted, PEM. Empty: the system's.

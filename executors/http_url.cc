@@ -1,8 +1,11 @@
 #include "reenact/executors/http_url.h"
 
+#include <curl/curl.h>
+
 #include <algorithm>
-#include <cctype>
-#include <utility>
+#include <memory>
+#include <optional>
+#include <string>
 
 namespace reenact {
 namespace {
@@ -13,78 +16,84 @@ absl::Status Refuse(std::string_view what) {
 
 bool IsPlain(char c) { return c > 0x20 && c < 0x7f && c != '\\'; }
 
-bool IsHostCharacter(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' ||
-         c == '-' || c == '_';
+// Where the authority ends; the text begins with it.
+std::size_t AuthorityEnd(std::string_view text) {
+  return std::min(text.find_first_of("/?#"), text.size());
 }
 
-bool IsAddressCharacter(char c) {
-  return std::isxdigit(static_cast<unsigned char>(c)) != 0 || c == ':' ||
-         c == '.';
-}
-
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-
-std::string Lower(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  }
-  return lower;
-}
-
-bool IsHost(std::string_view host) {
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
-    host = host.substr(1, host.size() - 2);
-    return std::all_of(host.begin(), host.end(), IsAddressCharacter);
-  }
-  return !host.empty() &&
-         std::all_of(host.begin(), host.end(), IsHostCharacter);
-}
-
-bool IsPort(std::string_view port) {
-  return !port.empty() && port.size() <= 5 &&
-         std::all_of(port.begin(), port.end(), IsDigit) && port[0] != '0' &&
-         std::stoi(std::string(port)) <= 65535;
-}
-
-}  // namespace
-
-absl::StatusOr<HttpOrigin> ParseHttpOrigin(std::string_view url) {
+// What is wrong with what is no plain URL, for people.
+absl::Status Explain(std::string_view url) {
   if (!std::all_of(url.begin(), url.end(), IsPlain)) {
     return Refuse(
         "has a blank, a control character, a backslash or something beyond "
         "ASCII in it; percent-encode that");
   }
-  HttpOrigin origin;
-  const std::size_t colon = url.find("://");
-  if (colon != std::string_view::npos) {
-    origin.scheme = Lower(url.substr(0, colon));
-  }
-  if (origin.scheme != "http" && origin.scheme != "https") {
-    return Refuse("must begin with http:// or https://");
-  }
-  url.remove_prefix(colon + 3);
-  const std::string_view authority = url.substr(0, url.find_first_of("/?#"));
-  if (authority.find('$') != std::string_view::npos) {
+  const std::size_t begin = url.find("://");
+  if (begin == url.npos) return Refuse("must begin with http:// or https://");
+  const std::string_view rest = url.substr(begin + 3);
+  const std::string_view authority = rest.substr(0, AuthorityEnd(rest));
+  if (authority.find('$') != authority.npos) {
     return Refuse("must not have a secret in front of the path");
   }
-  if (authority.find('@') != std::string_view::npos) {
+  if (authority.find('@') != authority.npos) {
     return Refuse("must not name a user; use a header");
   }
-  const std::size_t bracket = authority.rfind(']');
-  const std::size_t port_at = authority.rfind(':');
-  std::string_view host = authority;
-  origin.port = origin.scheme == "http" ? "80" : "443";
-  if (port_at != std::string_view::npos &&
-      (bracket == std::string_view::npos || port_at > bracket)) {
-    host = authority.substr(0, port_at);
-    origin.port = std::string(authority.substr(port_at + 1));
+  if (authority.size() < rest.size() && rest[authority.size()] != '/') {
+    return Refuse("must have a \"/\" between the host and what follows it");
   }
-  if (!IsHost(host)) return Refuse("has no host, or one that is malformed");
-  if (!IsPort(origin.port)) return Refuse("has a port that is malformed");
-  origin.host = Lower(host);
-  return origin;
+  return Refuse(
+      "must begin with http:// or https:// and a plain host: a DNS name, four "
+      "decimal numbers from 0 to 255, or an IPv6 address in brackets that is "
+      "no IPv4 address, with or without a port");
+}
+
+struct Free {
+  void operator()(CURLU* url) const { curl_url_cleanup(url); }
+  void operator()(char* text) const { curl_free(text); }
+};
+
+// One part of a URL as libcurl has it; empty if there is none.
+std::string Part(CURLU* url, CURLUPart part, const char* before = "") {
+  char* text = nullptr;
+  if (curl_url_get(url, part, &text, CURLU_DEFAULT_PORT) != CURLUE_OK) {
+    return "";
+  }
+  const std::unique_ptr<char, Free> owner(text);
+  return std::string(before) + text;
+}
+
+// Whether libcurl takes `url` for a URL of `place`, and asks for it as it is
+// written.
+bool LibcurlAgrees(const std::string& url, const PlainUrl& place) {
+  const std::unique_ptr<CURLU, Free> read(curl_url());
+  if (read == nullptr ||
+      curl_url_set(read.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK) {
+    return false;
+  }
+  const std::string authority = Part(read.get(), CURLUPART_SCHEME) + "://" +
+                                Part(read.get(), CURLUPART_HOST) +
+                                Part(read.get(), CURLUPART_PORT, ":");
+  if (ParsePlainUrl(authority) != place) return false;
+  const std::string asked = Part(read.get(), CURLUPART_PATH) +
+                            Part(read.get(), CURLUPART_QUERY, "?") +
+                            Part(read.get(), CURLUPART_FRAGMENT, "#");
+  const std::size_t begin = url.find("://") + 3;
+  const std::string written =
+      url.substr(begin + AuthorityEnd(std::string_view(url).substr(begin)));
+  return asked == (written.empty() ? "/" : written);
+}
+
+}  // namespace
+
+absl::StatusOr<PlainUrl> ParseHttpUrl(std::string_view url) {
+  const std::optional<PlainUrl> place = ParsePlainUrl(url);
+  if (!place) return Explain(url);
+  if (!LibcurlAgrees(std::string(url), *place)) {
+    return Refuse(
+        "would be asked for otherwise than it is written; leave out \"/./\", "
+        "\"/../\", and a \"?\" or \"#\" with nothing behind it");
+  }
+  return *place;
 }
 
 }  // namespace reenact

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -43,6 +44,12 @@ struct DispatcherOptions {
   Secrets secrets;
   BlobStore* blobs = nullptr;  // outlives the dispatcher
 
+  // Which processes may attach, by the names that they give themselves, and
+  // the kinds that each of them may take. What stands here is left to them: an
+  // executor that is registered for the kind is not asked. Empty: whoever
+  // attaches may take every kind that none is registered for.
+  std::map<std::string, std::vector<std::string>, std::less<>> remotes;
+
   // How long a process may hold an effect without a sign of life.
   std::chrono::milliseconds lease{30'000};
   // When an effect is offered anew after the world refused a process's receipt
@@ -67,6 +74,9 @@ struct KindStats {
   std::size_t ready = 0;    // waits for somebody to carry it out
   std::size_t running = 0;  // in this process, overrun ones included
   bool served = false;      // somebody is there for it
+  // Why the executor of this process is given none: its receipts would not
+  // count. Empty: they would, or there is none.
+  std::string barred;
 };
 
 // Where effects are, and what happened to them so far.

@@ -180,9 +180,9 @@ foreach(file IN LISTS files)
       refuse(${file} ${name} "it is not installed, and ${file} is")
     elseif(name MATCHES "^(tools|examples|bench|tests|harness)/")
       refuse(${file} ${name} "the library does not see what is built on it")
-    elseif(name MATCHES "^curl/" AND NOT file STREQUAL
-           executors/http_executor.cc)
-      refuse(${file} ${name} "only executors/http_executor.cc knows libcurl")
+    elseif(name MATCHES "^curl/" AND NOT file MATCHES
+           "^executors/http_(executor|url)\\.cc$")
+      refuse(${file} ${name} "only http_executor.cc and http_url.cc know libcurl")
     elseif(file MATCHES "^executors/(agenda|frames|retry)\\." AND
            name MATCHES ${threads})
       refuse(${file} ${name} "decisions, frames and waits are values")

@@ -270,6 +270,128 @@ TEST_CASE("trial 02: what failed is asked again under the same key, and not once
   CheckVerifies(REENACT_BINARY_DIR "/tests/modules/asks.so", asking.world());
 }
 
+// --- who may answer, and who may be asked --------------------------------------
+
+// A world of fetch that may fetch one page, `url`, under a policy.
+struct OnePage {
+  OnePage(const std::string& url, const std::string& policy) {
+    WriteFile(directory / "none.jsonl", "");
+    WriteFile(directory / "urls.jsonl",
+              R"({"url": ")" + url + R"(", "name": "page"})" + "\n");
+    WriteFile(directory / "grant.json",
+              R"({"name": "fetch", "limit": {"calls": 100}})");
+    MustRun({"run", "--module", "fetch", "--world", world, "--events",
+             directory / "none.jsonl"});
+    MustRun({"grant", "create", world, directory / "grant.json", "--module",
+             "fetch"});
+    SetPolicy(policy);
+  }
+  static CommandResult MustRun(const std::vector<std::string>& args) {
+    CommandResult result = RunReenact(args);
+    INFO(result.err << result.out);
+    REQUIRE(result.code == 0);
+    return result;
+  }
+  void SetPolicy(const std::string& policy) {
+    WriteFile(directory / "policy.json", policy);
+    MustRun({"policy", "set", world, directory / "policy.json", "--module",
+             "fetch"});
+  }
+  CommandResult Run(const std::vector<std::string>& more = {}) {
+    std::vector<std::string> args =
+        RunArgs("fetch", world, directory / "urls.jsonl");
+    args.insert(args.end(), more.begin(), more.end());
+    return RunReenact(args);
+  }
+
+  TemporaryDirectory directory;
+  const std::string world = directory / "w";
+};
+
+TEST_CASE("trial 09: what the policy lets nobody here answer is never begun, "
+          "run after run, and said",
+          "[examples][effects]") {
+  HttpServer server([](const HttpServer::Exchange& exchange) {
+    exchange.Respond(200, "hello");
+  });
+  OnePage at(server.Url("/a"),
+             R"({"version": 1, "otherwise": "allow",
+                 "executors": {"ci": {"kinds": "process.run"}}})");
+  for (int i = 0; i < 3; ++i) {
+    const CommandResult run = at.Run();
+    INFO(run.err);
+    CHECK(run.err.find("not carried out here: blob.get, blob.put, http.request") !=
+          std::string::npos);
+    CHECK(run.err.find("waiting for an executor of http.request: 1; the policy "
+                       "lists other executors only") != std::string::npos);
+  }
+  CHECK(server.requests().empty());
+  CHECK(StateOf(at.world, "page", "page")["state"] == "asked");
+
+  // Listed with a key, it signs.
+  const std::string file = at.directory / "executors.key";
+  std::string key = OnePage::MustRun({"policy", "key", file}).out;
+  key.pop_back();
+  CHECK(OnePage::MustRun({"policy", "key", file}).out == key + "\n");
+  at.SetPolicy(R"({"version": 1, "otherwise": "allow",
+                   "executors": {"http.request": {"key": ")" +
+               key + "\"}}}");
+  const CommandResult unsigned_run = at.Run();
+  INFO(unsigned_run.err);
+  CHECK(unsigned_run.err.find("http.request: the policy wants a signature") !=
+        std::string::npos);
+  CHECK(server.requests().empty());
+  CHECK(at.Run({"--executor-key", file}).code == 0);
+  CHECK(StateOf(at.world, "page", "page")["state"] == "fetched");
+  CHECK(server.requests().size() == 1);
+  CheckVerifies("fetch", at.world);
+}
+
+TEST_CASE("trial 07: a policy that denies a host is not got around",
+          "[examples][effects]") {
+  HttpServer server([](const HttpServer::Exchange& exchange) {
+    exchange.Respond(200, "hello");
+  });
+  const std::string url = server.Url();
+  const std::string port = url.substr(url.rfind(':'));
+  const bool disguised = GENERATE(true, false);
+  OnePage at(disguised ? "http://2130706433" + port : url,
+             disguised ? R"({"version": 1, "otherwise": "allow", "rules": [
+                            {"name": "no", "then": "deny", "where": [
+                              {"path": "url", "host": "127.0.0.1"}]}]})"
+                       : R"({"version": 1, "otherwise": "allow"})");
+  const CommandResult run = at.Run({"--public-addresses"});
+  INFO(run.err);
+  CHECK(StateOf(at.world, "page", "page")["state"] == "failed");
+  CHECK(server.connections() == 0);
+}
+
+TEST_CASE("trial 08: which process may take what makes sense, or is not begun",
+          "[examples][effects]") {
+  TemporaryDirectory directory;
+  const auto run = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> args = {"run",     "--module",
+                                     "fetch",   "--world",
+                                     directory / "w", "--with-executors"};
+    args.insert(args.end(), more.begin(), more.end());
+    return RunReenact(args);
+  };
+  CHECK(run({"--executor", "ci=process.run"}).code == 2);
+  for (const char* wrong : {"ci", "=a", "ci=", "ci=a,,b", "ci=a,"}) {
+    INFO(wrong);
+    CHECK(run({"--executor-socket", directory / "s", "--executor", wrong})
+              .code == 2);
+  }
+  WriteFile(directory / "key", "abc\n");
+  std::filesystem::permissions(directory / "key",
+                               std::filesystem::perms::owner_read);
+  CHECK(run({"--executor-key", directory / "key"}).code == 7);
+  std::filesystem::permissions(directory / "key",
+                               std::filesystem::perms::group_read,
+                               std::filesystem::perm_options::add);
+  CHECK(run({"--executor-key", directory / "key"}).code == 8);
+}
+
 // --- secrets -------------------------------------------------------------------
 
 std::string ReadAll(const std::filesystem::path& path) {

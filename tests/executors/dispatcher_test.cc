@@ -267,6 +267,83 @@ TEST_CASE("a key that the world does not know leaves the effect open, in view",
   REQUIRE(at.world.Accepted() == 0);
 }
 
+Policy::Executors Listing(std::string name, Policy::Executor executor = {}) {
+  return {{std::move(name), std::move(executor)}};
+}
+
+// What is said of the kind "do" once nothing is left to be looked at.
+KindStats StatsOfDo(Dispatcher& dispatcher) {
+  for (const KindStats& kind : dispatcher.Stats().kinds) {
+    if (kind.kind == "do") return kind;
+  }
+  return {};
+}
+
+TEST_CASE("trial 09: what cannot be answered so that it counts is not started",
+          "[executors]") {
+  Fixture at;
+  KindOptions options = Eager();
+  options.key = TestKey();
+  std::atomic<int> started = 0;
+  at.Register(
+      [&started](Task& task) {
+        ++started;
+        return Number(task);
+      },
+      options);
+  SigningSeed other{};
+  struct Case {
+    Policy::Executors listed;
+    const char* why;
+  };
+  const std::vector<Case> cases = {
+      {Listing("ci"), "other executors only"},
+      {Listing("here", {std::nullopt, {"mail.*"}}), "other kinds only"},
+      {Listing("here", {PublicKeyOf(SecretKeyOf(other)), {}}), "another key"}};
+  // Before it begins, and while it runs.
+  at.dispatcher.Listed(cases[0].listed);
+  at.Start();
+  at.Open(1);
+  for (const Case& wrong : cases) {
+    at.dispatcher.Listed(wrong.listed);
+    CHECK_THAT(StatsOfDo(at.dispatcher).barred, Catch::Contains(wrong.why));
+    CHECK_FALSE(StatsOfDo(at.dispatcher).served);
+  }
+  CHECK(started == 0);
+  at.dispatcher.Listed(Listing("here", {PublicKeyOf(TestKey()), {"d*"}}));
+  CHECK(at.world.WaitFor(IntentOf(1)).executor == "here");
+  CHECK(started == 1);
+  CHECK(StatsOfDo(at.dispatcher).barred.empty());
+  at.dispatcher.Listed({});
+  at.Open(2);
+  at.world.WaitFor(IntentOf(2));
+}
+
+TEST_CASE("trial 09: an executor without a key does nothing where the policy "
+          "wants a signature",
+          "[executors]") {
+  Fixture at;
+  at.Register(Number);
+  at.dispatcher.Listed(Listing("here", {PublicKeyOf(TestKey()), {}}));
+  at.Start();
+  CHECK_THAT(StatsOfDo(at.dispatcher).barred, Catch::Contains("no key"));
+}
+
+TEST_CASE("trial 09: what the world refused too often is tried again under "
+          "another policy",
+          "[executors]") {
+  Fixture at;
+  at.world.DemandSignature(PublicKeyOf(TestKey()));
+  at.Register(Number);  // without a key
+  at.Start();
+  at.Open(1);
+  at.world.WaitForVerdicts(2);
+  while (at.dispatcher.Stats().stuck == 0) std::this_thread::yield();
+  at.world.DemandNoSignature();
+  at.dispatcher.Listed(Listing("here"));
+  at.world.WaitFor(IntentOf(1));
+}
+
 TEST_CASE("stopping waits for what runs, and starts nothing more",
           "[executors]") {
   Fixture at;

@@ -50,6 +50,10 @@ class FakeWorld final : public ReceiptDoor {
     MutexLock lock(&mutex_);
     key_ = key;
   }
+  void DemandNoSignature() {
+    MutexLock lock(&mutex_);
+    key_.reset();
+  }
   void HaveRoomForPayloads(std::size_t bytes) {
     MutexLock lock(&mutex_);
     payload_bytes_max_ = bytes;

@@ -382,6 +382,56 @@ TEST_CASE("many requests run beside each other", "[http]") {
   CHECK(right == 80);
 }
 
+TEST_CASE("trial 07: a host in disguise is not contacted", "[http]") {
+  const HttpServer server(
+      [](const Exchange& exchange) { exchange.Respond(200, "in"); });
+  const std::string url = server.Url();  // http://127.0.0.1:PORT/
+  const std::string port = url.substr(url.rfind(':'));
+  for (const std::string& odd :
+       {"http://2130706433" + port, "http://0177.0.0.1" + port,
+        "http://0x7f.1" + port, "http://127.1" + port, "http://0" + port,
+        "http://[::ffff:127.0.0.1]" + port,
+        "http://127.0.0.1" + port.substr(0, port.size() - 1) + "?x",
+        "http://127.0.0.1" + port.substr(0, port.size() - 1) + "#x",
+        "http://127.0.0.1." + port, url + "a/../b"}) {
+    INFO(odd);
+    const Answer answer = Ask(Value::Map({{"url", odd}}));
+    CHECK(answer.status == ReceiptStatus::kError);
+    CHECK_FALSE(answer.transient);
+    CHECK(answer.usage.empty());
+    CHECK_THAT(ErrorOf(answer), Contains("the URL"));
+  }
+  CHECK(server.connections() == 0);
+  CHECK(Ask(Value::Map({{"url", url}})).status == ReceiptStatus::kOk);
+}
+
+TEST_CASE("trial 07: a program that wants public addresses connects to no "
+          "others, whatever the name",
+          "[http]") {
+  const HttpServer server(
+      [](const Exchange& exchange) { exchange.Respond(200, "in"); });
+  const std::string url = server.Url();
+  const std::string port = url.substr(url.rfind(':'));
+  HttpOptions options;
+  options.public_only = true;
+  for (const std::string& place :
+       {url, "http://localhost" + port, "http://a.localhost" + port,
+        "http://[::1]" + port, std::string("http://169.254.169.254/"),
+        std::string("http://10.0.0.1/")}) {
+    INFO(place);
+    const Answer answer = Ask(Value::Map({{"url", place}}), options);
+    CHECK(answer.status == ReceiptStatus::kError);
+    CHECK_FALSE(answer.transient);
+    CHECK_THAT(ErrorOf(answer), Contains("no public address"));
+  }
+  CHECK(server.connections() == 0);
+
+  options.proxy = url;
+  const Answer answer = Ask(Value::Map({{"url", "http://a.example/"}}), options);
+  CHECK_THAT(ErrorOf(answer), Contains("proxy"));
+  CHECK(server.connections() == 0);
+}
+
 TEST_CASE("parameters that make no sense are named", "[http]") {
   struct Case {
     Value params;

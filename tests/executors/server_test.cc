@@ -26,20 +26,33 @@ SecretKey TestKey() {
   return SecretKeyOf(seed);
 }
 
+using Remotes = decltype(DispatcherOptions::remotes);
+
+KindOptions Named(std::string name) {
+  KindOptions options;
+  options.executor = std::move(name);
+  return options;
+}
+
+Answer Count(Task&) { return Answer::Ok(cbor::Value::Map()); }
+
 // A world with a socket.
 struct Fixture {
   explicit Fixture(milliseconds lease = hours(1), ServerOptions settings = {},
-                   std::uint64_t opening_epoch = 1)
-      : dispatcher(Options(lease)) {
+                   std::uint64_t opening_epoch = 1, Remotes remotes = {})
+      : dispatcher(Options(lease, std::move(remotes))) {
     world.Listen(&dispatcher);
+    // A kind that is carried out here.
+    REQUIRE_OK(dispatcher.Register(Do("near", Count), Named("home")));
     REQUIRE_OK(dispatcher.Start(&world, WorldId(), opening_epoch));
     path = directory / "socket";
     options = std::move(settings);
     options.path = path;
     Serve();
   }
-  static DispatcherOptions Options(milliseconds lease) {
+  static DispatcherOptions Options(milliseconds lease, Remotes remotes) {
     DispatcherOptions options;
+    options.remotes = std::move(remotes);
     options.lease = lease;
     options.refused = {3, milliseconds(0), milliseconds(0)};
     return options;
@@ -213,6 +226,84 @@ TEST_CASE("a payload is the world's to judge, after the signature",
     executor.SendReceipt(receipt);
     REQUIRE(executor.Next<frames::Verdict>()->verdict == "denied");
   }
+}
+
+// --- who may take what ---
+
+// Why the world's side does not like a hello.
+std::string ErrorTo(Fixture& at, const std::string& name,
+                    const std::string& kind) {
+  RawExecutor executor(at.path, name);
+  executor.Hello(kind);
+  const auto error = executor.Next<frames::Error>();
+  return error ? error->message : "";
+}
+
+TEST_CASE("trial 08: a process takes no kind that is carried out here, and no "
+          "name of this process",
+          "[executors]") {
+  Fixture at;
+  CHECK_THAT(ErrorTo(at, "guest", "near"),
+             Catch::Contains("near is carried out by the world's own"));
+  for (const char* name : {"home", "near"}) {
+    CHECK_THAT(ErrorTo(at, name, "far"),
+               Catch::Contains("a name of the world's own process"));
+  }
+  RawExecutor guest(at.path, "guest");
+  guest.Hello("far");
+  for (std::uint64_t n = 1; n <= 40; ++n) at.world.Open(EffectOf(n, "near"));
+  for (std::uint64_t n = 1; n <= 40; ++n) {
+    CHECK(at.world.WaitFor(IntentOf(n, "near")).executor == "home");
+  }
+  at.Open(41);
+  CHECK(guest.Next<frames::Offer>()->effect.kind == "far");
+}
+
+TEST_CASE("trial 08: what is configured for a process is left to it, and to "
+          "nobody else",
+          "[executors]") {
+  Fixture at(hours(1), {}, 1, {{"ci", {"near"}}, {"mail", {"far"}}});
+  CHECK_THAT(ErrorTo(at, "guest", "far"), Catch::Contains("\"guest\" may"));
+  CHECK_THAT(ErrorTo(at, "mail", "near"),
+             Catch::Contains("\"mail\" may not carry out near"));
+  CHECK_THAT(ErrorTo(at, "home", "near"), Catch::Contains("own process"));
+  at.world.Open(EffectOf(1, "near"));
+  RawExecutor ci(at.path, "ci");
+  ci.Hello("near");
+  ci.SendReceipt(ci.ReceiptFor(ci.Claim().value()));
+  REQUIRE(ci.Next<frames::Verdict>()->verdict == "accepted");
+  CHECK(at.world.WaitFor(IntentOf(1, "near")).executor == "ci");
+}
+
+TEST_CASE("trial 09: a process whose receipts cannot count is offered nothing",
+          "[executors]") {
+  Fixture at;
+  at.dispatcher.Listed({{"ci", {std::nullopt, {"far"}}}});
+  RawExecutor guest(at.path, "guest");
+  guest.Hello("far", 10);
+  RawExecutor ci(at.path, "ci");
+  ci.Hello("far", 10);
+  for (std::uint64_t n = 1; n <= 5; ++n) at.Open(n);
+  for (int n = 1; n <= 5; ++n) REQUIRE(ci.Next<frames::Offer>());
+  at.dispatcher.Listed({{"guest", {}}});
+  at.Open(6);
+  CHECK(guest.Next<frames::Offer>()->effect.intent_hash == Far(6));
+}
+
+TEST_CASE("trial 09: a process whose signature is not right is asked once",
+          "[executors]") {
+  Fixture at;
+  at.world.DemandSignature(PublicKeyOf(TestKey()));
+  RawExecutor guest(at.path, "guest");
+  guest.Hello("far");
+  at.Open(1);
+  guest.SendReceipt(guest.ReceiptFor(guest.Claim().value()));
+  REQUIRE(guest.Next<frames::Verdict>()->verdict == "denied");
+  at.world.DemandNoSignature();
+  RawExecutor other(at.path, "other");
+  other.Hello("far");
+  other.SendReceipt(other.ReceiptFor(other.Claim().value()));
+  REQUIRE(other.Next<frames::Verdict>()->verdict == "accepted");
 }
 
 // --- leases ---

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "reenact/executors/blob_executor.h"
 #include "reenact/executors/http_executor.h"
 #include "reenact/executors/message_executor.h"
@@ -37,9 +39,16 @@ void EffectHost::Relay::Closed(const Digest& intent_hash) {
   });
 }
 
+void EffectHost::Relay::Listed(const Policy::Executors& executors) {
+  std::lock_guard lock(mutex_);
+  if (to_ != nullptr) return to_->Listed(executors);
+  listed_ = executors;
+}
+
 void EffectHost::Relay::PassTo(Dispatcher* dispatcher) {
   std::lock_guard lock(mutex_);
   to_ = dispatcher;
+  dispatcher->Listed(listed_);
   for (const OpenEffect& effect : std::exchange(open_, {})) {
     dispatcher->Open(effect);
   }
@@ -74,6 +83,7 @@ absl::Status EffectHost::MakeDispatcher() {
   REENACT_ASSIGN_OR_RETURN(blobs_, BlobStore::Open(options_.world + "/blobs"));
   DispatcherOptions options;
   options.blobs = blobs_.get();
+  options.remotes = options_.remotes;
   if (!options_.secrets.empty()) {
     REENACT_ASSIGN_OR_RETURN(options.secrets,
                              Secrets::FromDirectory(options_.secrets));
@@ -85,12 +95,15 @@ absl::Status EffectHost::MakeDispatcher() {
 absl::Status EffectHost::RegisterAll() {
   KindOptions kind;
   kind.concurrency = options_.concurrency;
+  kind.key = options_.key;
+  HttpOptions http;
+  http.public_only = options_.public_only;
   auto messages = std::make_shared<MessageExecutor>();
   for (const auto& [name, directory] : options_.messages) {
     messages->Add(name, ToInbox(directory));
   }
   const std::vector<std::shared_ptr<Executor>> executors = {
-      std::make_shared<HttpExecutor>(), std::make_shared<ProcessExecutor>(),
+      std::make_shared<HttpExecutor>(http), std::make_shared<ProcessExecutor>(),
       std::make_shared<BlobPutExecutor>(), std::make_shared<BlobGetExecutor>(),
       messages};
   for (const std::shared_ptr<Executor>& executor : executors) {
@@ -168,6 +181,19 @@ absl::Status EffectHost::Stop(std::chrono::milliseconds grace) {
   return dispatcher_ == nullptr ? absl::OkStatus() : dispatcher_->Stop(grace);
 }
 
+std::vector<std::string> EffectHost::OpeningNotes() const {
+  std::map<std::string, std::vector<std::string>> kinds;  // by the reason
+  for (const KindStats& kind : dispatcher_->Stats().kinds) {
+    if (!kind.barred.empty()) kinds[kind.barred].push_back(kind.kind);
+  }
+  std::vector<std::string> notes;
+  for (const auto& [reason, barred] : kinds) {
+    notes.push_back(absl::StrCat("not carried out here: ",
+                                 absl::StrJoin(barred, ", "), ": ", reason));
+  }
+  return notes;
+}
+
 std::vector<std::string> EffectHost::Notes() const {
   std::vector<std::string> notes;
   std::size_t held = 0;
@@ -180,7 +206,9 @@ std::vector<std::string> EffectHost::Notes() const {
     for (const KindStats& kind : dispatcher_->Stats().kinds) {
       if (kind.open == 0 || kind.served) continue;
       notes.push_back(absl::StrCat("waiting for an executor of ", kind.kind,
-                                   ": ", kind.open));
+                                   ": ", kind.open,
+                                   kind.barred.empty() ? "" : "; ",
+                                   kind.barred));
     }
   }
   if (inbox_ != nullptr) {

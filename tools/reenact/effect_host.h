@@ -6,8 +6,10 @@
 #include <condition_variable>
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +19,8 @@
 #include "reenact/executors/inbox.h"
 #include "reenact/executors/server.h"
 #include "reenact/kernel/effects.h"
+#include "reenact/kernel/policy.h"
+#include "reenact/kernel/receipt.h"
 #include "reenact/kernel/status.h"
 #include "reenact/kernel/world.h"
 
@@ -28,6 +32,11 @@ struct EffectHostOptions {
   std::string socket;     // for executors of other processes; empty: none
   std::size_t concurrency = 8;  // effects of one kind at a time
   std::vector<std::pair<std::string, std::string>> messages;  // name, directory
+  // Names of processes that may attach, and the kinds that are left to each;
+  // see DispatcherOptions::remotes.
+  std::map<std::string, std::vector<std::string>, std::less<>> remotes;
+  std::optional<SecretKey> key;  // signs what this command answers
+  bool public_only = false;      // HttpOptions::public_only
 };
 
 // Carries out the effects of a world: http.request, process.run, blob.put,
@@ -51,6 +60,9 @@ class EffectHost final : private ReceiptDoor {
   // `stopped` says so, which is asked often. Cancelled: it did.
   absl::Status Serve(const std::function<bool()>& stopped);
 
+  // What is to be said once it has begun; a line each.
+  std::vector<std::string> OpeningNotes() const;
+
   // Lets what runs end within `grace`. Open effects stay open.
   absl::Status Stop(std::chrono::milliseconds grace);
 
@@ -64,12 +76,14 @@ class EffectHost final : private ReceiptDoor {
    public:
     void Open(const OpenEffect& effect) override;
     void Closed(const Digest& intent_hash) override;
+    void Listed(const Policy::Executors& executors) override;
     void PassTo(Dispatcher* dispatcher);
 
    private:
     std::mutex mutex_;
     Dispatcher* to_ = nullptr;
     std::vector<OpenEffect> open_;
+    Policy::Executors listed_;
   };
 
   // ReceiptDoor: the world's, and somebody who waits is woken.

@@ -16,6 +16,7 @@
 #include "reenact/journal/archive.h"
 #include "tools/reenact/effect_table.h"
 #include "tools/reenact/json.h"
+#include "tools/reenact/key_file.h"
 #include "tools/reenact/live_world.h"
 #include "tools/reenact/policy_file.h"
 
@@ -304,6 +305,45 @@ void AddShow(CLI::App& policy, Action* action) {
       [world, action] { *action = [world] { return RunShow(*world); }; });
 }
 
+// --- key
+// ---------------------------------------------------------------------
+
+ExitCode RunKey(const std::string& file) {
+  const absl::Status made = MakeKeyFile(file);
+  if (!made.ok() && !absl::IsAlreadyExists(made)) return Complain(made);
+  const auto key = ReadKeyFile(file);
+  if (!key.ok()) return ComplainOfFile(key.status());
+  PrintLine(PublicKeyText(*key));
+  return ExitCode::kOk;
+}
+
+void AddKey(CLI::App& policy, Action* action) {
+  auto file = std::make_shared<std::string>();
+  CLI::App* const key = policy.add_subcommand(
+      "key",
+      "Prints the public key of a key file, for a policy's \"executors\"; "
+      "makes the file, with a new key, if there is none.");
+  key->footer(
+      "Example:\n"
+      "  reenact policy key executors.key\n"
+      "  <64 hex digits>\n"
+      "  reenact run --module shop --world w --with-executors \\\n"
+      "    --executor-key executors.key\n"
+      "\n"
+      "with {\"executors\": {\"http.request\": {\"key\": \"<64 hex "
+      "digits>\"}}} in\n"
+      "the policy: then receipts of http.request count only if they are "
+      "signed with\n"
+      "it. The file is a line of 64 hexadecimal digits, the private key of "
+      "RFC 8032.\n"
+      "\n"
+      "Exit codes: 0; 2 usage; 7 no key file; 8 others may read it; 9 it "
+      "cannot be\n"
+      "read or made.");
+  key->add_option("FILE", *file, "The key file")->required();
+  key->callback([file, action] { *action = [file] { return RunKey(*file); }; });
+}
+
 }  // namespace
 
 void AddPolicyCommand(CLI::App& app, Action* action) {
@@ -315,6 +355,7 @@ void AddPolicyCommand(CLI::App& app, Action* action) {
       "    --params '{\"url\": \"http://db.internal/\"}'\n"
       "  reenact policy set w policy.json --module shop\n"
       "  reenact policy show w\n"
+      "  reenact policy key executors.key\n"
       "\n",
       kExitCodes));
   policy->require_subcommand(1);
@@ -322,6 +363,7 @@ void AddPolicyCommand(CLI::App& app, Action* action) {
   AddExplain(*policy, action);
   AddSet(*policy, action);
   AddShow(*policy, action);
+  AddKey(*policy, action);
 }
 
 }  // namespace reenact::tools

@@ -1,8 +1,10 @@
 // `reenact run`: feeds a file to a world.
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
@@ -12,6 +14,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "reenact/journal/archive.h"
 #include "reenact/kernel/hash.h"
 #include "reenact/kernel/world.h"
@@ -21,6 +24,7 @@
 #include "tools/reenact/effect_host.h"
 #include "tools/reenact/feed.h"
 #include "tools/reenact/json.h"
+#include "tools/reenact/key_file.h"
 #include "tools/reenact/probes.h"
 #include "tools/reenact/rows.h"
 #include "tools/reenact/signals.h"
@@ -92,9 +96,12 @@ constexpr const char* kFooter =
     "its end, http.request, process.run, blob.put, blob.get and message.send "
     "are carried\n"
     "out by this command, other kinds by processes that attach to "
-    "--executor-socket, and\n"
-    "answers run at once; until nothing is left to do but what waits for an "
-    "approval.\n"
+    "--executor-socket (with\n"
+    "--executor, those kinds that it names), and answers run at once; until "
+    "nothing is left\n"
+    "to do but what waits for an approval. What the policy lets nobody here "
+    "answer is not\n"
+    "begun, and said.\n"
     "Ctrl-C lets what runs end for 5 seconds. What is open then is offered "
     "again by the\n"
     "same command. The messages in the world's inbox are taken in, too.\n"
@@ -137,6 +144,9 @@ struct RunOptions {
   std::optional<std::uint64_t> limit;
   bool with_executors = false;
   std::string executor_socket;
+  std::vector<std::string> executors;  // NAME=KIND,KIND
+  std::string executor_key;
+  bool public_only = false;
   std::string secrets;
   std::size_t concurrency = 8;
   std::vector<std::string> messages;
@@ -202,6 +212,8 @@ class RunCommand {
   // Takes over what an existing world was made with and is not asked otherwise.
   Failure MatchExistingWorld();
   Failure OpenInput();
+  Failure ReadExecutors(
+      std::map<std::string, std::vector<std::string>, std::less<>>* remotes);
   Failure MakeHost();
   Failure OpenWorld();
   Failure FindPlace();
@@ -485,13 +497,36 @@ Failure RunCommand::OpenInput() {
                     : Usage(absl::StrCat("--source: ", named.message()));
 }
 
+// NAME=KIND[,KIND...]
+Failure RunCommand::ReadExecutors(
+    std::map<std::string, std::vector<std::string>, std::less<>>* remotes) {
+  if (!options_.executors.empty() && options_.executor_socket.empty()) {
+    return Usage("--executor goes with --executor-socket, where it attaches");
+  }
+  for (const std::string& executor : options_.executors) {
+    const std::pair<std::string, std::string> parts =
+        absl::StrSplit(executor, absl::MaxSplits('=', 1));
+    const std::vector<std::string> kinds = absl::StrSplit(parts.second, ',');
+    const bool empty =
+        std::find(kinds.begin(), kinds.end(), "") != kinds.end();
+    if (parts.first.empty() || empty ||
+        !remotes->emplace(parts.first, kinds).second) {
+      return Usage("--executor is NAME=KIND[,KIND...], each NAME once");
+    }
+  }
+  return {};
+}
+
 Failure RunCommand::MakeHost() {
   const bool asked = !options_.executor_socket.empty() ||
+                     !options_.executors.empty() ||
+                     !options_.executor_key.empty() || options_.public_only ||
                      !options_.secrets.empty() || !options_.messages.empty();
   if (!options_.with_executors) {
     if (!asked) return {};
     return Usage(
-        "--executor-socket, --secrets and --message go with --with-executors");
+        "--executor-socket, --executor, --executor-key, --secrets, --message "
+        "and --public-addresses go with --with-executors");
   }
   EffectHostOptions host;
   host.world = options_.world;
@@ -505,6 +540,17 @@ Failure RunCommand::MakeHost() {
     }
     host.messages.emplace_back(message.substr(0, equals),
                                message.substr(equals + 1));
+  }
+  host.public_only = options_.public_only;
+  Failure failure = ReadExecutors(&host.remotes);
+  if (failure.code != ExitCode::kOk) return failure;
+  if (!options_.executor_key.empty()) {
+    const auto key = ReadKeyFile(options_.executor_key);
+    if (absl::IsInvalidArgument(key.status())) {
+      return {ExitCode::kBadInput, std::string(key.status().message())};
+    }
+    if (!key.ok()) return FailureOf(key.status());
+    host.key = *key;
   }
   host_ = std::make_unique<EffectHost>(std::move(host));
   world_options_.effects = host_->listener();
@@ -527,7 +573,11 @@ Failure RunCommand::OpenWorld() {
   }
   if (host_ == nullptr) return {};
   const absl::Status started = host_->Start(world_.get());
-  return started.ok() ? Failure{} : FailureOf(started);
+  if (!started.ok()) return FailureOf(started);
+  for (const std::string& note : host_->OpeningNotes()) {
+    Complain(ExitCode::kOk, note);
+  }
+  return {};
 }
 
 // Where the world stands in the input. A world of an older format knows a row of
@@ -814,6 +864,18 @@ void AddRunCommand(CLI::App& app, Action* action) {
   run->add_option("--executor-socket", options->executor_socket,
                   "Where executors of other processes attach; then it runs "
                   "until Ctrl-C while effects are open");
+  run->add_option("--executor", options->executors,
+                  "NAME=KIND[,KIND...]: leave these kinds, of this command's "
+                  "own too, to the process that attaches as NAME; may be "
+                  "repeated. Nobody else may attach then [whoever attaches "
+                  "may take what is not this command's]")
+      ->allow_extra_args(false);
+  run->add_option("--executor-key", options->executor_key,
+                  "Sign this command's receipts with the key in this file; "
+                  "see `reenact policy key`");
+  run->add_flag("--public-addresses", options->public_only,
+                "Connect to public addresses only, whatever a name resolves "
+                "to: not to loopback, private and link-local ones");
   run->add_option("--secrets", options->secrets,
                   "A directory of secrets, a file each, for ${secret:NAME}; 8 "
                   "bytes or more");
