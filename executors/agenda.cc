@@ -209,7 +209,9 @@ Receipt Agenda::Conclude(Entry& entry, Answer answer) {
   receipt.status = answer.status;
   receipt.payload = std::move(answer.payload);
   receipt.usage = entry.usage;
-  receipt.executor = kinds_.at(entry.effect->kind).options->executor;
+  receipt.executor = entry.holder == 0
+                         ? kinds_.at(entry.effect->kind).options->executor
+                         : entry.executor;
   receipt.lease_epoch = entry.epoch;
   receipt.evidence = std::move(answer.evidence);
   return receipt;
@@ -305,6 +307,7 @@ absl::StatusOr<Lease> Agenda::Claim(HolderId holder, const Digest& intent,
   }
   entry->state = State::kHeld;
   entry->epoch = ++last_epoch_;
+  entry->executor = NameOf(holder);
   ++entry->attempts;
   ++totals_.claimed;
   SetAlarm(*entry, now + options_.lease);
@@ -357,17 +360,20 @@ void Agenda::Bar(HolderId holder) {
 
 std::optional<Receipt> Agenda::Refused(const Digest& intent,
                                        std::uint64_t epoch,
-                                       std::string_view why, Time now) {
+                                       std::string_view why, bool for_good,
+                                       Time now) {
   Entry* entry = Find(intent);
   if (!entry || entry->state != State::kAnswered || entry->epoch != epoch) {
     return std::nullopt;
   }
   ++entry->refusals;
   const bool is_ours = entry->holder == 0;
-  if (is_ours && entry->refusals == 1) {
+  if ((is_ours || for_good) && !entry->ended_by_us) {
+    entry->ended_by_us = true;
     return Conclude(*entry, Answer::Error(why));
   }
-  if (!is_ours && entry->refusals < options_.refused.attempts_max) {
+  if (!is_ours && !entry->ended_by_us &&
+      entry->refusals < options_.refused.attempts_max) {
     Delay(*entry,
           now + Backoff(options_.refused, entry->refusals, options_.random()));
     return std::nullopt;
@@ -375,6 +381,17 @@ std::optional<Receipt> Agenda::Refused(const Digest& intent,
   Leave(*entry);
   entry->state = State::kStuck;
   return std::nullopt;
+}
+
+std::optional<Receipt> Agenda::Malformed(HolderId holder, const Digest& intent,
+                                         std::string_view why) {
+  Entry* entry = Find(intent);
+  if (!entry || !IsCurrent(entry, holder, entry->epoch) ||
+      entry->ended_by_us) {
+    return std::nullopt;
+  }
+  entry->ended_by_us = true;
+  return Conclude(*entry, Answer::Error(why));
 }
 
 // --- time ---

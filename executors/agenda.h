@@ -136,11 +136,17 @@ class Agenda {
   void Settled(const Digest& intent);
   // The world let its holder not speak: it is given nothing more.
   void Bar(HolderId holder);
-  // The world would not have it. An attempt in this process is answered with
-  // the error receipt that is returned, once; what another process answered is
-  // tried again after a while, `Options::refused` permitting. Else it is stuck.
+  // The world would not have it. What an attempt in this process answered, and
+  // what another process did if the world would refuse it again whatever came
+  // (`for_good`: it is malformed, too deep or too large), is answered with the
+  // error receipt that is returned, in the same name, once. What else another
+  // process answered is tried again after a while, `Options::refused`
+  // permitting. Else it is stuck.
   std::optional<Receipt> Refused(const Digest& intent, std::uint64_t epoch,
-                                 std::string_view why, Time now);
+                                 std::string_view why, bool for_good, Time now);
+  // The same of what came instead of a receipt from who holds the effect.
+  std::optional<Receipt> Malformed(HolderId holder, const Digest& intent,
+                                   std::string_view why);
 
   // --- time ---
 
@@ -181,6 +187,8 @@ class Agenda {
     std::uint64_t epoch = 0;  // of the latest lease
     std::uint32_t attempts = 0;
     std::uint32_t refusals = 0;
+    std::string executor;         // who had the latest lease, elsewhere
+    bool ended_by_us = false;     // an error went to the world in its place
     Amounts usage;                // of the attempts before
     std::optional<Time> give_up;  // end of the overall time-out
     std::optional<Time> alarm;

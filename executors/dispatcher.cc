@@ -125,8 +125,8 @@ class Dispatcher::Core : public std::enable_shared_from_this<Core> {
   absl::Status Claim(Id id, const Digest& intent);
   absl::Status Renew(Id id, const Digest& intent, std::uint64_t epoch);
   absl::Status Receive(Id id, Receipt receipt, const Digest& digest);
-  void Refuse(std::string_view executor, std::string_view reason,
-              const Digest& digest);
+  void Refuse(Id id, std::string_view executor, std::string_view reason,
+              const Digest& digest, const std::optional<Digest>& intent);
 
   const DispatcherOptions& options() const { return options_; }
   const Bytes& world_id() const { return world_id_; }
@@ -481,7 +481,7 @@ void Dispatcher::Core::ReadVerdict(const Verdict& verdict) {
   auto instead = agenda_->Refused(
       verdict.intent, verdict.epoch,
       "the world refused the receipt: " + std::string(verdict.status.message()),
-      Now::now());
+      code == absl::StatusCode::kInvalidArgument, Now::now());
   if (instead) Post(*std::move(instead), agenda_->KindOf(verdict.intent));
 }
 
@@ -643,7 +643,8 @@ void Dispatcher::Core::Finish(const RunningTask& task, Answer answer) {
 
 void Dispatcher::Core::Post(Receipt receipt, std::string_view kind) {
   const KindOptions* options = agenda_->OptionsOf(kind);
-  if (options && options->key) {
+  // In another executor's name nobody here can sign.
+  if (options && options->key && receipt.executor == options->executor) {
     SignReceipt(world_id_, *options->key, &receipt);
   }
   outbox_.push_back({0, std::move(receipt)});
@@ -787,11 +788,16 @@ absl::Status Dispatcher::Core::Receive(Id id, Receipt receipt,
   return absl::OkStatus();
 }
 
-void Dispatcher::Core::Refuse(std::string_view executor,
-                              std::string_view reason, const Digest& digest) {
+void Dispatcher::Core::Refuse(Id id, std::string_view executor,
+                              std::string_view reason, const Digest& digest,
+                              const std::optional<Digest>& intent) {
   MutexLock lock(&mutex_);
   ++counts_.malformed;
   PostRefusal(executor, reason, digest);
+  if (!intent || id == 0 || !agenda_) return;
+  auto instead = agenda_->Malformed(
+      id, *intent, "the executor's receipt: " + std::string(reason));
+  if (instead) Post(*std::move(instead), agenda_->KindOf(*intent));
 }
 
 // --- Dispatcher --------------------------------------------------------------
@@ -846,9 +852,10 @@ absl::Status Dispatcher::Receive(Id id, Receipt receipt, const Digest& digest) {
   return core_->Receive(id, std::move(receipt), digest);
 }
 
-void Dispatcher::Refuse(std::string_view executor, std::string_view reason,
-                        const Digest& digest) {
-  core_->Refuse(executor, reason, digest);
+void Dispatcher::Refuse(Id id, std::string_view executor,
+                        std::string_view reason, const Digest& digest,
+                        const std::optional<Digest>& intent) {
+  core_->Refuse(id, executor, reason, digest, intent);
 }
 
 const Bytes& Dispatcher::world_id() const { return core_->world_id(); }

@@ -133,9 +133,10 @@ class Dispatcher final : public EffectListener {
   // verdict. PermissionDenied: the receipt names another executor.
   absl::Status Receive(Id id, Receipt receipt, const Digest& digest);
   // Something came from it, or from who is not attached (0), that is no
-  // receipt.
-  void Refuse(std::string_view executor, std::string_view reason,
-              const Digest& digest);
+  // receipt. `intent`: the effect that it was for, where so much can be read. If
+  // `id` holds that, it is answered with an error: it would come again.
+  void Refuse(Id id, std::string_view executor, std::string_view reason,
+              const Digest& digest, const std::optional<Digest>& intent);
 
   const Bytes& world_id() const;
   std::uint64_t opening_epoch() const;

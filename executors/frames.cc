@@ -344,6 +344,30 @@ bool LooksLikeReceipt(BytesView item) {
          byte(2) == kSubmitType;
 }
 
+std::optional<Digest> IntentOfReceipt(BytesView receipt) {
+  // A map whose first key is 0, of a byte string of 32.
+  constexpr std::string_view kBegin("\x00\x58\x20", 3);
+  if (receipt.empty() || receipt.substr(1, 3) != kBegin ||
+      static_cast<unsigned char>(receipt[0]) >> 5 != cbor::kMajorMap) {
+    return std::nullopt;
+  }
+  const auto digest = Digest::FromBytes(receipt.substr(4, kDigestSize));
+  return digest.ok() ? std::optional(*digest) : std::nullopt;
+}
+
+std::optional<Digest> IntentOfSubmit(BytesView item) {
+  // Behind the type stands key 1, and the head of a byte string of any size.
+  if (!LooksLikeReceipt(item) || item.size() < 5 || item[3] != 1) {
+    return std::nullopt;
+  }
+  const unsigned head = static_cast<unsigned char>(item[4]) ^
+                        static_cast<unsigned>(cbor::kMajorBytes) << 5;
+  if (head > 27) return std::nullopt;
+  const std::size_t more = head < 24 ? 0 : std::size_t{1} << (head - 24);
+  if (item.size() < 5 + more) return std::nullopt;
+  return IntentOfReceipt(item.substr(5 + more));
+}
+
 std::string_view VerdictOf(const absl::Status& status) {
   for (const NamedCode& verdict : kVerdicts) {
     if (verdict.code == status.code()) return verdict.name;

@@ -109,6 +109,10 @@ Bytes Encode(const Frame& frame);
 absl::StatusOr<Frame> Decode(BytesView item);
 // Whether bytes that may be no item begin as a frame with a receipt does.
 bool LooksLikeReceipt(BytesView item);
+// The effect that a receipt is for, or a frame with one, as far as it has come;
+// nullopt: it is not so far, or none. What follows may be anything.
+std::optional<Digest> IntentOfReceipt(BytesView receipt);
+std::optional<Digest> IntentOfSubmit(BytesView item);
 
 // "accepted", "duplicate", "overtaken", "unknown", "denied", "malformed" or
 // "undelivered"; and the status that has this name.

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "reenact/executors/new_file.h"
 #include "reenact/journal/posix_file.h"
+#include "reenact/kernel/admission.h"
 #include "reenact/kernel/cbor.h"
 
 namespace reenact {
@@ -52,18 +53,8 @@ absl::StatusOr<posix::Directory> OpenWorld(const std::string& world_directory) {
 }
 
 absl::Status CheckMessage(const Input& input, const WorldConfig& config) {
-  const Event& event = input.event;
-  const auto& known = config.reducers;
-  if (std::find(known.begin(), known.end(), event.reducer) == known.end()) {
-    return absl::InvalidArgumentError("the world has no such reducer");
-  }
-  if (event.key.size() > config.limits.key_bytes_max) {
-    return absl::InvalidArgumentError("the key is too long for the world");
-  }
-  if (event.payload.size() > config.limits.payload_bytes_max) {
-    return absl::InvalidArgumentError("the payload is too long for the world");
-  }
-  return absl::OkStatus();
+  REENACT_RETURN_IF_ERROR(CheckReducer(input.event.reducer, config.reducers));
+  return CheckAdmissible(input, config.limits);
 }
 
 }  // namespace

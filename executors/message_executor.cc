@@ -10,6 +10,7 @@
 #include "reenact/executors/content.h"
 #include "reenact/executors/inbox.h"
 #include "reenact/executors/params.h"
+#include "reenact/kernel/answer.h"
 #include "reenact/kernel/mutex.h"
 
 namespace reenact {
@@ -100,6 +101,9 @@ absl::StatusOr<Message> ReadMessage(const OpenEffect& effect) {
   input.event.reducer = params.Text("reducer");
   input.event.key = params.Text("key");
   input.event.schema = params.Text("schema", "");
+  if (input.event.schema == kAnswerSchema) {
+    params.Fail("schema", "is reserved for answers to effects");
+  }
   input.priority = static_cast<std::uint8_t>(
       params.Integer("priority", kPriorityDefault, 0, kPriorities - 1));
   input.time = LogicalTime{params.Integer(

@@ -143,7 +143,8 @@ class Connection final : public RemoteExecutor {
   void Protest(const absl::Status& what, BytesView item,
                Clock::time_point now) {
     if (frames::LooksLikeReceipt(item)) {
-      dispatcher_.Refuse(name_, "malformed frame", Hash(item));
+      dispatcher_.Refuse(id_, name_, "malformed frame", Hash(item),
+                         frames::IntentOfSubmit(item));
     }
     protested_ = true;
     since_ = now;
@@ -211,7 +212,8 @@ class Connection final : public RemoteExecutor {
     const Digest digest = Hash(bytes);
     auto receipt = DecodeReceiptUnread(bytes);
     if (!receipt.ok()) {
-      dispatcher_.Refuse(name_, "malformed receipt", digest);
+      dispatcher_.Refuse(id_, name_, "malformed receipt", digest,
+                         frames::IntentOfReceipt(bytes));
       return receipt.status();
     }
     return dispatcher_.Receive(id_, *std::move(receipt), digest);

@@ -375,7 +375,8 @@ TEST_CASE("a process's receipt that the world refuses leads to another lease",
     const Lease lease = at.ClaimFor(holder);
     REQUIRE(at.agenda.Receive(holder, intent, lease.epoch) ==
             Standing::kCurrent);
-    REQUIRE_FALSE(at.agenda.Refused(intent, lease.epoch, "unsigned", at.now));
+    REQUIRE_FALSE(
+        at.agenda.Refused(intent, lease.epoch, "unsigned", false, at.now));
     at.Pass(seconds(8));
   }
   // Not for ever: it would do the same thing over and over.
@@ -385,6 +386,29 @@ TEST_CASE("a process's receipt that the world refuses leads to another lease",
   REQUIRE(at.agenda.Stats().stuck == 0);
 }
 
+TEST_CASE("trial 04b: a process's receipt that the world would refuse again "
+          "becomes an error in its name, once",
+          "[executors]") {
+  Fixture at;
+  at.Open(1, "fax");
+  const HolderId holder = at.agenda.Attach("p", {"fax"}, 1);
+  const Digest intent = IntentOf(1, "fax");
+  const Lease lease = at.ClaimFor(holder);
+  REQUIRE(at.agenda.Receive(holder, intent, lease.epoch) == Standing::kCurrent);
+  at.agenda.Detach(holder);  // it may be gone by then
+  const auto instead =
+      at.agenda.Refused(intent, lease.epoch, "too large", true, at.now);
+  REQUIRE(instead.has_value());
+  CHECK(instead->status == ReceiptStatus::kError);
+  CHECK(instead->executor == "p");
+  CHECK(instead->lease_epoch == lease.epoch);
+  CHECK(cbor::Diagnose(instead->payload) == R"({"error": "too large"})");
+  // Where that may not be said in its name, it is not done over and over.
+  REQUIRE_FALSE(
+      at.agenda.Refused(intent, lease.epoch, "unsigned", false, at.now));
+  CHECK(at.agenda.Stats().stuck == 1);
+}
+
 TEST_CASE("our own answer that the world refuses becomes an error, once",
           "[executors]") {
   Fixture at;
@@ -392,10 +416,11 @@ TEST_CASE("our own answer that the world refuses becomes an error, once",
   const Lease lease = at.Start();
   REQUIRE(at.agenda.Finish(lease, Answer::Ok(1), at.now).fate == Fate::kFinal);
   const auto instead =
-      at.agenda.Refused(IntentOf(1), lease.epoch, "too large", at.now);
+      at.agenda.Refused(IntentOf(1), lease.epoch, "too large", true, at.now);
   REQUIRE(instead->status == ReceiptStatus::kError);
   REQUIRE(cbor::Diagnose(instead->payload) == R"({"error": "too large"})");
-  REQUIRE_FALSE(at.agenda.Refused(IntentOf(1), lease.epoch, "still", at.now));
+  REQUIRE_FALSE(
+      at.agenda.Refused(IntentOf(1), lease.epoch, "still", true, at.now));
   REQUIRE(at.agenda.Stats().stuck == 1);
 }
 

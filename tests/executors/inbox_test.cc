@@ -127,7 +127,8 @@ TEST_CASE_METHOD(Fixture, "whenever the world is killed, each counts once",
   CHECK(NamesIn(world_ + "/inbox").empty());
 }
 
-TEST_CASE_METHOD(Fixture, "what is no message for it does not stop the world",
+TEST_CASE_METHOD(Fixture, "trial 04b: what is no message for it does not stop "
+                 "the world",
                  "[inbox]") {
   REQUIRE_OK(Put(5));
   const std::string inbox = world_ + "/inbox/";
@@ -138,6 +139,13 @@ TEST_CASE_METHOD(Fixture, "what is no message for it does not stop the world",
   Input stranger = MessageNumber(6);
   stranger.event.reducer = "stranger";
   REQUIRE_OK(PutIntoInbox(world_, NameOf(6), stranger));
+  // trial 04b: a schema that no message may have; trial 04: too deep a payload.
+  Input answer = MessageNumber(7);
+  answer.event.schema = "reenact.answer";
+  REQUIRE_OK(PutIntoInbox(world_, NameOf(7), answer));
+  Input deep = MessageNumber(8);
+  deep.event.payload = Bytes(64, '\x81') + '\x80';
+  REQUIRE_OK(PutIntoInbox(world_, NameOf(8), deep));
   fs::create_directory(inbox + "9-directory.msg");
   fs::create_symlink(inbox + NameOf(5), inbox + NameOf(4));
   WriteWholeFile(inbox + ".new-1-1", "half");
@@ -145,8 +153,10 @@ TEST_CASE_METHOD(Fixture, "what is no message for it does not stop the world",
 
   const std::string out = RunInbox(world_, "never").out;
   CHECK_THAT(out, Catch::StartsWith("1\n"));
-  CHECK_THAT(out, Contains(NameOf(6) + ": the world has no such reducer"));
-  CHECK(NamesIn(world_ + "/inbox/refused").size() == 6);
+  CHECK_THAT(out, Contains(NameOf(6) + ": no reducer"));
+  CHECK_THAT(out, Contains(NameOf(7) + ": the schema \"reenact.answer\" is"));
+  CHECK_THAT(out, Contains(NameOf(8) + ": an item nested too deeply"));
+  CHECK(NamesIn(world_ + "/inbox/refused").size() == 8);
   CHECK(NamesIn(world_ + "/inbox") ==
         std::vector<std::string>{"notes.txt", "refused"});
 }

@@ -469,6 +469,93 @@ TEST_CASE("chaos 48: what is no frame is answered with an error, and the end",
   REQUIRE(executor.Next<frames::Verdict>()->verdict == "accepted");
 }
 
+// What `receipt` says, as one with a member that receipts do not have.
+Bytes WithOneMember(const Receipt& receipt) {
+  Bytes bytes;
+  cbor::Encoder encoder(&bytes);
+  EncodeReceipt(receipt, encoder);
+  bytes[0] = static_cast<char>(bytes[0] + 1);
+  return bytes + Bytes("\x09\x00", 2);
+}
+
+TEST_CASE("trial 04b: what could never be a receipt ends its effect with an "
+          "error, after one attempt",
+          "[executors]") {
+  ServerOptions options;
+  options.frame_bytes_max = 1 << 16;
+  Fixture at(hours(1), options);
+  at.world.HaveRoomForPayloads(200);
+  RawExecutor executor(at.path);
+  executor.Hello("far");
+  at.Open(1);
+  Receipt receipt = executor.ReceiptFor(executor.Claim().value());
+  std::string reason = "the world refused the receipt: ";
+  bool stays = true;
+  SECTION("a payload that is too large") {
+    receipt.payload = cbor::EncodeText(std::string(300, 'x'));
+    reason += "too large";
+    executor.SendReceipt(receipt);
+  }
+  SECTION("a payload that is no CBOR") {
+    receipt.payload = "\x18\x01";
+    reason += "receipt: payload: ";
+    executor.SendReceipt(receipt);
+  }
+  SECTION("a payload that is too deep for an answer") {
+    receipt.payload = Bytes(63, '\x81') + '\x80';
+    reason += "receipt: payload: an item nested too deeply";
+    executor.SendReceipt(receipt);
+  }
+  SECTION("a receipt with a member more") {
+    executor.Send(frames::Submit{WithOneMember(receipt)});
+    reason = "the executor's receipt: malformed receipt";
+    stays = false;
+  }
+  SECTION("a frame that is longer than frames may be") {
+    receipt.payload.assign((1 << 16) + 1, 'x');
+    executor.SendReceipt(receipt);
+    reason = "the executor's receipt: malformed frame";
+    stays = false;
+  }
+  const Receipt instead = at.world.WaitFor(Far(1));
+  CHECK(instead.status == ReceiptStatus::kError);
+  CHECK(instead.executor == "raw");
+  CHECK(instead.lease_epoch == receipt.lease_epoch);
+  CHECK_THAT(std::string(cbor::Value::Parse(instead.payload)
+                             ->GetText("error")
+                             .value()),
+             Catch::StartsWith(reason));
+  CHECK(at.dispatcher.Stats().claimed == 1);
+  if (stays) {
+    CHECK(executor.Next<frames::Verdict>()->verdict == "malformed");
+    at.Open(2);
+    executor.SendReceipt(executor.ReceiptFor(executor.Claim().value()));
+    at.world.WaitFor(Far(2));
+  } else {
+    CHECK(executor.Next<frames::Error>().has_value());
+  }
+}
+
+TEST_CASE("trial 04b: in the name of an executor that signs nobody answers, and "
+          "it is not asked again",
+          "[executors]") {
+  Fixture at;
+  at.world.DemandSignature(PublicKeyOf(TestKey()));
+  RawExecutor executor(at.path);
+  executor.Hello("far");
+  at.Open(1);
+  Receipt receipt = executor.ReceiptFor(executor.Claim().value());
+  receipt.payload = "\x18\x01";
+  SignReceipt(WorldId(), TestKey(), &receipt);
+  executor.SendReceipt(receipt);
+  at.world.WaitForVerdicts(2);
+  CHECK(at.world.Verdicts() ==
+        std::vector<absl::StatusCode>{absl::StatusCode::kInvalidArgument,
+                                      absl::StatusCode::kPermissionDenied});
+  CHECK(at.world.Accepted() == 0);
+  CHECK(at.dispatcher.Stats().claimed == 1);
+}
+
 TEST_CASE("a receipt in another executor's name is refused", "[executors]") {
   Fixture at;
   RawExecutor executor(at.path);
