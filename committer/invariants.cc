@@ -1,5 +1,6 @@
 #include "reenact/committer/invariants.h"
 
+#include <string>
 #include <variant>
 
 #include "reenact/journal/entry.h"
@@ -22,10 +23,12 @@ void CheckOutcome(EventId event_id, std::optional<FailureCode> failure,
   // behind them what became of its effects, and of those that it ended.
   const absl::StatusOr<Entry> scheduled = DecodeEntry(reader);
   const absl::StatusOr<Entry> outcome = DecodeEntry(reader);
-  REENACT_CHECK(scheduled.ok() && outcome.ok());
+  // Of what cannot be read ReadBack() speaks, with the round.
+  if (!scheduled.ok() || !outcome.ok()) return;
   while (!reader.AtEnd()) {
     const absl::StatusOr<Entry> effect = DecodeEntry(reader);
-    REENACT_CHECK(effect.ok() && !failure);
+    if (!effect.ok()) return;
+    REENACT_CHECK(!failure);
     const auto* queued = std::get_if<entry::EffectQueued>(&*effect);
     REENACT_CHECK(queued != nullptr
                       ? queued->event_id == event_id
@@ -54,5 +57,23 @@ void CheckOutcome(EventId event_id, std::optional<FailureCode> failure,
 }
 
 #endif
+
+absl::Status ReadBack(BytesView entries) {
+  cbor::Reader reader(entries);
+  while (!reader.AtEnd()) {
+    const std::size_t begin = reader.offset();
+    const absl::StatusOr<Entry> entry = DecodeEntry(reader);
+    if (entry.ok()) {
+      Bytes again;
+      EncodeEntry(*entry, &again);
+      if (again == reader.Since(begin)) continue;
+    }
+    return absl::InternalError(
+        "what was written is not read again: " +
+        (entry.ok() ? "other bytes" : std::string(entry.status().message())) +
+        ", of " + cbor::Diagnose(entries.substr(begin)).substr(0, 400));
+  }
+  return absl::OkStatus();
+}
 
 }  // namespace reenact

@@ -231,6 +231,10 @@ void Ledger::JudgeTimer(const Step& step, const EffectIntent& intent,
                         Judged* judged) const {
   const absl::StatusOr<LogicalTime> due = TimerDue(intent.params, step.time);
   if (!due.ok()) return Deny("timer: " + Message(due.status()), judged);
+  if (*due > step.due_max) {
+    return Deny("timer: due after " + std::to_string(step.due_max.value),
+                judged);
+  }
   if (intent.deadline || !intent.capability.empty() ||
       !intent.reserve.empty() || judged->open.identity) {
     return Deny(judged->open.identity

@@ -118,6 +118,8 @@ class Ledger {
     ReducerId reducer = kNoReducer;
     std::string_view reducer_name;
     std::string_view key;
+    // The latest time that a timer may be due at.
+    LogicalTime due_max{std::numeric_limits<std::int64_t>::max()};
   };
   // What an approval is judged by, besides the ledger.
   struct Again {

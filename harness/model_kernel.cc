@@ -200,6 +200,7 @@ class ModelStep final : public StepContext {
     CheckText(intent.kind);
     CheckText(intent.capability);
     CheckText(intent.cache_scope);
+    CheckReserve(intent.reserve);
     if (!intent.identity.empty() &&
         config_.format_version < kFormatVersionSharing) {
       throw Refused{FailureCode::kInvalidOutput};
@@ -244,6 +245,19 @@ class ModelStep final : public StepContext {
   static void CheckText(std::string_view text) {
     if (!cbor::IsUtf8(text)) throw Refused{FailureCode::kInvalidOutput};
   }
+  void CheckReserve(const Amounts& reserve) const {
+    for (const Amounts::Item& item : reserve.items()) {
+      CheckText(item.dimension);
+      if (HasLimits() &&
+          (item.dimension.empty() || item.dimension.size() > 64)) {
+        throw Refused{FailureCode::kInvalidOutput};
+      }
+    }
+    if (HasLimits() && reserve.items().size() > 64) {
+      throw Refused{FailureCode::kInvalidOutput};
+    }
+  }
+  bool HasLimits() const { return config_.format_version >= 3; }
   static void CheckItem(BytesView item) {
     if (!cbor::Validate(item).ok()) throw Refused{FailureCode::kInvalidOutput};
   }
@@ -307,7 +321,13 @@ class ModelStep final : public StepContext {
     CheckKey(event.key);
     CheckText(event.schema);
     CheckItem(event.payload);
-    if (event.payload.size() > config_.limits.payload_bytes_max) {
+    if (event.payload.size() > config_.limits.payload_bytes_max ||
+        event.schema == "reenact.answer") {
+      throw Refused{FailureCode::kInvalidOutput};
+    }
+    // Two to the 62nd rounds: as many are left after the last timer.
+    if (HasLimits() && config_.clock == ClockKind::kRounds && due &&
+        due->value > std::int64_t{1} << 62) {
       throw Refused{FailureCode::kInvalidOutput};
     }
     CountOutput(event.key.size() + event.schema.size() + event.payload.size());
@@ -390,17 +410,22 @@ LogicalTime ModelKernel::TimeOf(Round round) const {
              : std::max(time_, input_time_);
 }
 
-// "The first number above the last composed for which something is eligible",
-// tried one after the other.
+// "The first number above the last composed for which something is eligible".
+// Between the round that is eligible by now and the next timer nothing changes,
+// and a timer may be any number of rounds away.
 std::optional<Round> ModelKernel::NextRound() const {
-  const LogicalTime never{std::numeric_limits<std::int64_t>::max()};
-  if (!sequencer_.NextRound(never)) return std::nullopt;
-  for (std::uint64_t r = last_round_.value + 1;; ++r) {
-    const std::optional<Round> first = sequencer_.NextRound(TimeOf(Round{r}));
+  for (std::uint64_t r = last_round_.value + 1; r <= kRoundMax;) {
+    const LogicalTime now = TimeOf(Round{r});
+    const std::optional<Round> first = sequencer_.NextRound(now);
     if (first && first->value <= r) return Round{r};
-    // With this clock only the number decides, so it is not worth counting on.
-    if (!first && config_.clock != ClockKind::kRounds) return std::nullopt;
+    std::uint64_t next = first ? first->value : ~std::uint64_t{0};
+    if (config_.clock == ClockKind::kRounds) {
+      const auto timer = sequencer_.NextTimer(now);
+      if (timer) next = std::min(next, static_cast<std::uint64_t>(timer->value));
+    }
+    r = next;
   }
+  return std::nullopt;
 }
 
 void ModelKernel::PlayRound(Round round) {
@@ -448,9 +473,13 @@ void ModelKernel::PlayTicket(Round, const Unit& unit,
       committed.diffs.push_back(
           {Diff::Op::kUpdate, Subject(cell, unit), {}, update});
       const auto it = after.find(cell);
-      after[cell] = Updated(
+      Bytes updated = Updated(
           it == after.end() ? std::nullopt : std::optional<Bytes>(it->second),
           update);
+      if (!cbor::Validate(updated).ok()) {
+        throw Refused{FailureCode::kInvalidOutput};  // too deep
+      }
+      after[cell] = std::move(updated);
     }
   } catch (const Refused& refused) {
     ++failed_;

@@ -49,10 +49,12 @@ class SequencerModel {
     }
   }
 
-  std::optional<LogicalTime> NextTimer() const {
+  // The earliest after `now`, if given.
+  std::optional<LogicalTime> NextTimer(
+      std::optional<LogicalTime> now = std::nullopt) const {
     std::optional<LogicalTime> first;
-    const auto see = [&first](const Unit& unit) {
-      if (unit.kind != UnitKind::kTimer) return;
+    const auto see = [&first, now](const Unit& unit) {
+      if (unit.kind != UnitKind::kTimer || (now && unit.due <= *now)) return;
       if (!first.has_value() || unit.due < *first) first = unit.due;
     };
     for (const auto& [eligible, unit] : pending_) see(unit);

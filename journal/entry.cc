@@ -464,7 +464,7 @@ void ReadEffectOptions(cbor::Reader& reader, entry::EffectIntentView* effect) {
   FailIf(reader, size == 0, "an effect without options leaves them out");
   fields.Begin(&reader, size);
   if (fields.Has(0)) {
-    effect->reserve = Amounts::Decode(reader);
+    effect->reserve = Amounts::DecodeRecorded(reader);
     FailIf(reader, effect->reserve.empty(), "nothing to reserve is left out");
   }
   if (fields.Has(1)) {
@@ -708,7 +708,7 @@ absl::StatusOr<entry::ReceiptAppended> ReadReceiptAppended(
   fields.Need(1);
   appended.input = ReadInputId(reader);
   fields.Need(2);
-  const BytesView item = reader.Item();
+  const BytesView item = reader.WrappedItem();
   REENACT_RETURN_IF_ERROR(reader.status());
   REENACT_ASSIGN_OR_RETURN(appended.receipt, DecodeReceipt(item));
   return appended;

@@ -71,6 +71,31 @@ void EncodeCell(ReducerId reducer, std::string_view key, BytesView state,
   encoder.Raw(state);
 }
 
+struct SnapshotCell {
+  ReducerId reducer = 0;
+  std::string_view key;
+  BytesView state;
+};
+
+absl::StatusOr<SnapshotCell> DecodeCell(cbor::Reader& reader) {
+  reader.ExpectArray(3);
+  const std::uint64_t reducer = reader.Unsigned();
+  const std::string_view key = reader.Text();
+  const BytesView state = reader.Item();
+  REENACT_RETURN_IF_ERROR(reader.status());
+  if (reducer >= kNoReducer) {
+    return absl::DataLossError("there is no such reducer id");
+  }
+  return SnapshotCell{static_cast<ReducerId>(reducer), key, state};
+}
+
+// A cell is an item around a state, which is one of 64 levels itself.
+BytesView ReadCellItem(cbor::Reader& reader) {
+  return REENACT_PLANTED("a snapshot has no room for the deepest state")
+             ? reader.Item()
+             : reader.WrappedItem();
+}
+
 Digest ReadDigest(cbor::Reader& reader) {
   const absl::StatusOr<Digest> digest = Digest::FromBytes(reader.ByteString());
   if (digest.ok()) return *digest;
@@ -114,7 +139,7 @@ absl::StatusOr<SnapshotHeader> DecodeHeader(BytesView item) {
   header.position = reader.Unsigned();
   std::uint64_t left = size - 10;
   if (left > 0 && reader.Take(10)) {
-    header.ledger = Bytes(reader.Item());
+    header.ledger = Bytes(reader.WrappedItem());
     --left;
   }
   if (left > 0 && reader.Take(11)) {
@@ -141,7 +166,7 @@ class ItemReader {
     item_size_ = 0;
     for (;;) {
       cbor::Reader reader(BytesView(window_).substr(begin_));
-      const BytesView item = reader.Item();
+      const BytesView item = ReadCellItem(reader);
       if (reader.ok()) {
         item_size_ = item.size();
         return item;
@@ -249,15 +274,8 @@ class SnapshotReader {
   }
 
   absl::Status ReadCell(cbor::Reader& reader, BytesView item) {
-    reader.ExpectArray(3);
-    const std::uint64_t reducer = reader.Unsigned();
-    const std::string_view key = reader.Text();
-    const BytesView state = reader.Item();
-    REENACT_RETURN_IF_ERROR(reader.status());
-    if (reducer >= kNoReducer) {
-      return absl::DataLossError("there is no such reducer id");
-    }
-    const auto id = static_cast<ReducerId>(reducer);
+    REENACT_ASSIGN_OR_RETURN(const SnapshotCell cell, DecodeCell(reader));
+    const auto& [id, key, state] = cell;
     if (count_ != 0 && std::pair(last_reducer_, std::string_view(last_key_)) >=
                            std::pair(id, key)) {
       return absl::DataLossError("it is not above the cell before it");
@@ -553,13 +571,29 @@ absl::StatusOr<SnapshotContents> DecodeOpenWork(BytesView bytes) {
     return absl::DataLossError("its digest is not that of its bytes");
   }
   cbor::Reader reader(body);
-  const BytesView header = reader.Item();
+  const BytesView header = reader.WrappedItem();
   SnapshotContents contents;
-  contents.sequencer = Bytes(reader.Item());
+  contents.sequencer = Bytes(reader.WrappedItem());
   reader.ExpectEnd();
   REENACT_RETURN_IF_ERROR(reader.status());
   REENACT_ASSIGN_OR_RETURN(contents.header, DecodeHeader(header));
   return contents;
+}
+
+absl::Status ReadBackCell(ReducerId reducer, std::string_view key,
+                          BytesView state) {
+  Bytes item;
+  EncodeCell(reducer, key, state, &item);
+  cbor::Reader reader(item);
+  const BytesView whole = ReadCellItem(reader);
+  reader.ExpectEnd();
+  REENACT_RETURN_IF_ERROR(reader.status());
+  cbor::Reader inside(whole);
+  REENACT_ASSIGN_OR_RETURN(const SnapshotCell cell, DecodeCell(inside));
+  if (cell.reducer == reducer && cell.key == key && cell.state == state) {
+    return absl::OkStatus();
+  }
+  return absl::InternalError("another cell");
 }
 
 absl::Status RemoveOldSnapshots(const std::string& directory,

@@ -117,6 +117,10 @@ Bytes EncodeOpenWork(const SnapshotHeader& header, BytesView sequencer);
 // DataLoss: damaged. The digests in the result are empty.
 absl::StatusOr<SnapshotContents> DecodeOpenWork(BytesView bytes);
 
+// OK if a snapshot with this cell gives it again; else what its reader says.
+absl::Status ReadBackCell(ReducerId reducer, std::string_view key,
+                          BytesView state);
+
 // Event ids of the files in `directory` that are named like snapshots,
 // ascending. Removes nothing.
 absl::StatusOr<std::vector<EventId>> ListSnapshots(

@@ -85,15 +85,34 @@ void Amounts::Encode(cbor::Encoder& encoder) const {
   }
 }
 
-Amounts Amounts::Decode(cbor::Reader& reader) {
+bool Amounts::IsWithinLimits() const {
+  return items_.size() <= kDimensionsMax &&
+         std::all_of(items_.begin(), items_.end(), [](const Item& item) {
+           return IsDimension(item.dimension);
+         });
+}
+
+bool Amounts::IsText() const {
+  return std::all_of(items_.begin(), items_.end(), [](const Item& item) {
+    return cbor::IsUtf8(item.dimension);
+  });
+}
+
+Amounts Amounts::Decode(cbor::Reader& reader) { return Read(reader, true); }
+
+Amounts Amounts::DecodeRecorded(cbor::Reader& reader) {
+  return Read(reader, false);
+}
+
+Amounts Amounts::Read(cbor::Reader& reader, bool limited) {
   Amounts amounts;
   const std::uint64_t size = reader.Map();
-  if (size > kDimensionsMax) reader.Fail("too many dimensions");
+  if (limited && size > kDimensionsMax) reader.Fail("too many dimensions");
   for (std::uint64_t i = 0; i < size && reader.ok(); ++i) {
     const std::string_view dimension = reader.Text();
     const std::uint64_t value = reader.Unsigned();
     if (!reader.ok()) break;
-    if (!IsDimension(dimension)) {
+    if (limited && !IsDimension(dimension)) {
       reader.Fail("a dimension's name of no or too many bytes");
     } else if (value == 0) {
       reader.Fail("an amount of 0 that is spelled out");

@@ -51,12 +51,20 @@ class Amounts {
   bool Add(const Amounts& other);
   bool Subtract(const Amounts& other);
 
+  // What Decode() reads again: at most kDimensionsMax, each with the name of a
+  // dimension.
+  bool IsWithinLimits() const;
+  // Whether all names are UTF-8, which DecodeRecorded() needs.
+  bool IsText() const;
+
   // A CBOR map from dimension to amount, in canonical order of keys. Decode()
-  // makes the reader fail on anything that Encode() does not write, and on more
-  // than kDimensionsMax dimensions.
-  // REQUIRES of Encode(): names are dimensions, at most kDimensionsMax.
+  // makes the reader fail on anything that Encode() does not write, and beyond
+  // the limits. DecodeRecorded() knows no limits: steps of worlds of formats 1
+  // and 2 were held to none.
+  // REQUIRES of Encode(): IsWithinLimits(), or IsText() for DecodeRecorded().
   void Encode(cbor::Encoder& encoder) const;
   static Amounts Decode(cbor::Reader& reader);
+  static Amounts DecodeRecorded(cbor::Reader& reader);
 
   // "bytes 65536, calls 1"; "nothing" if there is nothing.
   std::string ToString() const;
@@ -64,6 +72,8 @@ class Amounts {
   friend bool operator==(const Amounts&, const Amounts&) = default;
 
  private:
+  static Amounts Read(cbor::Reader& reader, bool limited);
+
   std::vector<Item> items_;  // ascending by the encodings of the dimensions
 };
 

@@ -1,5 +1,6 @@
 #include "reenact/kernel/cbor.h"
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cmath>
@@ -278,10 +279,11 @@ Error EndItem(BytesView bytes, std::size_t offset, Frame& frame) {
 
 // Walks over the item at `offset` with a stack of its own, since the depth of
 // recursion must not be the input's to choose, and tells `visitor` of its
-// parts.
+// parts. REQUIRES: depth_max <= kWrappedDepthMax.
 template <typename Visitor>
-WalkResult Walk(BytesView bytes, std::size_t offset, Visitor& visitor) {
-  Frame stack[kDepthMax];  // not initialized: most items are shallow
+WalkResult Walk(BytesView bytes, std::size_t depth_max, Visitor& visitor) {
+  Frame stack[kWrappedDepthMax];  // not initialized: most items are shallow
+  std::size_t offset = 0;
   std::size_t depth = 0;
   while (true) {
     Token token;
@@ -293,7 +295,7 @@ WalkResult Walk(BytesView bytes, std::size_t offset, Visitor& visitor) {
       if (frame.at_key) frame.key_begin = offset;
     }
     if (token.major == kMajorArray || token.major == kMajorMap) {
-      if (depth == kDepthMax) return {"an item nested too deeply", offset};
+      if (depth == depth_max) return {"an item nested too deeply", offset};
       const bool map = token.major == kMajorMap;
       visitor.Open(map);
       stack[depth++] =
@@ -330,9 +332,9 @@ struct NoVisitor {
 };
 
 // The walk's stack is large: those who need none stay clear of it.
-[[gnu::noinline]] WalkResult PassOver(BytesView bytes) {
+[[gnu::noinline]] WalkResult PassOver(BytesView bytes, std::size_t depth_max) {
   NoVisitor visitor;
-  return Walk(bytes, 0, visitor);
+  return Walk(bytes, depth_max, visitor);
 }
 
 void AppendHex(BytesView bytes, std::string& out) {
@@ -632,7 +634,7 @@ double Reader::Double() {
   return std::bit_cast<double>(bits);
 }
 
-BytesView Reader::ItemInFull() {
+BytesView Reader::ItemInFull(std::size_t depth_max) {
   if (!ok()) return BytesView();
   const char* const begin = next_;
   const unsigned first = AtEnd() ? 0xffU : static_cast<unsigned char>(*next_);
@@ -641,7 +643,7 @@ BytesView Reader::ItemInFull() {
     // No walk is needed for what has no parts.
     HeadInFull(major);
   } else {
-    const WalkResult result = PassOver(Rest());
+    const WalkResult result = PassOver(Rest(), depth_max);
     next_ += result.offset;
     if (result.error != nullptr) Fail(result.error);
   }
@@ -670,8 +672,8 @@ absl::Status Reader::status() const {
 
 namespace {
 
-absl::Status ValidateByWalk(BytesView item) {
-  const WalkResult result = PassOver(item);
+absl::Status ValidateByWalk(BytesView item, std::size_t depth_max) {
+  const WalkResult result = PassOver(item, depth_max);
   if (result.error != nullptr) {
     return absl::InvalidArgumentError(AtByte(result.error, result.offset));
   }
@@ -694,11 +696,11 @@ bool IsLongInteger(BytesView item, unsigned* major, std::uint64_t* argument) {
 
 namespace internal {
 
-absl::Status ValidateInFull(BytesView item) {
+absl::Status ValidateInFull(BytesView item, std::size_t depth_max) {
   unsigned major = 0;
   std::uint64_t argument = 0;
   if (IsLongInteger(item, &major, &argument)) return absl::OkStatus();
-  return ValidateByWalk(item);
+  return ValidateByWalk(item, depth_max);
 }
 
 }  // namespace internal
@@ -748,10 +750,20 @@ bool internal::IsUtf8InFull(std::string_view text) {
   return true;
 }
 
+std::string ToUtf8(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t size = Utf8Size(text);
+    out += size == 0 ? std::string_view("\xef\xbf\xbd") : text.substr(0, size);
+    text.remove_prefix(std::max<std::size_t>(size, 1));
+  }
+  return out;
+}
+
 std::string Diagnose(BytesView item) {
   std::string out;
   Printer printer(&out);
-  const WalkResult result = Walk(item, 0, printer);
+  const WalkResult result = Walk(item, kWrappedDepthMax, printer);
   if (result.error != nullptr) {
     out += "<" + AtByte(result.error, result.offset) + ">";
   } else if (result.offset != item.size()) {

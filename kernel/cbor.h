@@ -8,7 +8,7 @@
 //   - floating point in the shortest of 16, 32 and 64 bits that keeps the
 //     value; one NaN, f97e00; negative zero is distinct;
 //   - simple values: false, true, null. No undefined, no tags.
-//   - at most kDepthMax levels of nesting.
+//   - at most kDepthMax levels of nesting, of an item by itself.
 // A reader refuses everything else at the first byte that is wrong, so that
 // equal values have equal bytes and decode followed by encode is the identity.
 //
@@ -30,7 +30,12 @@
 
 namespace reenact::cbor {
 
+// Arrays and maps within one another that an item of a user may have: a state,
+// a payload, a parameter, an operand.
 inline constexpr std::size_t kDepthMax = 64;
+// And those that one of ours may have, with items of users inside: an entry, a
+// cell in a snapshot, a snapshot's header. Every wrapper of ours fits between.
+inline constexpr std::size_t kWrappedDepthMax = kDepthMax + 16;
 
 // The upper three bits of an item's first byte.
 enum Major : unsigned {
@@ -139,6 +144,9 @@ class Reader {
 
   // Passes over one whole item and returns its bytes.
   BytesView Item();
+  // The same of an item of ours that may have items of users inside: it may
+  // have kWrappedDepthMax levels.
+  BytesView WrappedItem();
   void Skip() { Item(); }
 
   // Passes over the next item and returns true, if it is the integer `value`,
@@ -191,7 +199,7 @@ class Reader {
   std::uint64_t HeadByToken(unsigned major);
   std::int64_t IntegerInFull();
   BytesView String(unsigned major);
-  BytesView ItemInFull();
+  BytesView ItemInFull(std::size_t depth_max);
   void NullInFull();
   Type PeekSimple() const;
   unsigned Simple(std::uint64_t* bits);
@@ -207,9 +215,15 @@ class Reader {
 // OK if `item` is exactly one canonical item; InvalidArgument, naming the byte,
 // if it is not.
 absl::Status Validate(BytesView item);
+// The same of an item that will get wrapped: of at most `depth_max` levels,
+// which are at most kDepthMax.
+absl::Status ValidateWithin(BytesView item, std::size_t depth_max);
 
 // Whether `text` is valid UTF-8 (RFC 3629: no surrogates, no overlong forms).
 bool IsUtf8(std::string_view text);
+// `text` if it is that, else with U+FFFD for each byte that belongs to no
+// character: for words of others that have to be recorded.
+std::string ToUtf8(std::string_view text);
 
 // The item in CBOR diagnostic notation (RFC 8949 section 8), on one line:
 // {"last": "T02", "events": 3, "raw": h'00ff'}. Something that is not canonical
@@ -266,7 +280,7 @@ inline bool IsAscii(std::string_view text) {
 }
 
 bool IsUtf8InFull(std::string_view text);
-absl::Status ValidateInFull(BytesView item);
+absl::Status ValidateInFull(BytesView item, std::size_t depth_max);
 absl::StatusOr<std::int64_t> DecodeIntegerInFull(BytesView item);
 Bytes EncodeIntegerInFull(std::int64_t value);
 
@@ -352,8 +366,10 @@ inline BytesView Reader::Item() {
       internal::IsOneByteItem(static_cast<unsigned char>(*next_))) {
     return BytesView(next_++, 1);
   }
-  return ItemInFull();
+  return ItemInFull(kDepthMax);
 }
+
+inline BytesView Reader::WrappedItem() { return ItemInFull(kWrappedDepthMax); }
 
 inline Type Reader::Peek() const {
   if (next_ == end_) return Type::kEnd;
@@ -398,7 +414,11 @@ inline absl::Status Validate(BytesView item) {
       internal::IsOneByteItem(static_cast<unsigned char>(item[0]))) {
     return absl::OkStatus();
   }
-  return internal::ValidateInFull(item);
+  return internal::ValidateInFull(item, kDepthMax);
+}
+
+inline absl::Status ValidateWithin(BytesView item, std::size_t depth_max) {
+  return internal::ValidateInFull(item, depth_max);
 }
 
 inline Bytes EncodeInteger(std::int64_t value) {

@@ -161,13 +161,22 @@ class Writer {
     Push(Frame{&value, 0, 2 * data.size()});
   }
 
+  // A tree may be deeper than an item: whoever reads the bytes says so.
   void Push(Frame frame) {
-    REENACT_CHECK(depth_ < kDepthMax);
-    stack_[depth_++] = frame;
+    if (depth_ < kDepthMax) {
+      stack_[depth_++] = frame;
+    } else {
+      deeper_.push_back(frame);
+    }
   }
 
   // The next item of the innermost container that has one.
   const Value* Following() {
+    while (!deeper_.empty()) {
+      Frame& frame = deeper_.back();
+      if (frame.index < frame.size) return &At(frame, frame.index++);
+      deeper_.pop_back();
+    }
     while (depth_ > 0) {
       Frame& frame = stack_[depth_ - 1];
       if (frame.index < frame.size) return &At(frame, frame.index++);
@@ -188,6 +197,7 @@ class Writer {
   Encoder encoder_;
   std::size_t depth_ = 0;
   Frame stack_[kDepthMax];
+  std::vector<Frame> deeper_;
 };
 
 // The order of keys: that of their encodings, found without encoding them in
@@ -351,12 +361,12 @@ std::size_t Value::size() const {
 }
 
 const std::vector<Value>& Value::items() const {
-  REENACT_CHECK(IsArray());
+  REENACT_REQUIRE(IsArray());
   return *std::get_if<std::vector<Value>>(&data_);
 }
 
 void Value::Append(Value item) {
-  REENACT_CHECK(IsArray());
+  REENACT_REQUIRE(IsArray());
   std::get_if<std::vector<Value>>(&data_)->push_back(std::move(item));
 }
 
@@ -375,7 +385,7 @@ Value* Value::Find(std::string_view key) {
 }
 
 void Value::Set(Value key, Value value) {
-  REENACT_CHECK(IsMap());
+  REENACT_REQUIRE(IsMap());
   auto& pairs = *std::get_if<std::vector<Pair>>(&data_);
   const auto place = KeyOrder::Find(pairs, key);
   if (place != pairs.end() && KeyOrder::Compare(place->first, key) == 0) {
@@ -386,7 +396,7 @@ void Value::Set(Value key, Value value) {
 }
 
 void Value::Erase(std::string_view key) {
-  REENACT_CHECK(IsMap());
+  REENACT_REQUIRE(IsMap());
   auto& pairs = *std::get_if<std::vector<Pair>>(&data_);
   const auto found = KeyOrder::Find(pairs, key);
   if (found != pairs.end() && KeyOrder::Compare(found->first, key) == 0) {
@@ -395,7 +405,7 @@ void Value::Erase(std::string_view key) {
 }
 
 const std::vector<std::pair<Value, Value>>& Value::pairs() const {
-  REENACT_CHECK(IsMap());
+  REENACT_REQUIRE(IsMap());
   return *std::get_if<std::vector<Pair>>(&data_);
 }
 

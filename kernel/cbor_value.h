@@ -50,7 +50,9 @@ class Value {
 
   // One canonical item, and nothing after it; else InvalidArgument.
   static absl::StatusOr<Value> Parse(BytesView item);
-  // One canonical item. REQUIRES: text is UTF-8, depth at most kDepthMax.
+  // One canonical item, if text is UTF-8 and there are at most kDepthMax levels.
+  // Of another tree it gives bytes that are none: a step, a receipt or a row
+  // that has them is refused, by name.
   Bytes Encode() const;
 
   bool IsNull() const;
@@ -70,6 +72,9 @@ class Value {
   absl::StatusOr<double> AsDouble() const;
   absl::StatusOr<std::string_view> AsText() const;
   absl::StatusOr<BytesView> AsBytes() const;
+
+  // What follows throws std::logic_error if this is not what it REQUIRES, so
+  // that a step which does not ask fails with FailureCode::kException.
 
   // REQUIRES: IsArray() or IsMap().
   std::size_t size() const;

@@ -7,6 +7,10 @@ namespace reenact::internal {
 [[noreturn]] void CheckFailed(const char* file, int line,
                               const char* condition);
 
+// Throws std::logic_error: "FILE:LINE: required: CONDITION".
+[[noreturn]] void RequireFailed(const char* file, int line,
+                                const char* condition);
+
 }  // namespace reenact::internal
 
 // Stops the process if `condition` does not hold. For bugs of ours, in every
@@ -15,5 +19,13 @@ namespace reenact::internal {
   (__builtin_expect(!!(condition), 1)                                     \
        ? static_cast<void>(0)                                             \
        : ::reenact::internal::CheckFailed(__FILE__, __LINE__, #condition))
+
+// Throws if `condition` does not hold, which the caller has to see to: for what
+// reducers call with numbers and items that came from outside. A step that
+// throws fails with FailureCode::kException, and the process lives.
+#define REENACT_REQUIRE(condition)                                          \
+  (__builtin_expect(!!(condition), 1)                                       \
+       ? static_cast<void>(0)                                               \
+       : ::reenact::internal::RequireFailed(__FILE__, __LINE__, #condition))
 
 #endif  // REENACT_KERNEL_CHECK_H_

@@ -25,6 +25,9 @@ inline constexpr std::uint64_t kFormatVersionEffects = 2;
 inline constexpr std::uint64_t kFormatVersionSources = 3;
 // Intents may have a business identity and share one answer.
 inline constexpr std::uint64_t kFormatVersionSharing = 3;
+// From this one on a step is held to the limits of what it reserves and of when
+// its timers are due.
+inline constexpr std::uint64_t kFormatVersionLimits = 3;
 inline constexpr std::uint64_t kFormatVersionOldest = 1;
 
 // What a round's logical time is; see spec/scheduling.md.

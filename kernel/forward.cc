@@ -18,6 +18,7 @@
 #include "reenact/journal/plain_entries.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/cell_hash.h"
+#include "reenact/kernel/due_times.h"
 #include "reenact/kernel/instrument.h"
 #include "reenact/sequencer/sequencer.h"
 
@@ -587,6 +588,7 @@ absl::Status Forwarder::OnEffects(EventId by, EntryReader* entries) {
   step.reducer = own_->reducer;
   step.reducer_name = place_->config.reducers[own_->reducer];
   step.key = own_->key;
+  step.due_max = DueMaxOf(place_->config);
   if (ledger_.Judge(step, intents, &consequences_)) {
     return Wrong("ticket " + std::to_string(by.value) +
                  " has effects that were not permitted");

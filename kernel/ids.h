@@ -33,6 +33,11 @@ struct Round {
   friend constexpr auto operator<=>(Round, Round) = default;
 };
 
+// The last round that a world can get to: numbers beyond are left for sums of a
+// round and a pipeline's depth, and every one is a LogicalTime.
+inline constexpr std::uint64_t kRoundMax =
+    (std::uint64_t{1} << 63) - (std::uint64_t{1} << 32);
+
 // The number of an input in order of admission, from 1 upwards without a gap.
 struct InputId {
   std::uint64_t value = 0;
@@ -47,6 +52,12 @@ struct LogicalTime {
 
   friend constexpr auto operator<=>(LogicalTime, LogicalTime) = default;
 };
+
+// The latest time that a step may name, for a timer, where the clock counts
+// rounds: one that is due makes its own round, and as many again are left after
+// it. Worlds of formats 1 and 2 have no such limit; what they have due after
+// kRoundMax never comes.
+inline constexpr LogicalTime kDueMaxOfRounds{std::int64_t{1} << 62};
 
 // A reducer's index in the world's reducer table; see WorldConfig::reducers.
 using ReducerId = std::uint32_t;

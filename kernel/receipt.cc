@@ -233,7 +233,9 @@ absl::StatusOr<Receipt> DecodeReceipt(BytesView item) {
 
 absl::Status CheckPayload(const Receipt& receipt) {
   if (receipt.payload.empty()) return absl::OkStatus();
-  return Annotate(cbor::Validate(receipt.payload), "receipt: payload");
+  return Annotate(
+      cbor::ValidateWithin(receipt.payload, Receipt::kPayloadDepthMax),
+      "receipt: payload");
 }
 
 Digest SignedDigest(BytesView world_id, const Receipt& receipt) {

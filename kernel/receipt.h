@@ -40,7 +40,8 @@ struct Evidence {
 struct Receipt {
   Digest intent_hash;
   ReceiptStatus status = ReceiptStatus::kOk;
-  // One canonical CBOR item, at most payload_bytes_max; empty: there is none.
+  // One canonical CBOR item of at most kPayloadDepthMax levels; empty: there is
+  // none.
   Bytes payload;
   Amounts usage;                   // what it did cost
   std::string executor;            // who did it; UTF-8, at most 64 bytes
@@ -49,6 +50,8 @@ struct Receipt {
   // Ed25519 (RFC 8032) over SignedBytes(); empty or 64 bytes.
   Bytes signature;
 
+  // The answer to the cell has it inside, and is an item itself.
+  static constexpr std::size_t kPayloadDepthMax = cbor::kDepthMax - 1;
   static constexpr std::size_t kEvidenceMax = 256;
   static constexpr std::size_t kEvidenceNameBytesMax = 1024;
   static constexpr std::size_t kExecutorBytesMax = 64;

@@ -8,7 +8,7 @@ std::vector<Bytes> SplitEntries(BytesView entries) {
   std::vector<Bytes> items;
   cbor::Reader reader(entries);
   while (!reader.AtEnd()) {
-    const BytesView item = reader.Item();
+    const BytesView item = reader.WrappedItem();
     if (!reader.ok()) break;
     items.emplace_back(item);
   }

@@ -57,7 +57,7 @@ std::uint64_t Rng::Next() {
 // of draw * bound, drawn again while the low half falls into the part of 2^64
 // that bound does not divide.
 std::uint64_t Rng::Below(std::uint64_t bound) {
-  REENACT_CHECK(bound > 0);
+  REENACT_REQUIRE(bound > 0);
   Wide product = Wide{Next()} * bound;
   if (static_cast<std::uint64_t>(product) < bound) {
     const std::uint64_t excess = (0 - bound) % bound;
@@ -69,7 +69,7 @@ std::uint64_t Rng::Below(std::uint64_t bound) {
 }
 
 std::int64_t Rng::Between(std::int64_t low, std::int64_t high) {
-  REENACT_CHECK(low <= high);
+  REENACT_REQUIRE(low <= high);
   const auto base = static_cast<std::uint64_t>(low);
   const std::uint64_t count = static_cast<std::uint64_t>(high) - base + 1;
   // All of int64_t: the count wraps to 0.

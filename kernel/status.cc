@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <stdexcept>
 #include <string>
 
 #include "reenact/kernel/check.h"
@@ -21,6 +22,11 @@ namespace internal {
 void CheckFailed(const char* file, int line, const char* condition) {
   std::fprintf(stderr, "%s:%d: check failed: %s\n", file, line, condition);
   std::abort();
+}
+
+void RequireFailed(const char* file, int line, const char* condition) {
+  throw std::logic_error(std::string(file) + ":" + std::to_string(line) +
+                         ": required: " + condition);
 }
 
 }  // namespace internal

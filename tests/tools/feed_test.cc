@@ -112,6 +112,26 @@ TEST_CASE("what a world would refuse is refused with its place",
              Catch::Contains("in:1: the payload has"));
 }
 
+TEST_CASE("trial 04b: a row with the schema of answers, or too deep a payload, "
+          "is refused with its place",
+          "[tools][feed]") {
+  const std::string good = R"({"reducer":"counter","key":"a","payload":1)";
+  CHECK_THAT(Delivered(Source(good + "}\n" + good +
+                                  R"(,"schema":"reenact.answer"})" + "\n",
+                              RowIsEvent())),
+             Catch::StartsWith(
+                 "a@1! in:2: the schema \"reenact.answer\" is for answers"));
+  // A mapper may make of a row what no row can be.
+  const InputMapper deeper = [](const cbor::Value& row) {
+    Input input;
+    input.event = {"counter", "a", "", cbor::Value::Array({row}).Encode()};
+    return absl::StatusOr<std::vector<Input>>({input});
+  };
+  const std::string deep = std::string(64, '[') + std::string(64, ']') + "\n";
+  CHECK_THAT(Delivered(Source("[]\n" + deep, deeper)),
+             Catch::StartsWith("a@1! in:2: the payload: an item nested too"));
+}
+
 TEST_CASE("rows that a world had are passed over, whatever is in them",
           "[tools][feed]") {
   const InputMapper mapper = RowIsPayload("counter", "id");

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "reenact/kernel/admission.h"
 #include "reenact/kernel/cbor.h"
 
 namespace reenact::tools {
@@ -132,33 +133,8 @@ absl::StatusOr<std::vector<Input>> MapRow(const InputMapper& mapper,
 }
 
 absl::Status CheckInput(const Input& input, const WorldConfig& config) {
-  const Event& event = input.event;
-  const auto& known = config.reducers;
-  if (std::find(known.begin(), known.end(), event.reducer) == known.end()) {
-    return Refuse(absl::StrCat("no reducer \"", event.reducer.substr(0, 100),
-                               "\" in this world"));
-  }
-  if (!cbor::IsUtf8(event.key)) return Refuse("the key is not UTF-8");
-  if (event.key.size() > config.limits.key_bytes_max) {
-    return Refuse(absl::StrCat("the key has ", event.key.size(),
-                               " bytes; the world's limit is ",
-                               config.limits.key_bytes_max));
-  }
-  if (event.payload.size() > config.limits.payload_bytes_max) {
-    return Refuse(absl::StrCat("the payload has ", event.payload.size(),
-                               " bytes; the world's limit is ",
-                               config.limits.payload_bytes_max));
-  }
-  if (!cbor::IsUtf8(event.schema)) return Refuse("the schema is not UTF-8");
-  const absl::Status payload = cbor::Validate(event.payload);
-  if (!payload.ok()) return Annotate(payload, "the payload");
-  if (input.submission_id.size() > kSubmissionIdBytesMax) {
-    return Refuse(absl::StrCat("the submission id has ",
-                               input.submission_id.size(), " bytes; at most ",
-                               kSubmissionIdBytesMax, " are possible"));
-  }
-  if (input.priority >= kPriorities) return Refuse("no such priority");
-  return absl::OkStatus();
+  REENACT_RETURN_IF_ERROR(CheckReducer(input.event.reducer, config.reducers));
+  return CheckAdmissible(input, config.limits);
 }
 
 absl::StatusOr<bool> BeginsWith(RowReader& rows, const SourceMark& taken) {
