@@ -988,7 +988,6 @@ absl::Status WorldImpl::ApplyOptionChanges() {
   return absl::OkStatus();
 }
 
-// The header of what is taken right after the block with this header and hash.
 // Whether a world can be opened from what was written of its open work.
 absl::Status ReadBackOpenWork(BytesView bytes) {
   REENACT_ASSIGN_OR_RETURN(const SnapshotContents contents,
@@ -1001,6 +1000,7 @@ absl::Status ReadBackOpenWork(BytesView bytes) {
       .status();
 }
 
+// The header of what is taken right after the block with this header and hash.
 SnapshotHeader HeaderAfter(const StartingPlace& place, const BlockHeader& block,
                            const Digest& hash) {
   SnapshotHeader header = HeaderOf(place);

@@ -102,6 +102,23 @@ TEST_CASE("modules that are in order hold", "[fuzz]") {
   CHECK(bank.code == 0);
 }
 
+TEST_CASE("trial 26b: states, reserves and timers as far as they go are fuzzed "
+          "to an end",
+          "[fuzz]") {
+  const TemporaryDirectory directory;
+  const std::string events = Clicks(directory);
+  for (const std::string clock : {"rounds", "input", "wall"}) {
+    CAPTURE(clock);
+    const CommandResult held =
+        RunReenact({"fuzz", "--module", ModulePath("reaching"), "--events",
+                    events, "--clock", clock, "--runs", "30"});
+    INFO(held.out << held.err);
+    CHECK(held.code == 0);
+    CHECK(held.out.find("held: every property, in every run") !=
+          std::string::npos);
+  }
+}
+
 TEST_CASE("a report is written, as JSON and as a page", "[fuzz]") {
   const TemporaryDirectory directory;
   const CommandResult held = RunReenact(

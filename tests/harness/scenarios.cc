@@ -448,6 +448,52 @@ void SetUpSmallEffect(Case& run) {
   run.Feed(InputsFor("asker", {"asks", "reads"}));
 }
 
+// Does the one thing that its payload says, which may be as much as there can be
+// of it, or more.
+void SetUpSmallLimits(Case& run) {
+  const auto go_far = [](StepContext& step) {
+    cbor::Reader reader(step.payload());
+    const auto what = reader.Unsigned();
+    const std::size_t levels = 63 + what % 3;
+    switch (what / 3) {
+      case 0:
+        step.SetState(Bytes(levels - 1, '\x81') + '\x80');
+        break;
+      case 1: {
+        EffectIntent intent;
+        intent.kind = "call";
+        intent.params = cbor::EncodeInteger(1);
+        intent.reserve.Set(std::string(levels, 'd'), 1);
+        step.Intend(std::move(intent));
+        break;
+      }
+      case 2: {
+        Update update;
+        update.op = Update::Op::kAppend;
+        update.item = Bytes(levels - 1, '\x81') + '\x80';
+        step.Apply("far", "list", std::move(update));
+        break;
+      }
+      default:
+        // Far enough that nobody counts to it.
+        step.RaiseAt(LogicalTime{(std::int64_t{1} << 62) - 64 +
+                                 static_cast<std::int64_t>(levels)},
+                     {"far", "timer", "", cbor::EncodeInteger(0)});
+    }
+    return absl::OkStatus();
+  };
+  run.UseModule(*MakeModule("far", "1", {MakeReducer("far", go_far)}));
+  std::vector<Input> inputs;
+  const std::uint32_t count = 1 + run.choices().Below(3, "limits.inputs");
+  for (std::uint32_t i = 0; i < count; ++i) {
+    Input input;
+    input.event = {"far", "k" + std::to_string(i), "",
+                   cbor::EncodeInteger(run.choices().Below(12, "limits.what"))};
+    inputs.push_back(std::move(input));
+  }
+  run.Feed(std::move(inputs));
+}
+
 }  // namespace
 
 Scenario TortureFed() { return {"torture-fed", SetUpFed}; }
@@ -459,11 +505,13 @@ Scenario SmallBudget() { return {"small-budget", SetUpSmallBudget}; }
 Scenario SmallRaise() { return {"small-raise", SetUpSmallRaise}; }
 Scenario SmallScan() { return {"small-scan", SetUpSmallScan}; }
 Scenario SmallEffect() { return {"small-effect", SetUpSmallEffect}; }
+Scenario SmallLimits() { return {"small-limits", SetUpSmallLimits}; }
 
 std::vector<Scenario> AllScenarios() {
   return {TortureFed(), TortureSubmitted(), BudgetRace(),
           Changes(),    Reference(),        SmallBudget(),
-          SmallRaise(), SmallScan(),        SmallEffect()};
+          SmallRaise(), SmallScan(),        SmallEffect(),
+          SmallLimits()};
 }
 
 }  // namespace reenact::harness

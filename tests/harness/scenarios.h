@@ -32,6 +32,8 @@ Scenario SmallRaise();
 Scenario SmallScan();
 // One is answered, and changes what the other reads.
 Scenario SmallEffect();
+// Steps at the limits of what they may do, and over them.
+Scenario SmallLimits();
 
 std::vector<Scenario> AllScenarios();
 
