@@ -434,6 +434,9 @@ void ModelKernel::PlayRound(Round round) {
   time_ = TimeOf(round);
   const std::vector<Unit> units = sequencer_.Compose(round, time_, first);
   Record(entry::RoundOpened{round, time_, first, units.size()});
+  for (const auto& [id, order] : failures_) {
+    if (id >= first && id.value < first.value + units.size()) Record(order);
+  }
   for (Entry& entry : admitted_) Record(entry);
   admitted_.clear();
   std::vector<Unit> raised;
@@ -452,6 +455,13 @@ void ModelKernel::PlayTicket(Round, const Unit& unit,
   next_ = next_.Next();
   Record(entry::StepScheduled{id, LaneId{0}, unit.kind,
                               CellRef{unit.reducer, unit.key}, unit.cause});
+  if (const auto it = failures_.find(id); it != failures_.end()) {
+    ++failed_;
+    const entry::FailureOrdered& order = it->second;
+    const std::string who = order.by.empty() ? "" : order.by + ": ";
+    return Record(entry::StepFailed{id, LaneId{0}, FailureCode::kFailedByOrder,
+                                    who + order.reason});
+  }
   StateMap after = cells_;
   ModelStep step(config_, cells_, unit, id, time_);
   entry::StepCommitted committed{id, LaneId{0}, {}, {}, {}};

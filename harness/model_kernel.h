@@ -38,6 +38,11 @@ class ModelKernel {
 
   // As World::Feed() with one row for each input.
   void Feed(const std::vector<Input>& inputs);
+  // As World::FailEvent(), before Feed().
+  void FailEvent(EventId event_id, std::string_view by,
+                 std::string_view reason) {
+    failures_[event_id] = {event_id, std::string(by), std::string(reason)};
+  }
 
   const std::vector<Bytes>& blocks() const { return blocks_; }
   const StateMap& states() const { return cells_; }
@@ -56,6 +61,7 @@ class ModelKernel {
   std::vector<std::shared_ptr<const Reducer>> reducers_;
   SequencerModel sequencer_;
   StateMap cells_;
+  std::map<EventId, entry::FailureOrdered> failures_;
   std::vector<Bytes> blocks_;
   Digest chain_end_;
   std::vector<Entry> entries_;   // of the block under construction

@@ -40,6 +40,7 @@ constexpr KindName kKinds[] = {
     {EntryKind::kEffectJudged, "EffectJudged"},
     {EntryKind::kEffectsCancelled, "EffectsCancelled"},
     {EntryKind::kRolledBack, "RolledBack"},
+    {EntryKind::kFailureOrdered, "FailureOrdered"},
     {EntryKind::kReceiptShared, "ReceiptShared"},
 };
 static_assert(std::variant_size_v<Entry> == std::size(kKinds));
@@ -344,6 +345,14 @@ void Append(const entry::RolledBack& back, Bytes* out) {
   fields.Text(4, back.by);
   fields.Text(5, back.reason);
   if (!back.sources.empty()) EncodeSources(back.sources, fields.At(6));
+}
+
+void Append(const entry::FailureOrdered& order, Bytes* out) {
+  OptionalFields fields(EntryKind::kFailureOrdered, 3, {!order.by.empty()},
+                        out);
+  fields.first().Unsigned(order.event_id.value);
+  fields.Text(2, order.by);
+  fields.At(3).Text(order.reason);
 }
 
 // --- reading ---
@@ -820,6 +829,18 @@ entry::RolledBack ReadRolledBack(cbor::Reader& reader, EntryFields& fields) {
   back.reason = TextIfThere(reader, fields, 5);
   if (fields.Has(6)) back.sources = DecodeSources(reader);
   return back;
+}
+
+entry::FailureOrdered ReadFailureOrdered(cbor::Reader& reader,
+                                         EntryFields& fields) {
+  entry::FailureOrdered order;
+  fields.Need(1);
+  order.event_id = ReadEventId(reader);
+  order.by = TextIfThere(reader, fields, 2);
+  fields.Need(3);
+  order.reason = reader.Text();
+  FailIf(reader, order.reason.empty(), "a failure is ordered without a reason");
+  return order;
 }
 
 absl::StatusOr<entry::Genesis> ReadGenesis(cbor::Reader& reader,
@@ -1365,6 +1386,8 @@ absl::StatusOr<Entry> EntryReader::ReadAny() {
       return ReadEffectsCancelled(*reader_, fields_);
     case EntryKind::kRolledBack:
       return ReadRolledBack(*reader_, fields_);
+    case EntryKind::kFailureOrdered:
+      return ReadFailureOrdered(*reader_, fields_);
   }
   return absl::InternalError("not a kind of entry");
 }

@@ -55,6 +55,7 @@ enum class EntryKind : std::uint8_t {
   kEffectJudged = 22,      // an input
   kEffectsCancelled = 23,  // an input
   kRolledBack = 24,        // an input
+  kFailureOrdered = 25,    // an input, without a number
   kReceiptShared = 28,
 };
 
@@ -233,6 +234,16 @@ struct RolledBack {
   friend bool operator==(const RolledBack&, const RolledBack&) = default;
 };
 
+// The step of this ticket, one of its block, is not run: it fails. For one that
+// crashes whatever runs it.
+struct FailureOrdered {
+  EventId event_id;
+  std::string by;
+  std::string reason;
+  friend bool operator==(const FailureOrdered&,
+                         const FailureOrdered&) = default;
+};
+
 struct InputAdmittedView;  // see below
 
 }  // namespace entry
@@ -246,7 +257,8 @@ using Entry =
                  entry::GrantChanged, entry::PolicyChanged,
                  entry::ReceiptRefused, entry::EffectClosed,
                  entry::EffectJudged, entry::EffectsCancelled,
-                 entry::RolledBack, entry::ReceiptShared>;
+                 entry::RolledBack, entry::FailureOrdered,
+                 entry::ReceiptShared>;
 
 EntryKind KindOf(const Entry& entry);
 

@@ -28,6 +28,7 @@ inline constexpr std::uint64_t kFormatVersionSharing = 3;
 // From this one on a step is held to the limits of what it reserves and of when
 // its timers are due.
 inline constexpr std::uint64_t kFormatVersionLimits = 3;
+inline constexpr std::uint64_t kFormatVersionFailures = 3;  // FailureOrdered
 inline constexpr std::uint64_t kFormatVersionOldest = 1;
 
 // What a round's logical time is; see spec/scheduling.md.

@@ -236,6 +236,7 @@ class Forwarder {
   absl::Status OnStep(EntryReader* entries);
   absl::Status OnScheduled(const entry::StepScheduledView& step);
   absl::Status OnControl(EntryReader* entries);
+  absl::Status OnFailureOrdered(EntryReader* entries);
   absl::Status ChangeLedger();
   absl::Status OnReceipt(EntryReader* entries);
   absl::Status OnEffects(EventId by, EntryReader* entries);
@@ -471,6 +472,8 @@ absl::Status Forwarder::OnEntry(EntryKind kind, EntryReader* entries) {
     case EntryKind::kReceiptAppended:
     case EntryKind::kReceiptRefused:
       return OnReceipt(entries);
+    case EntryKind::kFailureOrdered:
+      return OnFailureOrdered(entries);
     case EntryKind::kEffectQueued:
     case EntryKind::kEffectClosed:
     case EntryKind::kReceiptShared:
@@ -693,6 +696,19 @@ absl::Status Forwarder::OnControl(EntryReader* entries) {
         if constexpr (requires { e.input; }) after_.last_input = e.input;
       },
       *entry);
+  return absl::OkStatus();
+}
+
+// Its ticket's failure is on record, too, and changes nothing.
+absl::Status Forwarder::OnFailureOrdered(EntryReader* entries) {
+  const absl::StatusOr<Entry> entry = entries->Any();
+  if (!entry.ok()) return Wrong(entry.status());
+  const EventId id = std::get<entry::FailureOrdered>(*entry).event_id;
+  if (place_->config.format_version < kFormatVersionFailures || !opened_ ||
+      id < after_.first || id > block_->header().last()) {
+    return Wrong("a failure is ordered of ticket " + std::to_string(id.value) +
+                 ", which is not in it");
+  }
   return absl::OkStatus();
 }
 

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "reenact/kernel/cbor.h"
+#include "reenact/kernel/module_call.h"
 
 namespace reenact {
 namespace {
@@ -131,6 +132,8 @@ absl::StatusOr<Module> CallRegister(RegisterFunction* register_function) {
 
 absl::StatusOr<Module> LoadFile(const std::string& path) {
   REENACT_ASSIGN_OR_RETURN(const Digest digest, HashFile(path));
+  const ModuleCall call(CallKind::kLoad, 0, {},
+                        std::filesystem::path(path).filename().native());
   // Never closed, even if refused: it may have left threads or handlers behind.
   void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return DlError();

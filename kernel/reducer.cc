@@ -72,6 +72,8 @@ std::string_view OwnFailureName(FailureCode code) {
       return "refused_by_gate";
     case FailureCode::kInvariant:
       return "invariant";
+    case FailureCode::kFailedByOrder:
+      return "failed_by_order";
   }
   return {};
 }

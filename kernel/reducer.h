@@ -261,6 +261,7 @@ enum class FailureCode : std::uint32_t {
   kTypeMismatch = 40,   // an update met a state of another type
   kRefusedByGate = 41,  // an intent that must pass did not
   kInvariant = 42,      // it would have broken one
+  kFailedByOrder = 43,  // somebody said so, and it was not run
 };
 
 // "invalid_argument", "exception", ... or "code 77" for one it does not know.

@@ -92,6 +92,12 @@ absl::Status BlockScript::Take(EntryKind kind, EntryReader* entries,
       round->receipts.push_back(std::move(entry));
       return absl::OkStatus();
     }
+    case EntryKind::kFailureOrdered: {
+      REENACT_ASSIGN_OR_RETURN(Entry entry, entries->Any());
+      round->failures.push_back(
+          std::get<entry::FailureOrdered>(std::move(entry)));
+      return absl::OkStatus();
+    }
     case EntryKind::kGenesis:
       return absl::DataLossError("a second genesis");
     default:

@@ -62,7 +62,9 @@ void EncodeResult(const Slot& slot, const StepResult& result, Bytes* out) {
   const EventId id = slot.ticket.event_id;
   WriteScheduled(slot.ticket, writer);
   if (result.outcome.failure) {
-    writer.StepFailed(id, LaneId{0}, *result.outcome.failure);
+    const std::string* const detail = slot.ticket.failure;
+    writer.StepFailed(id, LaneId{0}, *result.outcome.failure,
+                      detail == nullptr ? std::string_view() : *detail);
     return;
   }
   const StepOutcome& outcome = result.outcome;

@@ -275,6 +275,8 @@ class WorldImpl final : public World,
                                              std::string_view by) override;
   absl::StatusOr<Submission> RollBack(EventId snapshot, std::string_view by,
                                       std::string_view reason) override;
+  absl::Status FailEvent(EventId event_id, std::string_view by,
+                         std::string_view reason) override;
   absl::Status SubmitReceipt(Receipt receipt, Done done) override;
   void RefuseReceipt(std::string_view executor, std::string_view reason,
                      const Digest& digest) override;
@@ -288,6 +290,9 @@ class WorldImpl final : public World,
       std::size_t limit) const override;
   EventId head() const override { return window_->committed(); }
   EventId durable() const override { return writer_->durable(); }
+  bool caught_up() const override {
+    return writer_->written().value >= handed_over_.load();
+  }
   std::uint64_t position() const override { return position_.load(); }
   SourceMark source(std::string_view name) const override;
   Digest journal_digest() const override { return writer_->head_hash(); }
@@ -362,6 +367,10 @@ class WorldImpl final : public World,
   RoundInFlight NewRound();
   void FindCells(RoundInFlight& round);
   void OpenRound(RoundInFlight round);
+  void OrderFailure(entry::FailureOrdered order);
+  std::uint64_t RecordFailures(const RoundInFlight& round,
+                               Bytes* entries) const;
+  void FailIfOrdered(Ticket* ticket) const;
   bool IssueTickets();
   void FillTicket(RoundInFlight& round);
   bool CommitDone();
@@ -453,6 +462,7 @@ class WorldImpl final : public World,
   std::atomic<std::uint64_t> position_{0};
   mutable Mutex sources_mutex_;
   SourceMarks sources_ ABSL_GUARDED_BY(sources_mutex_);
+  std::atomic<std::uint64_t> handed_over_{0};  // the last ticket
   mutable Mutex error_mutex_;
   absl::Status error_ ABSL_GUARDED_BY(error_mutex_);
   Mutex waiting_mutex_;
@@ -474,6 +484,12 @@ class WorldImpl final : public World,
   std::vector<CellRules::Change> rule_changes_;  // here for their memory
   bool effects_ = false;  // the world's format has them
   std::deque<IncomingReceipt> receipts_;  // for the next round
+  // Steps that fail as somebody ordered, by ticket, until that is history.
+  struct Failure {
+    entry::FailureOrdered order;
+    std::string detail;
+  };
+  std::map<EventId, Failure> failures_;
   // Of what is judged at this moment; here for its memory.
   Ledger::Consequences consequences_;
   Telling telling_;  // of the round to come or at work
@@ -1170,6 +1186,31 @@ absl::StatusOr<Submission> WorldImpl::RollBack(EventId snapshot,
       std::string(reason), contents.header.sources});
 }
 
+absl::Status WorldImpl::FailEvent(EventId event_id, std::string_view by,
+                                  std::string_view reason) {
+  if (failed_) return error();
+  REENACT_RETURN_IF_ERROR(CheckWords("the name", by));
+  REENACT_RETURN_IF_ERROR(CheckWords("the reason", reason));
+  if (reason.empty()) {
+    return absl::InvalidArgumentError("say why the event is to fail");
+  }
+  if (config_.format_version < kFormatVersionFailures) {
+    return absl::FailedPreconditionError(
+        "this world has a format before 3, which cannot record that an event "
+        "was made to fail; make a new world");
+  }
+  if (background_.started()) {
+    return absl::FailedPreconditionError("the world runs in the background");
+  }
+  if (event_id < next_ticket_) {
+    return absl::FailedPreconditionError(
+        "event " + std::to_string(event_id.value) + " is history; the next is " +
+        std::to_string(next_ticket_.value));
+  }
+  OrderFailure({event_id, std::string(by), std::string(reason)});
+  return absl::OkStatus();
+}
+
 absl::Status WorldImpl::NoSuchSnapshot(EventId snapshot) const {
   std::string there;
   const absl::StatusOr<std::vector<EventId>> ids =
@@ -1453,6 +1494,11 @@ absl::StatusOr<bool> WorldImpl::PullScript() {
     } else {
       receipts_.push_back(
           {std::get<entry::ReceiptRefused>(std::move(entry)), nullptr});
+    }
+  }
+  if (config_.format_version >= kFormatVersionFailures) {
+    for (entry::FailureOrdered& order : scripted_.failures) {
+      OrderFailure(std::move(order));
     }
   }
   scripted_pending_ = true;
@@ -1885,6 +1931,35 @@ void WorldImpl::FindCells(RoundInFlight& round) {
   }
 }
 
+void WorldImpl::OrderFailure(entry::FailureOrdered order) {
+  const EventId id = order.event_id;
+  std::string detail =
+      order.by.empty() ? order.reason : order.by + ": " + order.reason;
+  failures_.insert_or_assign(id, Failure{std::move(order), std::move(detail)});
+}
+
+// Those of the round's tickets; returns how many. A control command runs no code
+// of a module's, so there is no reason to keep it from being carried out.
+std::uint64_t WorldImpl::RecordFailures(const RoundInFlight& round,
+                                        Bytes* entries) const {
+  if (failures_.empty() || round.control) return 0;
+  std::uint64_t count = 0;
+  for (auto it = failures_.lower_bound(round.first);
+       it != failures_.end() &&
+       it->first.value < round.first.value + round.units.size();
+       ++it, ++count) {
+    EncodeEntry(it->second.order, entries);
+  }
+  return count;
+}
+
+void WorldImpl::FailIfOrdered(Ticket* ticket) const {
+  const auto it = failures_.find(ticket->event_id);
+  if (it == failures_.end()) return;
+  ticket->code = nullptr;
+  ticket->failure = &it->second.detail;
+}
+
 void WorldImpl::OpenRound(RoundInFlight round) {
   REENACT_FAILPOINT("D02 round composed, not recorded");
   round.first = next_ticket_;
@@ -1909,9 +1984,10 @@ void WorldImpl::OpenRound(RoundInFlight round) {
   EncodeRoundOpened({round.round, round.time, round.first, round.units.size(),
                      TakeSourceRead()},
                     &record.entries);
+  record.entry_count = 1 + RecordFailures(round, &record.entries);
   admitted_writer_.Flush();
   record.entries += admitted_;
-  record.entry_count = 1 + admitted_count_;
+  record.entry_count += admitted_count_;
   admitted_.clear();
   admitted_count_ = 0;
   rounds_.push_back(std::move(round));
@@ -1932,12 +2008,14 @@ void WorldImpl::FillTicket(RoundInFlight& round) {
   ticket.reducer = unit.reducer;
   ticket.event = EventView{{}, unit.key, unit.schema, unit.payload};
   ticket.code = nullptr;
+  ticket.failure = nullptr;
   ticket.own = nullptr;
   if (unit.kind != UnitKind::kControl) {
     ticket.code = rules_.reducer(unit.reducer);
     REENACT_CHECK(ticket.code != nullptr);
     ticket.event.reducer = rules_.name(unit.reducer);
     ticket.own = round.cells[index];
+    if (!failures_.empty()) FailIfOrdered(&ticket);
   }
   if (!live_.empty() && unit.cause.is_input()) {
     const auto it = live_.find(unit.cause.input.value);
@@ -2280,6 +2358,8 @@ void WorldImpl::Tell(Telling& telling) {
 }
 
 void WorldImpl::FinishRound(RoundInFlight& round) {
+  const EventId last{round.first.value + round.units.size() - 1};
+  failures_.erase(failures_.begin(), failures_.upper_bound(last));
   if (round.rolled_back) sequencer_.DropAll();
   for (CellRef& cell : round.timers_dropped) {
     // Nothing was composed beyond a control command.
@@ -2301,7 +2381,6 @@ void WorldImpl::FinishRound(RoundInFlight& round) {
   if (!ledger_->unused()) TellLater(round);
   for (Unit* unit : round.units) sequencer_.Recycle(unit);
   FinishedRound& record = *round.record;
-  const EventId last{round.first.value + round.units.size() - 1};
   if (round.snapshot) {
     EncodeEntry(entry::SnapshotTaken{round.round, last}, &record.entries);
     ++record.entry_count;
@@ -2431,6 +2510,7 @@ bool WorldImpl::Order() {
   }
   for (auto& record : finished_) {
     did = true;
+    handed_over_ = record->first.value + record->ticket_count - 1;
     if (IsLone(*record)) {
       REENACT_PROBE("world: a round is written by who committed it");
       writer_->AppendHere(std::move(record));

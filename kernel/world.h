@@ -356,9 +356,27 @@ class World : public ReceiptDoor {
       std::string_view reducer, std::string_view from, std::string_view to,
       std::size_t limit) const = 0;
 
+  // Has the step of ticket `event_id`, which is not history yet, fail without
+  // being run (FailureCode::kFailedByOrder): the way past an event that crashes
+  // the process whenever it is its turn. Who said so, and why, are recorded in
+  // the block of that ticket, once it is composed; which event it is depends on
+  // what comes in before, so let that be what came in when it crashed. What has
+  // not come up is forgotten with this object. A control command cannot be made
+  // to fail.
+  //
+  // FailedPrecondition: the ticket is history; the world runs in the background,
+  // or has a format before 3. InvalidArgument: no reason; not UTF-8, or longer
+  // than 1024 bytes.
+  virtual absl::Status FailEvent(EventId event_id, std::string_view by,
+                                 std::string_view reason) = 0;
+
   // The last ticket that was committed, and the last that is durable.
   virtual EventId head() const = 0;
   virtual EventId durable() const = 0;
+  // Whether every round that is complete is written, and there when the world is
+  // opened again, if the process ends now. For the handler of a crash:
+  // async-signal-safe.
+  virtual bool caught_up() const = 0;
   // The position of the last input admitted, of whatever source; 0 before the
   // first.
   virtual std::uint64_t position() const = 0;

@@ -35,6 +35,7 @@ struct ScriptedRound {
   std::vector<Bytes> controls;  // entries of control inputs
   std::vector<Entry> receipts;  // ReceiptAppended and ReceiptRefused
   std::optional<SourceRead> source;  // as RoundOpened has it
+  std::vector<entry::FailureOrdered> failures;
 
   // As new, with the memory that it has.
   void Clear() {
@@ -44,6 +45,7 @@ struct ScriptedRound {
     controls.clear();
     receipts.clear();
     source.reset();
+    failures.clear();
   }
 };
 

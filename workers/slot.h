@@ -32,7 +32,10 @@ struct Ticket {
   UnitKind kind = UnitKind::kEvent;
   Cause cause;
   ReducerId reducer = kNoReducer;
-  const Reducer* code = nullptr;  // null: a control command
+  // Null: there is nothing to run, of a control command or a failure.
+  const Reducer* code = nullptr;
+  // Not null: it fails, as somebody ordered, and this is on record.
+  const std::string* failure = nullptr;
   Cell* own = nullptr;            // the event's cell; null: not looked up yet
   EventView event;
 };

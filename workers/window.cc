@@ -4,6 +4,7 @@
 
 #include "reenact/kernel/check.h"
 #include "reenact/kernel/instrument.h"
+#include "reenact/kernel/module_call.h"
 
 namespace reenact {
 
@@ -20,6 +21,13 @@ constexpr std::uint64_t kSampleEvery = 16;
 
 // A hint for the size of claims; nothing recorded depends on it.
 using instrument::NowNs;
+
+// What the thread is at while the ticket's reducer runs.
+ModuleCall CallOf(const Slot& slot, bool ahead) {
+  const Ticket& ticket = slot.ticket;
+  return ModuleCall(CallKind::kStep, ticket.event_id.value,
+                    ticket.event.reducer, ticket.event.key, ahead);
+}
 
 }  // namespace
 
@@ -123,6 +131,8 @@ Slot* Window::Issue(bool serial) {
 void Window::CollectTouches(Slot* slot) {
   AddTouch(slot, slot->own, true);
   Collector collector(this, slot);
+  // Without its cell, which would cost every ticket more than it tells.
+  const ModuleCall call(CallKind::kTouch, slot->ticket.event_id.value, {}, {});
   try {
     slot->ticket.code->Touch(slot->ticket.event, collector);
   } catch (...) {
@@ -183,7 +193,10 @@ Slot* Window::Next() {
 void Window::RunStep(Slot* slot, RunMode mode, StepRun* run,
                      StepResult* result) {
   result->ran = true;
-  if (slot->ticket.code != nullptr) {
+  if (slot->ticket.failure != nullptr) {
+    result->outcome.failure = FailureCode::kFailedByOrder;
+  } else if (slot->ticket.code != nullptr) {
+    const ModuleCall call = CallOf(*slot, mode == RunMode::kSpeculative);
     if (options_.run_twice) {
       run->RunTwice(slot, mode, options_.observer, result);
       if (result->impure) {
@@ -234,7 +247,10 @@ void Window::RunAgain(Slot* slot) {
 void Window::CheckAgain(Slot* slot) {
   StepResult* const result =
       &slot->results[slot->state.load() == Slot::State::kRedone];
-  ordered_->run.Compare(slot, result);
+  {
+    const ModuleCall call = CallOf(*slot, false);
+    ordered_->run.Compare(slot, result);
+  }
   if (result->impure) {
     if (!result->encoded) encode_(*slot, *result, &result->entries);
     result->encoded = true;

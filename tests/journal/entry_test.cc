@@ -96,6 +96,9 @@ class Random {
                                  Maybe(Text()), Maybe(Text()), Sources()};
       case 16:
         return entry::ReceiptShared{AnyDigest(), AnyReceipt()};
+      case 17:
+        return entry::FailureOrdered{EventId{Big()}, Maybe(Text()),
+                                     "r" + Text()};
       default:
         return Committed();
     }

@@ -123,6 +123,9 @@ class Mutator {
     With("back to another ticket", entry, [](auto* e) { ++e->to.value; });
     With("back to another round", entry, [](auto* e) { ++e->round.value; });
   }
+  void Mutate(const entry::FailureOrdered& entry) {
+    With("another step fails", entry, [](auto* e) { ++e->event_id.value; });
+  }
   void Mutate(const entry::ReceiptRefused& entry) {
     With("an input of another number", entry,
          [](auto* e) { ++e->input.value; });

@@ -79,7 +79,8 @@ std::string FirstDifference(const std::vector<Bytes>& a,
 }
 
 Outcome RunInMemory(WorldOptions options, const std::vector<Input>& inputs,
-                    std::unique_ptr<Pool> pool) {
+                    std::unique_ptr<Pool> pool,
+                    const std::vector<EventId>& failures) {
   const std::shared_ptr<Store> store = NewMemoryStore();
   WorldInternals internals;
   internals.store = std::make_unique<SharedStore>(store);
@@ -87,6 +88,9 @@ Outcome RunInMemory(WorldOptions options, const std::vector<Input>& inputs,
   internals.never_inline = true;
   auto world = OpenWorld(std::move(options), std::move(internals));
   REQUIRE_OK(world);
+  for (const EventId id : failures) {
+    REQUIRE_OK((*world)->FailEvent(id, "test", "drawn"));
+  }
   InputList source(inputs);
   REQUIRE_OK((*world)->Feed(source));
   Outcome outcome;

@@ -109,8 +109,10 @@ struct Outcome {
 
 // Feeds `inputs` to a new world in memory with the pool given (null: what the
 // options say), never short-cutting short steps.
+// `failures` are made to fail, by "test", since they were "drawn".
 Outcome RunInMemory(WorldOptions options, const std::vector<Input>& inputs,
-                    std::unique_ptr<Pool> pool = nullptr);
+                    std::unique_ptr<Pool> pool = nullptr,
+                    const std::vector<EventId>& failures = {});
 
 }  // namespace reenact
 

@@ -29,6 +29,7 @@ struct Play {
   std::vector<std::shared_ptr<const Reducer>> reducers;
   WorldConfig config;
   std::vector<Input> inputs;
+  std::vector<EventId> failures{};
 };
 
 Module ModuleOf(const Play& play) {
@@ -52,6 +53,9 @@ ModelKernel ModelOf(const Play& play) {
   config.modules = {module.record};
   config.reducers = module.record.reducers;
   ModelKernel model(config, module.reducers);
+  for (const EventId id : play.failures) {
+    model.FailEvent(id, "test", "drawn");
+  }
   model.Feed(play.inputs);
   return model;
 }
@@ -84,14 +88,17 @@ void CompareAll(const Play& play, std::vector<std::size_t> workers,
     CAPTURE(count);
     WorldOptions options = OptionsOf(play);
     options.workers = count;
-    RequireSame(RunInMemory(std::move(options), play.inputs), model, tally);
+    RequireSame(
+        RunInMemory(std::move(options), play.inputs, nullptr, play.failures),
+        model, tally);
   }
   for (std::uint64_t seed = 0; seed < shuffles; ++seed) {
     CAPTURE(seed);
     WorldOptions options = OptionsOf(play);
     options.window = std::size_t{1} << (3 + seed % 6);
     RequireSame(
-        RunInMemory(std::move(options), play.inputs, NewShuffledPool(seed)),
+        RunInMemory(std::move(options), play.inputs, NewShuffledPool(seed),
+                    play.failures),
         model, tally);
   }
 }
@@ -218,6 +225,33 @@ TEST_CASE("reducers that do everything give the model's bytes", "[world]") {
   CHECK(tally.waits > 100);
   CHECK(tally.failed > 100);
   CHECK(tally.raised > 1000);
+}
+
+TEST_CASE("trial 05: steps that are made to fail give the model's bytes",
+          "[world]") {
+  Tally tally;
+  for (std::uint64_t seed = 400; seed < 408; ++seed) {
+    CAPTURE(seed);
+    Play play = TorturePlay(seed, 120);
+    Dice dice(seed);
+    for (int i = 0; i < 12; ++i) {
+      play.failures.push_back(EventId{1 + dice.Below(300)});
+    }
+    CompareAll(play, {0, 2}, 2, &tally);
+  }
+  CHECK(tally.failed > 8 * 4 * 4);
+}
+
+TEST_CASE("trial 05: a world of an older format is not told to fail an event",
+          "[world]") {
+  Play play = CounterPlay();
+  play.config.format_version = 2;
+  const auto world = reenact::World::Open(OptionsOf(play));
+  REQUIRE_OK(world);
+  const absl::Status status = (*world)->FailEvent(EventId{1}, "ann", "loops");
+  CHECK(status.code() == absl::StatusCode::kFailedPrecondition);
+  CHECK((*world)->FailEvent(EventId{1}, "ann", "").code() ==
+        absl::StatusCode::kInvalidArgument);
 }
 
 TEST_CASE("a cache that holds next to nothing changes no byte", "[world]") {

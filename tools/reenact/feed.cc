@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "reenact/kernel/admission.h"
 #include "reenact/kernel/cbor.h"
+#include "reenact/kernel/module_call.h"
 
 namespace reenact::tools {
 namespace {
@@ -122,7 +123,9 @@ bool IsEventRow(const cbor::Value& row) {
 }
 
 absl::StatusOr<std::vector<Input>> MapRow(const InputMapper& mapper,
-                                          const cbor::Value& row) {
+                                          const cbor::Value& row,
+                                          std::uint64_t number) {
+  const ModuleCall call(CallKind::kMapper, number, {}, {});
   try {
     return mapper(row);
   } catch (const std::exception& error) {
@@ -202,7 +205,7 @@ absl::StatusOr<bool> FeedSource::NextOrError(std::vector<Input>* row) {
 absl::Status FeedSource::Map(const cbor::Value& value,
                              std::vector<Input>* row) {
   REENACT_ASSIGN_OR_RETURN(std::vector<Input> inputs,
-                           MapRow(options_.mapper, value));
+                           MapRow(options_.mapper, value, rows_->number()));
   for (Input& input : inputs) {
     REENACT_RETURN_IF_ERROR(CheckInput(input, options_.config));
     input.position = rows_->number();

@@ -32,9 +32,10 @@ InputMapper RowIsEvent();
 // Whether a row looks like one.
 bool IsEventRow(const cbor::Value& row);
 
-// What `mapper` makes of a row; InvalidArgument also if it throws.
+// What `mapper` makes of row `number`; InvalidArgument also if it throws.
 absl::StatusOr<std::vector<Input>> MapRow(const InputMapper& mapper,
-                                          const cbor::Value& row);
+                                          const cbor::Value& row,
+                                          std::uint64_t number);
 
 // OK if a world of `config` takes `input`; InvalidArgument says what it has
 // against it.

@@ -7,7 +7,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "reenact/kernel/step_guard.h"
 #include "tools/reenact/common.h"
+#include "tools/reenact/signals.h"
+#include "tools/reenact/step_watch.h"
 
 namespace reenact::tools {
 namespace {
@@ -48,6 +51,7 @@ void AddLiveWorldOptions(CLI::App& command, LiveWorldOptions* options,
                   "it leads to runs at once")
       ->required()
       ->allow_extra_args(false);
+  AddStepTimeout(command, &options->step_timeout);
   if (!named) return;
   command.add_option("--by", options->by,
                      "Who says so; recorded [the user's name]");
@@ -69,6 +73,11 @@ ExitCode TellWorldAll(
     const std::function<absl::StatusOr<std::vector<Submission>>(World&)>&
         tell) {
   KeepOutputFromModules();
+  SetStepGuardText(absl::StrCat("reenact: ", options.world, ": "),
+                   "; it and what its round had before it is not recorded");
+  const std::unique_ptr<StepWatch> watch =
+      EndWhenStuck(options.world, options.step_timeout,
+                   "; it and what follows is not recorded");
   auto modules = LoadModules(options.modules);
   if (!modules.ok()) {
     return Complain(ExitCode::kBadModule, ToStd(modules.status().message()));
@@ -81,7 +90,10 @@ ExitCode TellWorldAll(
   if (!world.ok()) return Complain(world.status());
   const auto told = tell(**world);
   if (!told.ok()) return Complain(told.status());
-  if (const absl::Status ran = (*world)->Run(); !ran.ok()) return Complain(ran);
+  WriteBeforeCrash(world->get());
+  const absl::Status ran = (*world)->Run();
+  WriteBeforeCrash(nullptr);
+  if (!ran.ok()) return Complain(ran);
   ExitCode code = ExitCode::kOk;
   for (const Submission& submission : *told) {
     const ExitCode one = CheckOutcome(options, submission);

@@ -18,6 +18,7 @@ namespace reenact::tools {
 struct LiveWorldOptions {
   std::string world;
   std::vector<std::string> modules;
+  double step_timeout = 0;  // seconds
   std::string by;  // recorded; the name of the user who runs the command
 };
 
@@ -43,7 +44,8 @@ inline constexpr const char* kLiveWorldExitCodes =
     "Exit codes: 0 done; 1 it made no sense at its ticket, and is on record as\n"
     "failed; 2 usage; 3 damaged world; 4 other modules than recorded; 6 other\n"
     "format; 8 no world there, open elsewhere, or of format 1, which has no\n"
-    "effects; 9 disk full, permission, I/O; 10 bad module.";
+    "effects; 9 disk full, permission, I/O; 10 bad module; 11 a step that does not\n"
+    "return (--step-timeout); 12 a step that crashes or calls exit().";
 
 }  // namespace reenact::tools
 

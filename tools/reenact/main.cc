@@ -7,10 +7,12 @@
 #include <string>
 
 #include "reenact/kernel/config.h"
+#include "reenact/kernel/step_guard.h"
 #include "tools/reenact/command_line.h"
 #include "tools/reenact/commands.h"
 #include "tools/reenact/common.h"
 #include "tools/reenact/exit_codes.h"
+#include "tools/reenact/signals.h"
 
 namespace reenact::tools {
 namespace {
@@ -82,10 +84,14 @@ int Main(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   reenact::tools::HoldStandardStreams();
+  reenact::GuardSteps(reenact::tools::StepGuard());
+  int code = 0;
   try {
-    return reenact::tools::Main(argc, argv);
+    code = reenact::tools::Main(argc, argv);
   } catch (const std::exception& error) {
-    return static_cast<int>(reenact::tools::Complain(
+    code = static_cast<int>(reenact::tools::Complain(
         reenact::tools::ExitCode::kFailed, error.what()));
   }
+  reenact::ReleaseStepGuard();
+  return code;
 }

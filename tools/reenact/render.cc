@@ -19,7 +19,8 @@ constexpr EntryKind kKinds[] = {
     EntryKind::kGrantChanged,  EntryKind::kPolicyChanged,
     EntryKind::kReceiptRefused, EntryKind::kEffectClosed,
     EntryKind::kEffectJudged,  EntryKind::kEffectsCancelled,
-    EntryKind::kRolledBack,    EntryKind::kReceiptShared};
+    EntryKind::kRolledBack,    EntryKind::kFailureOrdered,
+    EntryKind::kReceiptShared};
 
 std::string_view UpdateName(Update::Op op) {
   switch (op) {
@@ -239,6 +240,13 @@ class Fields {
     }
     return json;
   }
+  Json operator()(const entry::FailureOrdered& order) const {
+    Json json;
+    json["event_id"] = order.event_id.value;
+    if (!order.by.empty()) json["by"] = order.by;
+    json["reason"] = order.reason;
+    return json;
+  }
 
  private:
   static Json Printable(const entry::InputAdmitted& input) {
@@ -343,6 +351,9 @@ std::optional<EventId> TicketOf(const Entry& entry) {
   }
   if (const auto* effect = std::get_if<entry::EffectQueued>(&entry)) {
     return effect->event_id;
+  }
+  if (const auto* order = std::get_if<entry::FailureOrdered>(&entry)) {
+    return order->event_id;
   }
   return std::nullopt;
 }

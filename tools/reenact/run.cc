@@ -17,6 +17,7 @@
 #include "absl/strings/str_split.h"
 #include "reenact/journal/archive.h"
 #include "reenact/kernel/hash.h"
+#include "reenact/kernel/step_guard.h"
 #include "reenact/kernel/world.h"
 #include "tools/reenact/command_line.h"
 #include "tools/reenact/commands.h"
@@ -25,6 +26,7 @@
 #include "tools/reenact/feed.h"
 #include "tools/reenact/json.h"
 #include "tools/reenact/key_file.h"
+#include "tools/reenact/live_world.h"
 #include "tools/reenact/probes.h"
 #include "tools/reenact/rows.h"
 #include "tools/reenact/signals.h"
@@ -113,11 +115,11 @@ constexpr const char* kFooter =
     "8 world\n"
     "open elsewhere or made otherwise; 9 disk full, permission, I/O; 10 bad "
     "module;\n"
-    "11 a step that does not return (--step-timeout); 14 the input is not what "
-    "was\n"
-    "taken in so far, named as FILE:LINE, and nothing was fed; 130, 143 stopped "
-    "by\n"
-    "SIGINT, SIGTERM.";
+    "11 a step that does not return (--step-timeout); 12 a step that crashes "
+    "or calls\n"
+    "exit(); 14 the input is not what was taken in so far, named as FILE:LINE, "
+    "and\n"
+    "nothing was fed; 130, 143 stopped by SIGINT, SIGTERM.";
 
 struct RunOptions {
   std::vector<std::string> modules;
@@ -141,6 +143,9 @@ struct RunOptions {
   std::size_t window = 256;
   std::uint64_t self_check = 0;
   double step_timeout = 0;  // seconds
+  std::vector<std::uint64_t> fail_events;
+  std::string by;
+  std::string reason;
   std::optional<std::uint64_t> limit;
   bool with_executors = false;
   std::string executor_socket;
@@ -155,6 +160,10 @@ struct RunOptions {
   bool quiet = false;
   bool json = false;
 };
+
+constexpr const char* kTriesAgain = ", and the same command tries it again";
+constexpr const char* kFailsIt =
+    " (with --fail-event {event} --reason WHY it fails without being run)";
 
 // An error together with how the command ends.
 struct Failure {
@@ -171,6 +180,7 @@ class RunCommand {
 
   ExitCode Run() {
     CatchStopSignals();
+    WatchSteps();
     if (options_.self_check > 0) PrepareProbes();
     const Failure failure = Prepare();
     if (failure.code != ExitCode::kOk) {
@@ -182,8 +192,10 @@ class RunCommand {
     seconds_ = SecondsSince(start_);
     InterruptOnStop(nullptr);
     StopEffects();
+    WriteBeforeCrash(nullptr);
     const absl::Status closed = world_->Close();
     progress_.Clear();
+    NameWhatDidNotFail();
     Report(stats);
     return End(fed, closed);
   }
@@ -211,6 +223,7 @@ class RunCommand {
   Failure FillClock();
   // Takes over what an existing world was made with and is not asked otherwise.
   Failure MatchExistingWorld();
+  Failure CheckFailEvents();
   Failure OpenInput();
   Failure ReadExecutors(
       std::map<std::string, std::vector<std::string>, std::less<>>* remotes);
@@ -224,6 +237,7 @@ class RunCommand {
   void StopEffects();
   absl::Status OnRow();
   ExitCode End(const absl::Status& fed, const absl::Status& closed);
+  void NameWhatDidNotFail();
   void Report(const WorldStats& stats);
   void ReportJson(const WorldStats& stats);
   void ReportText(const WorldStats& stats);
@@ -231,7 +245,7 @@ class RunCommand {
   const RunOptions options_;
   const std::string name_;  // of the world, in messages
   ProgressLine progress_;
-  std::unique_ptr<StepWatch> watch_;  // outlives the modules and the world
+  std::unique_ptr<StepWatch> watch_;
   std::vector<Module> modules_;
   InputMapper mapper_;
   bool module_mapper_ = false;
@@ -250,10 +264,10 @@ class RunCommand {
 
 Failure RunCommand::Prepare() {
   for (const auto step :
-       {&RunCommand::ChooseWorld, &RunCommand::LoadAllModules,
-        &RunCommand::ChooseMapper, &RunCommand::ChooseFormat,
-        &RunCommand::FillWorldOptions, &RunCommand::OpenInput,
-        &RunCommand::MakeHost, &RunCommand::OpenWorld,
+       {&RunCommand::CheckFailEvents, &RunCommand::ChooseWorld,
+        &RunCommand::LoadAllModules, &RunCommand::ChooseMapper,
+        &RunCommand::ChooseFormat, &RunCommand::FillWorldOptions,
+        &RunCommand::OpenInput, &RunCommand::MakeHost, &RunCommand::OpenWorld,
         &RunCommand::FindPlace}) {
     Failure failure = (this->*step)();
     if (failure.code != ExitCode::kOk) return failure;
@@ -282,29 +296,18 @@ Failure RunCommand::LoadAllModules() {
     return {ExitCode::kBadModule, std::string(modules.status().message())};
   }
   modules_ = *std::move(modules);
-  if (options_.step_timeout > 0) WatchSteps();
   return {};
 }
 
-// There is no way to end a step from outside but to end the process, which loses
-// nothing: what it was about to come to is not recorded.
 void RunCommand::WatchSteps() {
-  const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(
-      std::chrono::duration<double>(options_.step_timeout));
-  watch_ = std::make_unique<StepWatch>(
-      limit, [this](const StepWatch::Stuck& step) {
-        progress_.Clear();
-        const ExitCode code = Complain(
-            ExitCode::kStuck,
-            absl::StrCat(name_, ": event ", step.event_id.value,
-                         " (reducer '", step.reducer, "', key '", step.key,
-                         "') has been running for more than ",
-                         options_.step_timeout,
-                         " s; it and what follows is not recorded, and the "
-                         "same command tries it again"));
-        std::_Exit(static_cast<int>(code));
-      });
-  for (Module& module : modules_) watch_->Watch(&module);
+  SetStepGuardText(absl::StrCat("reenact: ", name_, ": "),
+                   absl::StrCat("; it and what its round had before it is "
+                                "not recorded",
+                                kTriesAgain, kFailsIt));
+  watch_ = EndWhenStuck(name_, options_.step_timeout,
+                        absl::StrCat("; it and what follows is not recorded",
+                                     kTriesAgain),
+                        [this] { progress_.Clear(); });
 }
 
 Failure RunCommand::ChooseMapper() {
@@ -471,6 +474,27 @@ Failure RunCommand::MatchExistingWorld() {
   return {};
 }
 
+Failure RunCommand::CheckFailEvents() {
+  if (options_.fail_events.empty() != options_.reason.empty()) {
+    return Usage("--fail-event and --reason go together");
+  }
+  if (options_.fail_events.empty() && !options_.by.empty()) {
+    return Usage("--by goes with --fail-event");
+  }
+  return {};
+}
+
+// An event that has not come up is no failure of the run; but who ordered it
+// wants to know.
+void RunCommand::NameWhatDidNotFail() {
+  for (const std::uint64_t event : options_.fail_events) {
+    if (event <= world_->head().value) continue;
+    Complain(ExitCode::kOk,
+             absl::StrCat("warning: ", name_, ": event ", event,
+                          " has not come up, so it has not failed"));
+  }
+}
+
 Failure RunCommand::OpenInput() {
   if (options_.events.empty()) {
     if (!options_.source.empty() || options_.append) {
@@ -561,6 +585,7 @@ Failure RunCommand::OpenWorld() {
   auto world = World::Open(world_options_);
   if (!world.ok()) return FailureOf(world.status());
   world_ = *std::move(world);
+  WriteBeforeCrash(world_.get());
   for (const std::string& warning : world_->open_report().warnings) {
     Complain(ExitCode::kOk, "warning: " + warning);
   }
@@ -570,6 +595,11 @@ Failure RunCommand::OpenWorld() {
         ExitCode::kOk,
         absl::StrCat("warning: ", name_, ": cut ", report.blocks_cut,
                      " blocks that had not been acknowledged"));
+  }
+  for (const std::uint64_t event : options_.fail_events) {
+    const absl::Status ordered = world_->FailEvent(
+        EventId{event}, NameOr(options_.by), options_.reason);
+    if (!ordered.ok()) return FailureOf(ordered);
   }
   if (host_ == nullptr) return {};
   const absl::Status started = host_->Start(world_.get());
@@ -933,12 +963,15 @@ void AddRunCommand(CLI::App& app, Action* action) {
                   "recorded; the first that differs ends the run, with exit "
                   "code 5. 0: none. Leaves no trace")
       ->capture_default_str();
-  run->add_option("--step-timeout", options->step_timeout,
-                  "How long a step may run, such as 30s or 500ms; one that has "
-                  "not returned then ends the run, with exit code 11. 0: for "
-                  "ever. Leaves no trace")
-      ->transform(Seconds(0, 1e6))
-      ->capture_default_str();
+  AddStepTimeout(*run, &options->step_timeout);
+  run->add_option("--fail-event", options->fail_events,
+                  "The event with this number, which crashes or does not "
+                  "return, fails without being run; recorded with who and "
+                  "why. May be repeated")
+      ->check(Whole(1))
+      ->allow_extra_args(false);
+  run->add_option("--reason", options->reason, "Why events are to fail");
+  run->add_option("--by", options->by, "Who says so [the user's name]");
   run->add_option("--limit", options->limit, "Stop after so many rows")
       ->check(Whole(1));
   run->add_flag("--accept-module-change", options->accept_module_change,

@@ -1,28 +1,102 @@
 #include "tools/reenact/signals.h"
 
+#include <semaphore.h>
 #include <signal.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <string>
+#include <thread>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "reenact/kernel/world.h"
+#include "tools/reenact/common.h"
+#include "tools/reenact/step_watch.h"
 
 namespace reenact::tools {
 namespace {
 
+// How long a step may take before it is said that it is waited for.
+constexpr std::chrono::seconds kPatience{1};
+
 std::atomic<int> stop_signal{0};
 std::atomic<World*> world_to_interrupt{nullptr};
 static_assert(std::atomic<World*>::is_always_lock_free);
+sem_t stop_wanted;
+std::atomic<const World*> world_to_write{nullptr};
 
 void OnStopSignal(int signal) {
   int none = 0;
-  if (!stop_signal.compare_exchange_strong(none, signal)) _exit(128 + signal);
+  if (!stop_signal.compare_exchange_strong(none, signal)) {
+    // _exit() would be taken for the step's own, on a thread that runs one.
+    ::syscall(SYS_exit_group, 128 + signal);
+  }
   if (World* world = world_to_interrupt.load()) world->Interrupt();
+  sem_post(&stop_wanted);
+}
+
+// The call that has been running since the signal; null: there is none.
+const RunningCall* FindStuck(const std::vector<RunningCall>& then,
+                             const std::vector<RunningCall>& now) {
+  for (const RunningCall& call : then) {
+    const auto same = [&call](const RunningCall& other) {
+      return call.SameCallAs(other);
+    };
+    if (std::any_of(now.begin(), now.end(), same)) return &call;
+  }
+  return nullptr;
+}
+
+// A step cannot be stopped, so who wants to stop is told what is waited for.
+void TellWhatIsWaitedFor() {
+  while (sem_wait(&stop_wanted) != 0) continue;
+  std::vector<RunningCall> then = CallsNow();
+  for (;;) {
+    std::this_thread::sleep_for(kPatience);
+    std::vector<RunningCall> now = CallsNow();
+    if (const RunningCall* const stuck = FindStuck(then, now)) {
+      Complain(ExitCode::kOk, absl::StrCat("waiting for ", TextOf(*stuck),
+                                           "; a second signal ends at once"));
+      return;
+    }
+    then = std::move(now);
+  }
+}
+
+// The threads that commit and write go on while the one that crashed is here.
+// That may be for nothing: it may have crashed holding what they need.
+void AwaitWriter() {
+  constexpr int kLooks = 200;
+  const World* const world = world_to_write.load();
+  for (int i = 0, caught_up = 0; world != nullptr && i < kLooks; ++i) {
+    // Some times, since a round may have been complete and not handed over.
+    caught_up = world->caught_up() ? caught_up + 1 : 0;
+    if (caught_up == 3) return;
+    const timespec pause = {0, 10'000'000};
+    ::nanosleep(&pause, nullptr);
+  }
 }
 
 }  // namespace
 
+StepGuardOptions StepGuard() {
+  StepGuardOptions options;
+  options.exit_code = static_cast<int>(ExitCode::kCrashed);
+  options.before_end = AwaitWriter;
+  return options;
+}
+
+void WriteBeforeCrash(const World* world) { world_to_write.store(world); }
+
 void CatchStopSignals() {
+  sem_init(&stop_wanted, 0, 0);
+  // Runs for as long as the process.
+  std::thread(TellWhatIsWaitedFor).detach();
   struct sigaction action = {};
   action.sa_handler = OnStopSignal;
   sigemptyset(&action.sa_mask);

@@ -3,6 +3,8 @@
 #ifndef REENACT_TOOLS_REENACT_SIGNALS_H_
 #define REENACT_TOOLS_REENACT_SIGNALS_H_
 
+#include "reenact/kernel/step_guard.h"
+
 namespace reenact {
 class World;
 }
@@ -10,7 +12,8 @@ class World;
 namespace reenact::tools {
 
 // From now on the first SIGINT or SIGTERM is noted, and the second one ends the
-// process at once. SIGPIPE is ignored: a write to a closed pipe is an error.
+// process at once; if a step does not return meanwhile, it is said which one is
+// waited for. SIGPIPE is ignored: a write to a closed pipe is an error.
 void CatchStopSignals();
 
 // The signal that was caught, or 0. Any thread.
@@ -19,6 +22,13 @@ int StopSignal();
 // The world that the handler interrupts; null: none. Set it back before the
 // world goes.
 void InterruptOnStop(World* world);
+
+// How this command ends when a step crashes it.
+StepGuardOptions StepGuard();
+
+// The world whose complete rounds are written before that; null: none. Set it
+// back before the world goes.
+void WriteBeforeCrash(const World* world);
 
 }  // namespace reenact::tools
 

@@ -1,55 +1,32 @@
 #include "tools/reenact/step_watch.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "tools/reenact/command_line.h"
+#include "tools/reenact/common.h"
+
 namespace reenact::tools {
-namespace {
 
-// A reducer that says when its steps begin and end.
-class WatchedReducer final : public Reducer {
- public:
-  WatchedReducer(std::shared_ptr<const Reducer> reducer, StepWatch* watch)
-      : reducer_(std::move(reducer)), watch_(*watch) {}
+std::string TextOf(const RunningCall& call) {
+  char text[kCallTextMax];
+  return std::string(text, DescribeCall(call, text, sizeof text));
+}
 
-  std::string_view name() const override { return reducer_->name(); }
-  absl::Status Step(StepContext& step) const override {
-    const Around around(watch_, step);
-    return reducer_->Step(step);
-  }
-  void Touch(const EventView& event, TouchSet& touches) const override {
-    reducer_->Touch(event, touches);
-  }
-  std::vector<Invariant> invariants() const override {
-    return reducer_->invariants();
-  }
-  std::vector<Aggregate> aggregates() const override {
-    return reducer_->aggregates();
-  }
-
- private:
-  // A step may throw.
-  class Around {
-   public:
-    Around(StepWatch& watch, const StepContext& step) : watch_(watch) {
-      watch_.Begins(step);
-    }
-    ~Around() { watch_.Ends(); }
-    Around(const Around&) = delete;
-    Around& operator=(const Around&) = delete;
-
-   private:
-    StepWatch& watch_;
-  };
-
-  const std::shared_ptr<const Reducer> reducer_;
-  StepWatch& watch_;
-};
-
-}  // namespace
+std::vector<RunningCall> CallsNow() {
+  std::vector<RunningCall> calls;
+  ForEachCall(
+      [](const RunningCall& call, void* all) {
+        static_cast<std::vector<RunningCall>*>(all)->push_back(call);
+      },
+      &calls);
+  return calls;
+}
 
 StepWatch::StepWatch(std::chrono::milliseconds limit,
-                     std::function<void(const Stuck&)> stuck)
+                     std::function<void(const RunningCall&)> stuck)
     : limit_(limit), stuck_(std::move(stuck)), thread_([this] { Run(); }) {}
 
 StepWatch::~StepWatch() {
@@ -61,41 +38,62 @@ StepWatch::~StepWatch() {
   thread_.join();
 }
 
-void StepWatch::Watch(Module* module) {
-  for (auto& reducer : module->reducers) {
-    reducer = std::make_shared<WatchedReducer>(std::move(reducer), this);
+const RunningCall* StepWatch::FindStuck() {
+  const Clock::time_point now = Clock::now();
+  std::vector<Seen> seen;
+  for (const RunningCall& call : CallsNow()) {
+    const auto before = std::find_if(
+        seen_.begin(), seen_.end(),
+        [&call](const Seen& old) { return old.call.SameCallAs(call); });
+    seen.push_back({call, before == seen_.end() ? now : before->since});
   }
-}
-
-void StepWatch::Begins(const StepContext& step) {
-  const EventView& event = step.event();
-  const std::lock_guard<std::mutex> lock(mutex_);
-  running_[std::this_thread::get_id()] = {
-      Clock::now(),
-      {step.event_id(), std::string(event.reducer), std::string(event.key)}};
-}
-
-void StepWatch::Ends() {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  running_.erase(std::this_thread::get_id());
+  seen_ = std::move(seen);
+  const auto oldest = std::min_element(
+      seen_.begin(), seen_.end(),
+      [](const Seen& a, const Seen& b) { return a.since < b.since; });
+  if (oldest == seen_.end() || now - oldest->since < limit_) return nullptr;
+  return &oldest->call;
 }
 
 void StepWatch::Run() {
-  // So that what is told is late by a quarter at most.
+  // So that what is told is late by half at most.
   const auto pause = std::max(limit_ / 4, std::chrono::milliseconds(1));
   std::unique_lock<std::mutex> lock(mutex_);
   while (!changed_.wait_for(lock, pause, [this] { return stop_; })) {
-    const auto oldest = std::min_element(
-        running_.begin(), running_.end(), [](const auto& a, const auto& b) {
-          return a.second.since < b.second.since;
-        });
-    if (oldest == running_.end()) continue;
-    if (Clock::now() - oldest->second.since < limit_) continue;
-    const Stuck step = oldest->second.step;
+    const RunningCall* const stuck = FindStuck();
+    if (stuck == nullptr) continue;
     lock.unlock();
-    stuck_(step);
+    stuck_(*stuck);
     return;
   }
+}
+
+void AddStepTimeout(CLI::App& command, double* seconds) {
+  command
+      .add_option("--step-timeout", *seconds,
+                  "How long a step may run, such as 30s or 500ms; one that has "
+                  "not returned then ends the command, with exit code 11. 0: "
+                  "for ever. Leaves no trace")
+      ->transform(Seconds(0, 1e6))
+      ->capture_default_str();
+}
+
+// There is no way to end a step from outside but to end the process, which
+// loses nothing: what it was about to come to is not recorded.
+std::unique_ptr<StepWatch> EndWhenStuck(const std::string& world,
+                                        double seconds, std::string advice,
+                                        std::function<void()> clear) {
+  if (seconds <= 0) return nullptr;
+  const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::duration<double>(seconds));
+  return std::make_unique<StepWatch>(limit, [=](const RunningCall& stuck) {
+    if (clear) clear();
+    const ExitCode code = Complain(
+        ExitCode::kStuck, absl::StrCat(world, ": ", TextOf(stuck),
+                                       " has been running for more than ",
+                                       seconds, " s", advice));
+    std::_Exit(static_cast<int>(code));
+  });
 }
 
 }  // namespace reenact::tools

@@ -1,70 +1,71 @@
-// Watches that steps return.
+// Watches that modules' code returns.
 
 #ifndef REENACT_TOOLS_REENACT_STEP_WATCH_H_
 #define REENACT_TOOLS_REENACT_STEP_WATCH_H_
 
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "reenact/kernel/ids.h"
-#include "reenact/kernel/module.h"
-#include "reenact/kernel/reducer.h"
+#include "reenact/kernel/module_call.h"
 
 namespace reenact::tools {
 
-// A thread of its own that looks how long each step has been running. How long
+// `event 17 (reducer 'counter', key 'c3')`.
+std::string TextOf(const RunningCall& call);
+
+// What all threads run now.
+std::vector<RunningCall> CallsNow();
+
+// A thread of its own that looks how long each call has been running. How long
 // one takes is no outcome, so nothing is recorded of it; whoever hears of it
 // ends the process, and the ticket is the first one that is not done when the
 // world is opened again.
-//
-// Thread safety: steps may run on any threads.
 class StepWatch {
  public:
-  struct Stuck {
-    EventId event_id;
-    std::string reducer;
-    std::string key;
-  };
+  using Clock = std::chrono::steady_clock;
 
-  // `stuck` is called once, on the watch's thread, about the step that has been
+  // `stuck` is called once, on the watch's thread, about the call that has been
   // running longest, as soon as that is longer than `limit`.
   StepWatch(std::chrono::milliseconds limit,
-            std::function<void(const Stuck&)> stuck);
+            std::function<void(const RunningCall&)> stuck);
   ~StepWatch();
   StepWatch(const StepWatch&) = delete;
   StepWatch& operator=(const StepWatch&) = delete;
 
-  // Has the reducers of `module` watched, which must not outlive this.
-  void Watch(Module* module);
-
-  // Around each step, on the thread that runs it.
-  void Begins(const StepContext& step);
-  void Ends();
-
  private:
-  using Clock = std::chrono::steady_clock;
-  struct Running {
+  struct Seen {
+    RunningCall call;
     Clock::time_point since;
-    Stuck step;
   };
 
   void Run();
+  // Null: none has been running for as long as the limit.
+  const RunningCall* FindStuck();
 
   const std::chrono::milliseconds limit_;
-  const std::function<void(const Stuck&)> stuck_;
+  const std::function<void(const RunningCall&)> stuck_;
+  std::vector<Seen> seen_;  // at the last look; the thread's own
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::map<std::thread::id, Running> running_;
   bool stop_ = false;
   std::thread thread_;
 };
+
+// The option --step-timeout.
+void AddStepTimeout(CLI::App& command, double* seconds);
+
+// Ends the process with exit code 11, and names the call, as soon as one takes
+// longer than `seconds`; null if that is 0. `clear` is called before that.
+std::unique_ptr<StepWatch> EndWhenStuck(const std::string& world,
+                                        double seconds, std::string advice = "",
+                                        std::function<void()> clear = nullptr);
 
 }  // namespace reenact::tools
 

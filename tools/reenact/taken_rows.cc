@@ -115,9 +115,9 @@ class Search {
       const auto row = rows_->Next();
       if (!row.ok() || !*row) break;
       const auto admitted = events.find(rows_->number());
-      if (!Gave(MapRow(taken_.mapper, **row), admitted == events.end()
-                                          ? std::vector<Event>()
-                                          : admitted->second)) {
+      if (!Gave(MapRow(taken_.mapper, **row, rows_->number()),
+                admitted == events.end() ? std::vector<Event>()
+                                         : admitted->second)) {
         break;
       }
     }

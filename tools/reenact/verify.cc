@@ -16,6 +16,7 @@
 #include "absl/strings/str_join.h"
 #include "reenact/journal/archive.h"
 #include "reenact/kernel/replay.h"
+#include "reenact/kernel/step_guard.h"
 #include "tools/reenact/commands.h"
 #include "tools/reenact/common.h"
 #include "tools/reenact/json.h"
@@ -23,6 +24,7 @@
 #include "tools/reenact/probes.h"
 #include "tools/reenact/render.h"
 #include "tools/reenact/signals.h"
+#include "tools/reenact/step_watch.h"
 #include "tools/reenact/terminal.h"
 #include "tools/reenact/verify_report.h"
 
@@ -55,12 +57,16 @@ constexpr const char* kVerifyFooter =
     "not\n"
     "those recorded (--allow-module-change: 0); 5 an impure reducer; 6 "
     "unknown\n"
-    "format; 8 no world there; 10 a module is not there or lacks a reducer.";
+    "format; 8 no world there; 10 a module is not there or lacks a reducer; "
+    "11 a\n"
+    "step that does not return (--step-timeout); 12 a step that crashes or "
+    "calls exit().";
 
 struct VerifyCommandOptions {
   VerifyOptions verify;
   std::vector<std::string> modules;
   std::string junit;
+  double step_timeout = 0;  // seconds
   bool once = false;
   bool other_process = false;  // it is the one that is compared with
   bool allow_module_change = false;
@@ -102,6 +108,11 @@ class VerifyCommand {
 
   ExitCode Run() {
     CatchStopSignals();
+    SetStepGuardText(absl::StrCat("reenact: ", options_.verify.path, ": "),
+                     "");
+    const std::unique_ptr<StepWatch> watch =
+        EndWhenStuck(options_.verify.path, options_.step_timeout, "",
+                     [this] { progress_.Clear(); });
     PrepareProbes();
     const ExitCode loaded = LoadAllModules();
     if (loaded != ExitCode::kOk) return loaded;
@@ -290,6 +301,7 @@ void AddVerifyCommand(CLI::App& app, Action* action) {
                    "Run each step once only, in this process: faster, and "
                    "cannot tell an impure reducer from a changed one");
   verify->add_flag("--other-process", options->other_process)->group("");
+  AddStepTimeout(*verify, &options->step_timeout);
   verify->add_option("--slice", options->verify.slice,
                      "On divergence, write the smallest world that still "
                      "diverges into this new directory");
