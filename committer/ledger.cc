@@ -1106,6 +1106,36 @@ bool Ledger::JoinsAreSound() const {
   });
 }
 
+bool Ledger::ReservesWhatIsOpen() const {
+  std::map<std::string_view, Amounts> reserved;
+  for (const auto& [place, open] : open_) {
+    const OpenEffect& effect = open.effect;
+    if (effect.capability.empty() && effect.reserved.empty()) continue;
+    if (grants_.accounts().count(effect.capability) == 0) return false;
+    if (!reserved[effect.capability].Add(effect.reserved)) return false;
+  }
+  for (const auto& [name, account] : grants_.accounts()) {
+    if (account.reserved != reserved[name]) return false;
+  }
+  return true;
+}
+
+absl::Status Ledger::CheckAt(EventId last, Round round,
+                             std::size_t reducers) const {
+  for (const auto& [place, open] : open_) {
+    if (place.first > last || open.round > round) {
+      return absl::InvalidArgumentError(
+          "an effect is open that a later ticket than " +
+          std::to_string(last.value) + " intends");
+    }
+    if (open.reducer >= reducers) {
+      return absl::InvalidArgumentError(
+          "an effect is open of a reducer that is not in the table");
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Ledger> Ledger::Decode(Bytes world_id, BytesView item,
                                       std::uint64_t format) {
   Ledger ledger(std::move(world_id), format);
@@ -1116,6 +1146,7 @@ absl::StatusOr<Ledger> Ledger::Decode(Bytes world_id, BytesView item,
   const BytesView policy = reader.Item();
   ledger.rates_ = Rates::Decode(reader);
   const std::uint64_t open_count = reader.Array();
+  if (open_count > kOpenMax) reader.Fail("too many effects are open");
   Place last;
   for (std::uint64_t i = 0; i < open_count && reader.ok(); ++i) {
     Open open = DecodeOpen(ledger.shares_, reader);
@@ -1131,6 +1162,9 @@ absl::StatusOr<Ledger> Ledger::Decode(Bytes world_id, BytesView item,
   ledger.notices_.clear();
   if (reader.ok() && !ledger.JoinsAreSound()) {
     reader.Fail("an effect joins what it cannot join");
+  }
+  if (reader.ok() && !ledger.ReservesWhatIsOpen()) {
+    reader.Fail("what is reserved is not what open effects reserve");
   }
   const std::uint64_t settled_count = reader.Array();
   for (std::uint64_t i = 0; i < settled_count && reader.ok(); ++i) {

@@ -234,6 +234,9 @@ class Ledger {
   // InvalidArgument: no ledger encodes so.
   static absl::StatusOr<Ledger> Decode(Bytes world_id, BytesView item,
                                        std::uint64_t format = kFormatVersion);
+  // OK, or InvalidArgument: a world with so many reducers has no such effects
+  // open at the end of `round`, whose last ticket is `last`. O(open effects).
+  absl::Status CheckAt(EventId last, Round round, std::size_t reducers) const;
 
  private:
   struct Settled {
@@ -327,6 +330,8 @@ class Ledger {
   void DecodeIdentities(cbor::Reader& reader);
   bool JoinsAreSound() const;
   const Settled* FindSettled(const Digest& intent_hash) const;
+  // Whether what is reserved is what is open, and nothing else: invariant (2).
+  bool ReservesWhatIsOpen() const;
   Answer AnswerFor(const Open& open, Cause cause, const Receipt* receipt,
                    ReceiptStatus status, std::string_view reason,
                    bool cached) const;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "reenact/journal/block.h"
+#include "reenact/journal/snapshot_file.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/cbor_value.h"
 
@@ -361,7 +362,9 @@ ModelKernel::ModelKernel(WorldConfig config,
                          std::vector<std::shared_ptr<const Reducer>> reducers)
     : config_(std::move(config)),
       reducers_(std::move(reducers)),
-      sequencer_(config_.scheduling) {
+      sequencer_(config_.scheduling),
+      queues_(config_.scheduling),
+      ledger_(config_.world_id) {
   Record(entry::Genesis{config_});
   EndBlock(Round{0}, EventId{1}, 0);
 }
@@ -398,6 +401,10 @@ void ModelKernel::Admit(const Input& input) {
   unit.payload = input.event.payload;
   unit.cause.input = id;
   sequencer_.Admit(unit, input.submission_id, next_);
+  Unit* const told = queues_.NewUnit();
+  *told = unit;
+  queues_.Admit(told, input.submission_id, next_);
+  position_ = input.position;
   input_time_ = std::max(input_time_, input.time);
   admitted_.push_back(entry::InputAdmitted{
       id, unit.reducer, unit.key, unit.schema, unit.payload,
@@ -433,6 +440,9 @@ void ModelKernel::PlayRound(Round round) {
   last_round_ = round;
   time_ = TimeOf(round);
   const std::vector<Unit> units = sequencer_.Compose(round, time_, first);
+  std::vector<Unit*> told;
+  queues_.Compose(round, time_, first, &told);
+  for (Unit* unit : told) queues_.Recycle(unit);
   Record(entry::RoundOpened{round, time_, first, units.size()});
   for (const auto& [id, order] : failures_) {
     if (id >= first && id.value < first.value + units.size()) Record(order);
@@ -442,14 +452,23 @@ void ModelKernel::PlayRound(Round round) {
   std::vector<Unit> raised;
   for (const Unit& unit : units) PlayTicket(round, unit, &raised);
   sequencer_.HandOver(round, raised);
-  if (config_.snapshot_every != 0 &&
-      blocks_.size() % config_.snapshot_every == 0) {
-    Record(entry::SnapshotTaken{round, EventId{next_.value - 1}});
-  }
-  EndBlock(round, first, units.size());
+  TellOfRaised(round, raised);
+  const bool snapshot = config_.snapshot_every != 0 &&
+                        blocks_.size() % config_.snapshot_every == 0;
+  if (snapshot) Record(entry::SnapshotTaken{round, EventId{next_.value - 1}});
+  EndBlock(round, first, units.size(), snapshot);
 }
 
-void ModelKernel::PlayTicket(Round, const Unit& unit,
+void ModelKernel::TellOfRaised(Round round, const std::vector<Unit>& raised) {
+  std::vector<Unit*> told;
+  for (const Unit& unit : raised) {
+    told.push_back(queues_.NewUnit());
+    *told.back() = unit;
+  }
+  queues_.HandOver(round, &told);
+}
+
+void ModelKernel::PlayTicket(Round round, const Unit& unit,
                              std::vector<Unit>* raised) {
   const EventId id = next_;
   next_ = next_.Next();
@@ -514,6 +533,10 @@ void ModelKernel::PlayTicket(Round, const Unit& unit,
   committed.events = step.raised;
   committed.effects = step.effects;
   Record(committed);
+  Ledger::Consequences told;
+  ledger_.Judge({id, round, time_, unit.reducer,
+                 config_.reducers[unit.reducer], unit.key},
+                step.effects, &told);
   // Without grants and a policy everything is let out that names none.
   for (std::uint32_t i = 0; i < step.effects.size(); ++i) {
     const EffectIntent& intent = step.effects[i];
@@ -537,7 +560,23 @@ void ModelKernel::PlayTicket(Round, const Unit& unit,
 
 void ModelKernel::Record(const Entry& entry) { entries_.push_back(entry); }
 
-void ModelKernel::EndBlock(Round round, EventId first, std::uint64_t tickets) {
+Digest ModelKernel::OpenWork() const {
+  SnapshotHeader header;
+  header.config = config_;
+  header.event_id = EventId{next_.value - 1};
+  header.round = last_round_;
+  header.time = time_;
+  header.block_count = blocks_.size() + 1;
+  header.last_input = InputId{inputs_};
+  header.position = position_;
+  ledger_.Encode(&header.ledger);
+  Bytes queues;
+  queues_.Encode(&queues);
+  return OpenWorkDigest(std::move(header), queues);
+}
+
+void ModelKernel::EndBlock(Round round, EventId first, std::uint64_t tickets,
+                           bool snapshot) {
   Bytes bytes;
   for (const Entry& entry : entries_) EncodeEntry(entry, &bytes);
   BlockHeader header;
@@ -547,6 +586,10 @@ void ModelKernel::EndBlock(Round round, EventId first, std::uint64_t tickets) {
   header.first = first;
   header.ticket_count = tickets;
   header.entry_count = entries_.size();
+  if (config_.format_version >= kFormatVersionOpenWork && !blocks_.empty() &&
+      (snapshot || blocks_.size() % kOpenWorkEvery == 0)) {
+    header.open_work = OpenWork();
+  }
   entries_.clear();
   blocks_.push_back(EncodeBlock(header, bytes, &chain_end_));
 }

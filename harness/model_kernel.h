@@ -3,8 +3,8 @@
 // bytes.
 //
 // It shares with the kernel what has tests of its own against published vectors
-// or golden bytes: CBOR, the digests, the generator, the encoding of one entry
-// and of a block. Scheduling is reenact/harness/sequencer_model.h; steps, updates, limits
+// or golden bytes: CBOR, the digests, the generator, the encoding of one entry,
+// of a block and of what is open. Scheduling is reenact/harness/sequencer_model.h; steps, updates, limits
 // and what an entry says are here.
 
 #ifndef REENACT_HARNESS_MODEL_KERNEL_H_
@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "reenact/committer/ledger.h"
 #include "reenact/harness/sequencer_model.h"
 #include "reenact/harness/state_map.h"
 #include "reenact/journal/entry.h"
@@ -27,6 +28,7 @@
 #include "reenact/kernel/event.h"
 #include "reenact/kernel/hash.h"
 #include "reenact/kernel/reducer.h"
+#include "reenact/sequencer/sequencer.h"
 
 namespace reenact {
 
@@ -55,7 +57,10 @@ class ModelKernel {
   void PlayRound(Round round);
   void PlayTicket(Round round, const Unit& unit, std::vector<Unit>* raised);
   void Record(const Entry& entry);
-  void EndBlock(Round round, EventId first, std::uint64_t tickets);
+  void EndBlock(Round round, EventId first, std::uint64_t tickets,
+                bool snapshot = false);
+  Digest OpenWork() const;
+  void TellOfRaised(Round round, const std::vector<Unit>& raised);
 
   WorldConfig config_;
   std::vector<std::shared_ptr<const Reducer>> reducers_;
@@ -74,6 +79,10 @@ class ModelKernel {
   std::uint64_t position_ = 0;
   std::uint64_t failed_ = 0;
   std::map<Bytes, IntentNames> identities_;  // of the first intent of each
+  // The kernel's own, told what the model came to: for the bytes of what is
+  // open, and nothing else. What they would decide themselves is not looked at.
+  Sequencer queues_;
+  Ledger ledger_;
 };
 
 }  // namespace reenact

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "reenact/journal/block_stream.h"
 #include "reenact/journal/cell_changes.h"
+#include "reenact/journal/recorded_config.h"
 #include "reenact/journal/rocksdb_store.h"
 #include "reenact/journal/snapshot_file.h"
 #include "reenact/kernel/cbor.h"
@@ -184,7 +185,7 @@ class ArchiveImpl final : public Archive {
   std::optional<SnapshotHeader> NewestHeader();
   absl::Status ChangeConfig(const KeptBlock& block);
   // Whether a snapshot is whole and part of this history.
-  bool IsValid(const SnapshotHeader& header) const;
+  bool IsValid(const SnapshotContents& contents) const;
   // The newest snapshot with event_id <= at that can be believed.
   std::optional<EventId> NewestSnapshot(EventId at) const;
   absl::StatusOr<Base> BaseFor(EventId at) const;
@@ -233,7 +234,7 @@ std::optional<SnapshotHeader> ArchiveImpl::NewestHeader() {
   const absl::StatusOr<Bytes> record = store_->ReadOpenWork();
   if (record.ok() && !record->empty()) {
     const absl::StatusOr<SnapshotContents> work = DecodeOpenWork(*record);
-    if (work.ok() && IsValid(work->header)) return work->header;
+    if (work.ok() && IsValid(*work)) return work->header;
   }
   const std::optional<EventId> snapshot = NewestSnapshot(head());
   if (!snapshot) return std::nullopt;
@@ -244,27 +245,26 @@ std::optional<SnapshotHeader> ArchiveImpl::NewestHeader() {
 absl::Status ArchiveImpl::ChangeConfig(const KeptBlock& block) {
   cbor::Reader reader(block.entries());
   EntryReader entries(&reader);
-  while (const std::optional<EntryKind> kind = entries.Next()) {
+  std::uint64_t count = 0;
+  const auto at = [&count](const absl::Status& status) {
+    return Annotate(AsDataLoss(status), absl::StrCat("entry ", count));
+  };
+  for (; const std::optional<EntryKind> kind = entries.Next(); ++count) {
     if (*kind == EntryKind::kRoundOpened) continue;
     if (*kind == EntryKind::kInputAdmitted ||
         *kind == EntryKind::kStepScheduled) {
       return absl::OkStatus();
     }
     const absl::StatusOr<Entry> any = entries.Any();
-    if (!any.ok()) return AsDataLoss(any.status());
+    if (!any.ok()) return at(any.status());
     const Entry& entry = *any;
     if (const auto* genesis = std::get_if<entry::Genesis>(&entry)) {
       config_ = genesis->config;
-    } else if (const auto* modules =
-                   std::get_if<entry::ModuleChanged>(&entry)) {
-      config_.modules = modules->modules;
-      config_.reducers = modules->reducers;
-    } else if (const auto* change = std::get_if<entry::ConfigChanged>(&entry)) {
-      config_.scheduling = change->scheduling;
-      config_.snapshot_every = change->snapshot_every;
+      continue;
     }
+    REENACT_RETURN_IF_ERROR(at(ApplyConfigChange(entry, &config_)));
   }
-  return AsDataLoss(entries.status());
+  return at(entries.status());
 }
 
 absl::Status ArchiveImpl::VisitBlock(const KeptBlock& block,
@@ -279,10 +279,15 @@ absl::Status ArchiveImpl::VisitBlock(const KeptBlock& block,
           absl::StrCat(paths_.db, ": block ", block.header().index, ", entry ",
                        count, ": ", entry.status().message()));
     }
-    ++count;
-    REENACT_RETURN_IF_ERROR(
+    const absl::Status visited =
         visit(block.header(), *entry,
-              block.entries().substr(start, reader.offset() - start)));
+              block.entries().substr(start, reader.offset() - start));
+    if (absl::IsDataLoss(visited)) {
+      return InBlock(block.header().index,
+                     Annotate(visited, absl::StrCat("entry ", count)));
+    }
+    REENACT_RETURN_IF_ERROR(visited);
+    ++count;
   }
   if (count == block.header().entry_count) return absl::OkStatus();
   return absl::DataLossError(absl::StrCat(
@@ -348,12 +353,15 @@ absl::StatusOr<std::uint64_t> ArchiveImpl::FindBlock(EventId event_id) const {
   return low;
 }
 
-bool ArchiveImpl::IsValid(const SnapshotHeader& header) const {
+bool ArchiveImpl::IsValid(const SnapshotContents& contents) const {
+  const SnapshotHeader& header = contents.header;
   if (header.block_count == 0 || header.block_count > block_count_) {
     return false;
   }
   const auto block = Header(header.block_count - 1);
-  return block.ok() && block->second == header.block_hash;
+  return block.ok() && CheckIsAfter(header, contents.sequencer,
+                                    {block->first, {}, block->second})
+                           .ok();
 }
 
 std::optional<EventId> ArchiveImpl::NewestSnapshot(EventId at) const {
@@ -365,7 +373,7 @@ std::optional<EventId> ArchiveImpl::NewestSnapshot(EventId at) const {
     if (known == snapshots_.end()) {
       auto contents = ReadSnapshotFile(paths_.Snapshot(*event_id));
       std::optional<SnapshotHeader> header;
-      if (contents.ok() && IsValid(contents->header)) {
+      if (contents.ok() && IsValid(*contents)) {
         header = contents->header;
       }
       known = snapshots_.emplace(event_id->value, std::move(header)).first;

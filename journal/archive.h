@@ -58,7 +58,8 @@ class Archive {
 
   // Visits entries in order, each with its block and its canonical bytes, from
   // block `from` on. Each block's hash and place in the chain is checked. A
-  // visitor's error ends it and is returned; Cancelled ends it with OK.
+  // visitor's error ends it and is returned, DataLoss with the place before its
+  // message; Cancelled ends it with OK.
   using VisitEntry = std::function<absl::Status(
       const BlockHeader& block, const Entry& entry, BytesView bytes)>;
   virtual absl::Status ScanEntries(std::uint64_t from,

@@ -32,12 +32,13 @@ char* Member(char* at, std::uint64_t key, std::uint64_t value) {
   return cbor::StoreHead(Key(at, key), cbor::kMajorUnsigned, value);
 }
 
-// What stands before the entries has at most 15 heads.
+// What stands before the entries has at most 15 heads, and behind them 2.
 constexpr std::size_t kHeadMax = 15 * cbor::kHeadBytesMax + kDigestSize;
 
 BlockView ReadMap(cbor::Reader& reader) {
   BlockView block;
-  reader.ExpectMap(7);
+  const std::uint64_t size = reader.Map();
+  if (size != 7 && size != 8) reader.Fail("not a block");
   reader.ExpectKey(0);
   block.header.index = reader.Unsigned();
   reader.ExpectKey(1);
@@ -52,6 +53,10 @@ BlockView ReadMap(cbor::Reader& reader) {
   block.header.entry_count = reader.Unsigned();
   reader.ExpectKey(6);
   block.entries = reader.ByteString();
+  if (size == 8) {
+    reader.ExpectKey(7);
+    block.header.open_work = ReadDigest(reader);
+  }
   reader.ExpectEnd();
   return block;
 }
@@ -74,7 +79,7 @@ absl::Status DoesNotFollow(const BlockHeader& prev, const BlockHeader& next,
 Bytes EncodeBlock(const BlockHeader& header, BytesView entries, Digest* hash) {
   REENACT_CHECK(TicketsMakeSense(header));
   char head[kHeadMax];
-  char* at = cbor::StoreHead(head, cbor::kMajorMap, 7);
+  char* at = cbor::StoreHead(head, cbor::kMajorMap, header.open_work ? 8 : 7);
   at = Member(at, 0, header.index);
   at = Key(at, 1);
   at = cbor::StoreHead(at, cbor::kMajorBytes, kDigestSize);
@@ -85,12 +90,17 @@ Bytes EncodeBlock(const BlockHeader& header, BytesView entries, Digest* hash) {
   at = Member(at, 5, header.entry_count);
   at = Key(at, 6);
   at = cbor::StoreHead(at, cbor::kMajorBytes, entries.size());
-  const auto size = static_cast<std::size_t>(at - head);
 
   Bytes out;
-  out.reserve(size + entries.size() + kDigestSize);
-  out.append(head, size);
+  out.reserve(static_cast<std::size_t>(at - head) + entries.size() +
+              3 * kDigestSize);
+  out.append(head, at);
   out.append(entries);
+  if (header.open_work) {
+    at = cbor::StoreHead(Key(head, 7), cbor::kMajorBytes, kDigestSize);
+    out.append(head, at);
+    out.append(header.open_work->view());
+  }
   *hash = HashOf(out);
   out.append(hash->view());
   return out;

@@ -3,7 +3,8 @@
 // A stored block is a CBOR map followed by the 32 bytes of its hash:
 //
 //   {0: index, 1: hash of the block before, 2: round, 3: first ticket,
-//    4: tickets, 5: entries, 6: the entries, a CBOR sequence in a byte string}
+//    4: tickets, 5: entries, 6: the entries, a CBOR sequence in a byte string,
+//    ? 7: digest of the open work at its end}
 //
 //   hash = BLAKE2b-256(domain "reenact.block.v1", the map's bytes)
 //
@@ -14,6 +15,7 @@
 #define REENACT_JOURNAL_BLOCK_H_
 
 #include <cstdint>
+#include <optional>
 
 #include "reenact/kernel/bytes.h"
 #include "reenact/kernel/hash.h"
@@ -29,6 +31,7 @@ struct BlockHeader {
   EventId first;  // the first ticket, even if it has none
   std::uint64_t ticket_count = 0;
   std::uint64_t entry_count = 0;
+  std::optional<Digest> open_work;  // see OpenWorkDigest()
 
   // The last ticket up to and including this block.
   EventId last() const { return EventId{first.value + ticket_count - 1}; }

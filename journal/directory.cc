@@ -13,6 +13,7 @@
 
 #include "reenact/journal/entry.h"
 #include "reenact/journal/posix_file.h"
+#include "reenact/journal/recorded_config.h"
 #include "reenact/journal/rocksdb_store.h"
 #include "reenact/kernel/instrument.h"
 
@@ -220,8 +221,12 @@ class Inspector {
     found_.head_valid = found_.head.has_value();
     found_.head_damaged =
         (head.damaged[0] || head.damaged[1]) && !head.first_write_torn();
-    if (head.damaged[0]) Detail("HEAD: the slot at byte 0 is damaged");
-    if (head.damaged[1]) Detail("HEAD: the slot at byte 4096 is damaged");
+    for (std::size_t i = 0; i < 2; ++i) {
+      if (!head.damaged[i]) continue;
+      found_.head_detail = "HEAD: the slot at byte " +
+                           std::to_string(i * kHeadSlotSize) + " is damaged";
+      Detail(found_.head_detail);
+    }
     return absl::OkStatus();
   }
 
@@ -233,6 +238,9 @@ class Inspector {
       return absl::FailedPreconditionError(
           ToAbsl(Quoted(paths_.db) + ": it is not a directory; put it back"));
     }
+    // RocksDB takes one that it may not list for one that is not there.
+    REENACT_RETURN_IF_ERROR(
+        posix::File::Open(paths_.db, O_RDONLY | O_DIRECTORY).status());
     RocksDbOptions options;
     options.read_only = true;
     auto store = OpenRocksDbStore(paths_.db, options);
@@ -288,7 +296,7 @@ class Inspector {
       return false;
     }
     found_.genesis = std::get<entry::Genesis>(*std::move(entry)).config;
-    const absl::Status makes_sense = CheckConfig(*found_.genesis);
+    const absl::Status makes_sense = CheckGenesis(*found_.genesis);
     if (!makes_sense.ok()) {
       Detail("db: block 0: Genesis: " + std::string(makes_sense.message()));
       return false;

@@ -95,6 +95,7 @@ struct Findings {
   std::optional<HeadRecord> head;
   std::optional<WorldConfig> genesis;
   std::string detail;  // of what is wrong: file, entry, offset
+  std::string head_detail;  // which slot of HEAD is damaged; empty: none
 
   // How many blocks count: those that HEAD acknowledges and the whole ones that
   // follow them. For the decisions to open; what is beyond is cut.

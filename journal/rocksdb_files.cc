@@ -68,6 +68,55 @@ bool IsManifest(const std::string& path) {
   return NameOf(path).starts_with("MANIFEST-");
 }
 
+// Makes a call again for as long as signals interrupt it. RocksDB does so for
+// reads and writes, and takes a sync that was interrupted for one that failed.
+template <typename Call>
+IOStatus Uninterrupted(Call call) {
+  static const std::string kInterrupted =
+      std::generic_category().message(EINTR);
+  IOStatus status = call();
+  while (status.IsIOError() &&
+         status.ToString().find(kInterrupted) != std::string::npos) {
+    status = call();
+  }
+  return status;
+}
+
+class PatientFile final : public rocksdb::FSWritableFileOwnerWrapper {
+ public:
+  using FSWritableFileOwnerWrapper::FSWritableFileOwnerWrapper;
+
+  IOStatus Sync(const IOOptions& options, IODebugContext* debug) override {
+    return Uninterrupted([&] { return target()->Sync(options, debug); });
+  }
+  IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override {
+    return Uninterrupted([&] { return target()->Fsync(options, debug); });
+  }
+  IOStatus RangeSync(std::uint64_t offset, std::uint64_t size,
+                     const IOOptions& options, IODebugContext* debug) override {
+    return Uninterrupted(
+        [&] { return target()->RangeSync(offset, size, options, debug); });
+  }
+};
+
+class PatientDirectory final : public rocksdb::FSDirectoryWrapper {
+ public:
+  explicit PatientDirectory(std::unique_ptr<rocksdb::FSDirectory> directory)
+      : FSDirectoryWrapper(std::move(directory)) {}
+
+  IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override {
+    return Uninterrupted(
+        [&] { return FSDirectoryWrapper::Fsync(options, debug); });
+  }
+  IOStatus FsyncWithDirOptions(
+      const IOOptions& options, IODebugContext* debug,
+      const rocksdb::DirFsyncOptions& directory) override {
+    return Uninterrupted([&] {
+      return FSDirectoryWrapper::FsyncWithDirOptions(options, debug, directory);
+    });
+  }
+};
+
 // A MANIFEST that is being written. RocksDB syncs it behind each change, and
 // goes by no change before: what is not synced is only here.
 class ManifestWriter final : public rocksdb::FSWritableFileOwnerWrapper {
@@ -283,6 +332,7 @@ class RocksDbFiles::System final : public rocksdb::FileSystemWrapper {
     IOStatus status = Restrict(
         path, posix::kFileMode,
         FileSystemWrapper::NewWritableFile(path, options, result, debug));
+    if (status.ok()) *result = std::make_unique<PatientFile>(std::move(*result));
     if (status.ok() && IsManifest(path)) {
       *result = std::make_unique<ManifestWriter>(path, std::move(*result));
     }
@@ -290,6 +340,16 @@ class RocksDbFiles::System final : public rocksdb::FileSystemWrapper {
       new_cells_ = std::make_shared<std::string>();
       *result =
           std::make_unique<RememberingFile>(std::move(*result), new_cells_);
+    }
+    return status;
+  }
+  IOStatus NewDirectory(const std::string& path, const IOOptions& options,
+                        std::unique_ptr<rocksdb::FSDirectory>* result,
+                        IODebugContext* debug) override {
+    IOStatus status =
+        FileSystemWrapper::NewDirectory(path, options, result, debug);
+    if (status.ok()) {
+      *result = std::make_unique<PatientDirectory>(std::move(*result));
     }
     return status;
   }
@@ -401,8 +461,7 @@ class RocksDbFiles::System final : public rocksdb::FileSystemWrapper {
   IOStatus SyncDirectory(const std::string& path, const IOOptions& options,
                          IODebugContext* debug) {
     std::unique_ptr<rocksdb::FSDirectory> directory;
-    IOStatus status =
-        FileSystemWrapper::NewDirectory(path, options, &directory, debug);
+    IOStatus status = NewDirectory(path, options, &directory, debug);
     return status.ok() ? directory->Fsync(options, debug) : status;
   }
 

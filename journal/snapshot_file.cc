@@ -18,6 +18,7 @@ namespace {
 constexpr std::string_view kFileDomain = "reenact.snapshot.v1";
 constexpr std::string_view kStateDomain = "reenact.state.v1";
 constexpr std::string_view kOpenWorkDomain = "reenact.openwork.v1";
+constexpr std::string_view kOpenWorkInChainDomain = "reenact.openwork.v2";
 constexpr std::string_view kMagic = "reenact.snapshot";
 constexpr std::uint64_t kVersion = 1;
 constexpr std::string_view kSuffix = ".snap";
@@ -594,6 +595,30 @@ absl::Status ReadBackCell(ReducerId reducer, std::string_view key,
     return absl::OkStatus();
   }
   return absl::InternalError("another cell");
+}
+
+Digest OpenWorkDigest(SnapshotHeader header, BytesView sequencer) {
+  header.block_hash = Digest();
+  Bytes item;
+  EncodeHeader(header, &item);
+  return Hasher(kOpenWorkInChainDomain).Add(item).Add(sequencer).Finish();
+}
+
+absl::Status CheckIsAfter(const SnapshotHeader& header, BytesView sequencer,
+                          const BlockView& block) {
+  if (block.hash != header.block_hash ||
+      block.header.index + 1 != header.block_count ||
+      block.header.last() != header.event_id ||
+      block.header.round != header.round) {
+    return absl::DataLossError("it is of another history");
+  }
+  if (header.config.format_version >= kFormatVersionOpenWork &&
+      block.header.open_work != OpenWorkDigest(header, sequencer)) {
+    return absl::DataLossError(
+        ToAbsl("it is not what block " + std::to_string(block.header.index) +
+               " says is open at its end"));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status RemoveOldSnapshots(const std::string& directory,

@@ -24,6 +24,7 @@
 #include <string>
 #include <vector>
 
+#include "reenact/journal/block.h"
 #include "reenact/journal/store.h"
 #include "reenact/kernel/bytes.h"
 #include "reenact/kernel/config.h"
@@ -120,6 +121,20 @@ absl::StatusOr<SnapshotContents> DecodeOpenWork(BytesView bytes);
 // OK if a snapshot with this cell gives it again; else what its reader says.
 absl::Status ReadBackCell(ReducerId reducer, std::string_view key,
                           BytesView state);
+
+// What binds a snapshot's queues, and those of a record of open work, to the
+// chain, in worlds of format 3: the block whose end they are as of has this
+// digest of them, domain "reenact.openwork.v2". It covers all of the header but
+// the block's hash, which depends on it. Blocks whose index is a multiple of
+// kOpenWorkEvery have one, and those that a snapshot is taken after.
+inline constexpr std::uint64_t kFormatVersionOpenWork = 3;
+inline constexpr std::uint64_t kOpenWorkEvery = 256;
+Digest OpenWorkDigest(SnapshotHeader header, BytesView sequencer);
+
+// DataLoss unless `block` is the one that the header names, of that round, and
+// has the digest of this open work, if its world has those.
+absl::Status CheckIsAfter(const SnapshotHeader& header, BytesView sequencer,
+                          const BlockView& block);
 
 // Event ids of the files in `directory` that are named like snapshots,
 // ascending. Removes nothing.

@@ -270,6 +270,7 @@ void GroupWriter::Reuse(RoundPtr round) {
   round->cells.Clear();
   round->then = nullptr;
   round->open_work = nullptr;
+  round->open_work_digest.reset();
   pool_.push_back(std::move(round));
 }
 
@@ -440,8 +441,10 @@ void GroupWriter::Seal(const Group& group) {
   commit_.open_work.clear();
   for (const RoundPtr& round : group) {
     last_header_ =
-        BlockHeader{end_.block_count, end_.hash,           round->round,
-                    round->first,     round->ticket_count, round->entry_count};
+        BlockHeader{end_.block_count,   end_.hash,
+                    round->round,       round->first,
+                    round->ticket_count, round->entry_count,
+                    round->open_work_digest};
     commit_.blocks.push_back(
         EncodeBlock(last_header_, round->entries, &end_.hash));
     commit_.cells.push_back(&round->cells);

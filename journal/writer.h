@@ -28,6 +28,7 @@ struct FinishedRound {
   std::uint64_t entry_count = 0;
   Bytes entries;    // a CBOR sequence
   CellBatch cells;  // the cells it changed, as they are after it
+  std::optional<Digest> open_work_digest;  // for its block, if that has one
   // Gives the open work as of this round's end, to be stored with it; called by
   // whoever writes, with the block the round has become. May be empty.
   std::function<Bytes(const BlockHeader& header, const Digest& hash)> open_work;

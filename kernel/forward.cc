@@ -16,10 +16,12 @@
 #include "reenact/journal/cell_changes.h"
 #include "reenact/journal/entry.h"
 #include "reenact/journal/plain_entries.h"
+#include "reenact/journal/recorded_config.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/cell_hash.h"
 #include "reenact/kernel/due_times.h"
 #include "reenact/kernel/instrument.h"
+#include "reenact/kernel/open_work.h"
 #include "reenact/sequencer/sequencer.h"
 
 namespace reenact {
@@ -98,6 +100,14 @@ class CellWriter {
   CellChanges changes_;
 };
 
+// The last round that a sequencer is told of.
+constexpr std::uint64_t kRoundMax = std::uint64_t{1} << 62;
+
+bool IsTicketOf(const entry::StepScheduledView& step, const Unit& unit) {
+  return step.kind == unit.kind && step.cause == unit.cause && step.subject &&
+         step.subject->reducer == unit.reducer && step.subject->key == unit.key;
+}
+
 // What a block says of the place after it.
 struct After {
   Round round;
@@ -151,14 +161,21 @@ class Forwarder {
   }
 
  private:
+  // "block 7, entry 2"; the block alone, if it is no entry's fault.
+  std::string At() const {
+    std::string at = "block " + std::to_string(block_->header().index);
+    if (entries_read_ > 0) at += ", entry " + std::to_string(entries_read_ - 1);
+    return at;
+  }
   absl::Status Wrong(std::string_view what) const {
-    return absl::DataLossError("block " +
-                               std::to_string(block_->header().index) + ": " +
-                               std::string(what));
+    return absl::DataLossError(ToAbsl(At() + ": " + std::string(what)));
   }
   absl::Status Wrong(const absl::Status& status) const {
-    return Annotate(AsDataLoss(status),
-                    "block " + std::to_string(block_->header().index));
+    return Annotate(AsDataLoss(status), At());
+  }
+  absl::Status WrongBlock(std::string_view what) {
+    entries_read_ = 0;
+    return Wrong(what);
   }
 
   // The beginning of either way.
@@ -167,9 +184,18 @@ class Forwarder {
         After{place_->round, place_->time, EventId{0}, place_->last_input, 0};
     opened_ = false;
     own_.reset();
+    entries_read_ = 0;
+    next_ticket_ = block_->header().first;
+    open_ticket_ = false;
   }
 
   absl::Status OnRound(const entry::RoundOpened& round) {
+    const BlockHeader& header = block_->header();
+    if (entries_read_ != 1 || round.round != header.round ||
+        round.first != header.first || round.count != header.ticket_count) {
+      return Wrong("a RoundOpened that is not its block's");
+    }
+    if (round.round.value > kRoundMax) return Wrong("no world gets so far");
     opened_ = true;
     after_.round = round.round;
     after_.time = round.time;
@@ -194,8 +220,34 @@ class Forwarder {
       return Wrong("input " + std::to_string(input.input.value) +
                    " has a submission id of more than 64 bytes");
     }
+    REENACT_RETURN_IF_ERROR(CheckReducer(input.reducer));
     after_.last_input = input.input;
     if (input.position != 0) after_.position = input.position;
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckReducer(ReducerId reducer) const {
+    if (reducer < place_->config.reducers.size()) return absl::OkStatus();
+    return Wrong("there is no reducer " + std::to_string(reducer));
+  }
+
+  // Tickets are in order, and each has one outcome, right behind it.
+  absl::Status OnTicket(EventId event_id) {
+    if (!opened_) return Wrong("a ticket before RoundOpened");
+    if (open_ticket_ || event_id != next_ticket_) {
+      return Wrong("ticket " + std::to_string(event_id.value) +
+                   " is out of order");
+    }
+    open_ticket_ = true;
+    return absl::OkStatus();
+  }
+  absl::Status OnOutcome(EventId event_id) {
+    if (!open_ticket_ || event_id != next_ticket_) {
+      return Wrong("an outcome of ticket " + std::to_string(event_id.value) +
+                   ", which is not there");
+    }
+    open_ticket_ = false;
+    next_ticket_ = next_ticket_.Next();
     return absl::OkStatus();
   }
 
@@ -209,11 +261,20 @@ class Forwarder {
   }
 
   absl::Status EndOfEntries(const EntryReader& entries, std::uint64_t count) {
-    if (!entries.status().ok()) return Wrong(entries.status());
-    if (count == block_->header().entry_count) return absl::OkStatus();
-    return Wrong("it has " + std::to_string(count) +
-                 " entries and says that it has " +
-                 std::to_string(block_->header().entry_count));
+    if (!entries.status().ok()) {
+      ++entries_read_;  // the one that cannot be read
+      return Wrong(entries.status());
+    }
+    if (count != block_->header().entry_count) {
+      return WrongBlock("it has " + std::to_string(count) +
+                        " entries and says that it has " +
+                        std::to_string(block_->header().entry_count));
+    }
+    if (opened_ && !open_ticket_ &&
+        next_ticket_ == block_->header().last().Next()) {
+      return absl::OkStatus();
+    }
+    return WrongBlock("its tickets are not those that it says");
   }
 
   // --- blocks that leave nothing waiting ---
@@ -259,6 +320,9 @@ class Forwarder {
   // Of the block that is being applied.
   const KeptBlock* block_ = nullptr;
   bool stored_ = false;
+  std::uint64_t entries_read_ = 0;
+  EventId next_ticket_;       // that comes next, or whose outcome does
+  bool open_ticket_ = false;  // it is there, and its outcome is not
   EventId at_;       // the ticket that is read
   EventId applied_;  // diffs of steps up to here are in `cells_`
   After after_;
@@ -299,28 +363,35 @@ absl::StatusOr<bool> Forwarder::TryPassOver() {
   PlainStep plain_step;
   for (;;) {
     entries.Finish();
+    if (!entries.status().ok()) return Wrong(entries.status());
     if (block_->inputs().begin == reader.offset() &&
         PassInputs(block_->inputs())) {
       count += block_->inputs().count;
+      entries_read_ = count;
       reader.Pass(block_->inputs().size);
     }
     while (TakePlainInput(&reader, &plain_input)) {
-      ++count;
+      entries_read_ = ++count;
       REENACT_RETURN_IF_ERROR(PassInput(plain_input));
     }
     while (TakePlainStep(&reader, &plain_step)) {
       count += 2;
+      entries_read_ = count;
       if (!PassStep(plain_step)) return false;
     }
     const std::optional<EntryKind> kind = entries.Next();
     if (!kind) break;
-    ++count;
+    entries_read_ = ++count;
     if (*kind == EntryKind::kStepScheduled) {
       const entry::StepScheduledView step = entries.StepScheduled();
+      if (!entries.status().ok()) return Wrong(entries.status());
+      REENACT_RETURN_IF_ERROR(OnTicket(step.event_id));
       own_ = step.subject;
       if (!step.cause.is_input() || !TakeTicket(step.cause.input)) return false;
     } else if (*kind == EntryKind::kStepCommitted) {
       const EventId by = entries.StepCommitted().event_id;
+      if (!entries.status().ok()) return Wrong(entries.status());
+      REENACT_RETURN_IF_ERROR(OnOutcome(by));
       REENACT_RETURN_IF_ERROR(OnDiffs(by, &entries));
       entry::RaisedEventView raised;
       if (entries.NextEvent(&raised)) return false;
@@ -328,12 +399,17 @@ absl::StatusOr<bool> Forwarder::TryPassOver() {
       if (effects_ && entries.NextEffect(&effect)) return false;
     } else if (*kind == EntryKind::kInputAdmitted) {
       const entry::InputAdmittedView input = entries.InputAdmitted();
-      if (!entries.status().ok()) break;
+      if (!entries.status().ok()) return Wrong(entries.status());
       REENACT_RETURN_IF_ERROR(PassInput(input));
     } else if (*kind == EntryKind::kRoundOpened) {
-      REENACT_RETURN_IF_ERROR(OnRound(entries.RoundOpened()));
-    } else if (*kind != EntryKind::kStepFailed &&
-               *kind != EntryKind::kSnapshotTaken) {
+      const entry::RoundOpened round = entries.RoundOpened();
+      if (!entries.status().ok()) return Wrong(entries.status());
+      REENACT_RETURN_IF_ERROR(OnRound(round));
+    } else if (*kind == EntryKind::kStepFailed) {
+      const entry::StepFailed failed = entries.StepFailed();
+      if (!entries.status().ok()) return Wrong(entries.status());
+      REENACT_RETURN_IF_ERROR(OnOutcome(failed.event_id));
+    } else if (*kind != EntryKind::kSnapshotTaken) {
       return false;
     }
   }
@@ -371,6 +447,8 @@ bool Forwarder::PassInputs(const PlainInputs& inputs) {
 // False as for TakeTicket().
 bool Forwarder::PassStep(const PlainStep& step) {
   own_ = step.cell;
+  if (open_ticket_ || step.event_id != next_ticket_) return false;
+  next_ticket_ = next_ticket_.Next();
   if (!TakeTicket(step.cause)) return false;
   if (stored_ || step.event_id <= applied_) return true;
   applied_ = step.event_id;
@@ -404,10 +482,13 @@ absl::Status Forwarder::Schedule() {
   EntryReader entries(&reader);
   std::uint64_t count = 0;
   while (const std::optional<EntryKind> kind = entries.Next()) {
-    ++count;
+    entries_read_ = ++count;
     REENACT_RETURN_IF_ERROR(OnEntry(*kind, &entries));
+    entries.Finish();
+    if (!entries.status().ok()) return Wrong(entries.status());
   }
   REENACT_RETURN_IF_ERROR(EndOfEntries(entries, count));
+  entries_read_ = 0;  // what is wrong from here on is no entry's fault
   if (!control_) {
     REENACT_RETURN_IF_ERROR(ComposeOnce());
     if (next_unit_ != composed_.size()) {
@@ -439,8 +520,11 @@ absl::Status Forwarder::Schedule() {
 
 absl::Status Forwarder::OnEntry(EntryKind kind, EntryReader* entries) {
   switch (kind) {
-    case EntryKind::kRoundOpened:
-      return OnRound(entries->RoundOpened());
+    case EntryKind::kRoundOpened: {
+      const entry::RoundOpened round = entries->RoundOpened();
+      if (!entries->status().ok()) return Wrong(entries->status());
+      return OnRound(round);
+    }
     case EntryKind::kInputAdmitted: {
       const entry::InputAdmittedView input = entries->InputAdmitted();
       if (!entries->status().ok()) return Wrong(entries->status());
@@ -455,7 +539,11 @@ absl::Status Forwarder::OnEntry(EntryKind kind, EntryReader* entries) {
     }
     case EntryKind::kStepCommitted:
       return OnStep(entries);
-    case EntryKind::kStepFailed:
+    case EntryKind::kStepFailed: {
+      const entry::StepFailed failed = entries->StepFailed();
+      if (!entries->status().ok()) return Wrong(entries->status());
+      return OnOutcome(failed.event_id);
+    }
     case EntryKind::kSnapshotTaken:
       return absl::OkStatus();
     case EntryKind::kGenesis:
@@ -495,13 +583,14 @@ void Forwarder::Admit(const entry::InputAdmittedView& input) {
 }
 
 absl::Status Forwarder::OnScheduled(const entry::StepScheduledView& step) {
+  REENACT_RETURN_IF_ERROR(OnTicket(step.event_id));
   own_ = step.subject;
   at_ = step.event_id;
   REENACT_RETURN_IF_ERROR(ExpectRecorded());
   if (control_) return ChangeLedger();
   REENACT_RETURN_IF_ERROR(ComposeOnce());
   if (next_unit_ >= composed_.size() ||
-      composed_[next_unit_]->cause != step.cause) {
+      !IsTicketOf(step, *composed_[next_unit_])) {
     return Wrong("ticket " + std::to_string(step.event_id.value) +
                  " is not the one that the scheduling rules give");
   }
@@ -511,9 +600,12 @@ absl::Status Forwarder::OnScheduled(const entry::StepScheduledView& step) {
 
 absl::Status Forwarder::OnStep(EntryReader* entries) {
   const EventId by = entries->StepCommitted().event_id;
+  if (!entries->status().ok()) return Wrong(entries->status());
+  REENACT_RETURN_IF_ERROR(OnOutcome(by));
   REENACT_RETURN_IF_ERROR(OnDiffs(by, entries));
   entry::RaisedEventView event;
   for (std::uint32_t i = 0; entries->NextEvent(&event); ++i) {
+    REENACT_RETURN_IF_ERROR(CheckReducer(event.reducer));
     raised_.push_back(sequencer_.NewUnit());
     FillRaised(event.Own(), by, i, raised_.back());
   }
@@ -681,21 +773,29 @@ Unit* Forwarder::UnitFor(Ledger::Answer&& answer) {
 absl::Status Forwarder::OnControl(EntryReader* entries) {
   const absl::StatusOr<Entry> entry = entries->Any();
   if (!entry.ok()) return Wrong(entry.status());
+  if (composed_once_) return Wrong("a control command behind a ticket");
   control_ = true;
   controls_.push_back(*entry);
-  if (const auto* modules = std::get_if<entry::ModuleChanged>(&*entry)) {
-    place_->config.modules = modules->modules;
-    place_->config.reducers = modules->reducers;
-  } else if (const auto* rules = std::get_if<entry::ConfigChanged>(&*entry)) {
-    place_->config.scheduling = rules->scheduling;
-    place_->config.snapshot_every = rules->snapshot_every;
-    sequencer_.SetScheduling(rules->scheduling);
+  if (const absl::Status status = ApplyConfigChange(*entry, &place_->config);
+      !status.ok()) {
+    return Wrong(status);
   }
-  std::visit(
-      [this](const auto& e) {
-        if constexpr (requires { e.input; }) after_.last_input = e.input;
+  if (std::holds_alternative<entry::ConfigChanged>(*entry)) {
+    sequencer_.SetScheduling(place_->config.scheduling);
+  }
+  const InputId input = std::visit(
+      [](const auto& e) {
+        if constexpr (requires { e.input; }) {
+          return InputId{e.input};
+        } else {
+          return InputId();
+        }
       },
       *entry);
+  if (input.value != after_.last_input.value + 1) {
+    return Wrong("input " + std::to_string(input.value) + " is out of order");
+  }
+  after_.last_input = input;
   return absl::OkStatus();
 }
 
@@ -713,8 +813,8 @@ absl::Status Forwarder::OnFailureOrdered(EntryReader* entries) {
 }
 
 absl::Status Forwarder::ComposeOnce() {
-  if (!opened_) return Wrong("a step before RoundOpened");
   if (composed_once_) return absl::OkStatus();
+  if (!opened_) return Wrong("it has no RoundOpened");
   composed_once_ = true;
   const std::uint64_t depth = place_->config.scheduling.pipeline_depth;
   if (ledger_.HasDue(after_.round, depth, after_.time)) {
@@ -743,12 +843,7 @@ absl::Status FastForward(Store* store, std::uint64_t block_count,
 absl::Status FastForward(const BlockStream::Scan& scan, Store* cells,
                          std::uint64_t block_count, StartingPlace* place,
                          const ForwardOptions& options) {
-  Sequencer sequencer(place->config.scheduling);
-  if (!place->sequencer.empty()) {
-    REENACT_ASSIGN_OR_RETURN(
-        sequencer,
-        Sequencer::Decode(place->config.scheduling, place->sequencer));
-  }
+  REENACT_ASSIGN_OR_RETURN(OpenWork work, ReadOpenWork(*place));
   const bool ahead = options.read_ahead &&
                      block_count > place->block_count + kBlocksAlone &&
                      HasCoreToSpare();
@@ -757,11 +852,8 @@ absl::Status FastForward(const BlockStream::Scan& scan, Store* cells,
                          ChainEndBefore(place->block_count, place->round,
                                         place->event_id, place->block_hash),
                          block_count, ahead, /*inputs=*/true);
-  REENACT_ASSIGN_OR_RETURN(
-      Ledger ledger, Ledger::Decode(place->config.world_id, place->ledger,
-                                    place->config.format_version));
-  Forwarder forwarder(cells, place, std::move(sequencer), std::move(ledger),
-                      options);
+  Forwarder forwarder(cells, place, std::move(work.queues),
+                      std::move(work.ledger), options);
   for (;;) {
     if (options.stop) {
       REENACT_ASSIGN_OR_RETURN(const bool here, options.stop(*place));
@@ -788,6 +880,8 @@ absl::StatusOr<StartingPlace> PlaceAfterGenesis(
   if (genesis == nullptr) {
     return absl::DataLossError("the first block does not begin with Genesis");
   }
+  REENACT_RETURN_IF_ERROR(
+      Annotate(AsDataLoss(CheckGenesis(genesis->config)), "Genesis"));
   StartingPlace place;
   place.config = genesis->config;
   place.block_count = 1;

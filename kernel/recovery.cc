@@ -10,9 +10,19 @@
 #include "reenact/kernel/check.h"
 #include "reenact/kernel/forward.h"
 #include "reenact/kernel/instrument.h"
+#include "reenact/kernel/open_work.h"
 
 namespace reenact {
 namespace {
+
+// Whether a world that began as `genesis` says can have come to `config`.
+bool IsOfWorld(const WorldConfig& genesis, const WorldConfig& config) {
+  return CheckConfig(config).ok() &&
+         config.format_version == genesis.format_version &&
+         config.world_id == genesis.world_id && config.seed == genesis.seed &&
+         config.clock == genesis.clock && config.limits == genesis.limits &&
+         config.scheduling.pipeline_depth == genesis.scheduling.pipeline_depth;
+}
 
 class Recovery {
  public:
@@ -55,7 +65,8 @@ absl::StatusOr<StartingPlace> Recovery::Run(OpenDecision decision) {
   REENACT_ASSIGN_OR_RETURN(StartingPlace place, FindPlace(ahead));
   REENACT_FAILPOINT_RETURN("recovery: before going forward");
   const EventId started_at = place.event_id;
-  REENACT_RETURN_IF_ERROR(FastForward(store_, keep, &place));
+  REENACT_RETURN_IF_ERROR(
+      Annotate(FastForward(store_, keep, &place), paths_.db));
   report_->snapshot_used = started_at;
   report_->tickets_replayed = place.event_id.value - started_at.value;
   report_->blocks = keep;
@@ -163,7 +174,8 @@ absl::StatusOr<StartingPlace> Recovery::TrySnapshot(
   return place;
 }
 
-// DataLoss unless the journal has, at the place, the block that it names.
+// DataLoss unless the journal has, at the place, the block that it names, and a
+// world can go on with what is open there.
 absl::Status Recovery::CheckPlace(const StartingPlace& place) const {
   if (place.block_count == 0 || place.block_count > findings_.kept_blocks()) {
     return absl::DataLossError("it is ahead of the journal");
@@ -171,10 +183,12 @@ absl::Status Recovery::CheckPlace(const StartingPlace& place) const {
   REENACT_ASSIGN_OR_RETURN(Bytes stored,
                            store_->ReadBlock(place.block_count - 1));
   REENACT_ASSIGN_OR_RETURN(BlockView block, DecodeBlock(stored));
-  if (block.hash != place.block_hash || block.header.last() != place.event_id) {
-    return absl::DataLossError("it is of another history");
+  REENACT_RETURN_IF_ERROR(
+      CheckIsAfter(HeaderOf(place), place.sequencer, block));
+  if (!IsOfWorld(*findings_.genesis, place.config)) {
+    return absl::DataLossError("it is of another world");
   }
-  return absl::OkStatus();
+  return ReadOpenWork(place).status();
 }
 
 // The snapshot was looked through before, so that it is known to be whole.

@@ -19,12 +19,12 @@
 #include "reenact/journal/snapshot_file.h"
 #include "reenact/journal/store.h"
 #include "reenact/kernel/check.h"
+#include "reenact/kernel/open_work.h"
 #include "reenact/kernel/replay_blocks.h"
 #include "reenact/kernel/replay_report.h"
 #include "reenact/kernel/replay_run.h"
 #include "reenact/kernel/replay_segments.h"
 #include "reenact/kernel/replay_slice.h"
-#include "reenact/sequencer/sequencer.h"
 #include "reenact/workers/step_run.h"
 
 namespace reenact {
@@ -138,6 +138,7 @@ class Verifier {
 
  private:
   static constexpr EventId kNoTicket{0};
+  static constexpr const char* kRecordName = "db: the record of open work";
 
   absl::StatusOr<VerifyReport> RunWorld() {
     absl::StatusOr<std::unique_ptr<Archive>> archive =
@@ -155,7 +156,9 @@ class Verifier {
     report_.blocks = archive_->block_count();
     report_.journal = archive_->journal_digest();
     NoteTail();
+    NoteHead();
     absl::Status status = ReadSnapshots();
+    if (status.ok()) status = ReadRecord();
     if (status.ok()) {
       ChooseStart();
       Replay();
@@ -174,7 +177,10 @@ class Verifier {
     REENACT_RETURN_IF_ERROR(TakeResults());
     REENACT_RETURN_IF_ERROR(Judge());
     if (report_.verdict == Verdict::kIdentical) LookForStraySnapshots();
-    if (report_.verdict == Verdict::kIdentical) CompareStoredCells();
+    if (report_.verdict == Verdict::kIdentical) LookForStrayRecord();
+    if (report_.verdict == Verdict::kIdentical) {
+      REENACT_RETURN_IF_ERROR(CompareStoredCells());
+    }
     if (report_.verdict == Verdict::kDiverged ||
         report_.verdict == Verdict::kDamaged) {
       REENACT_RETURN_IF_ERROR(DoubtStart());
@@ -210,6 +216,13 @@ class Verifier {
     }
   }
 
+  void NoteHead() {
+    const std::string& damaged = archive_->findings().head_detail;
+    if (damaged.empty()) return;
+    report_.notes.push_back(damaged +
+                            "; read past it, the other slot counts");
+  }
+
   // The hash and the place of each block before `end`.
   absl::Status CheckChain(std::uint64_t end) {
     const auto stream = BlockStream::Start(
@@ -241,10 +254,12 @@ class Verifier {
       REENACT_ASSIGN_OR_RETURN(Bytes stored,
                                blocks_->ReadBlock(header.block_count - 1));
       REENACT_ASSIGN_OR_RETURN(BlockView block, DecodeBlock(stored));
-      if (block.hash != header.block_hash || header.event_id != id ||
-          block.header.last() != id) {
-        return absl::DataLossError(known.path + ": it is of another history");
+      absl::Status status =
+          CheckIsAfter(header, known.contents.sequencer, block);
+      if (status.ok() && header.event_id != id) {
+        status = absl::DataLossError("it is of another ticket");
       }
+      REENACT_RETURN_IF_ERROR(Annotate(status, known.path));
       REENACT_RETURN_IF_ERROR(CheckQueues(known));
       snapshots_.emplace(header.block_count, std::move(known));
     }
@@ -254,14 +269,50 @@ class Verifier {
   // Whether a world can go on with these queues, for a replay that starts with
   // them. That they are the right ones is for the replay before to say.
   static absl::Status CheckQueues(const KnownSnapshot& known) {
-    const SnapshotContents& contents = known.contents;
-    const absl::StatusOr<Sequencer> queues = Sequencer::Decode(
-        contents.header.config.scheduling, contents.sequencer);
-    const Round after{contents.header.round.value + 1};
-    if (queues.ok() && queues->next_number() <= after) return absl::OkStatus();
-    return absl::DataLossError(known.path +
-                               ": its queues are not those at ticket " +
-                               std::to_string(known.event_id.value));
+    const absl::Status read = ReadOpenWork(PlaceOf(known.contents)).status();
+    if (read.ok()) return read;
+    return absl::DataLossError(
+        known.path + ": its queues are not those at ticket " +
+        std::to_string(known.event_id.value) + ": " +
+        std::string(ToStd(read.message())));
+  }
+
+  // The record of open work that the next opening goes on from.
+  absl::Status ReadRecord() {
+    REENACT_ASSIGN_OR_RETURN(const Bytes bytes,
+                             archive_->store().ReadOpenWork());
+    if (bytes.empty()) return absl::OkStatus();
+    KnownSnapshot record;
+    record.path = kRecordName;
+    absl::StatusOr<SnapshotContents> contents = DecodeOpenWork(bytes);
+    if (!contents.ok()) return Annotate(contents.status(), record.path);
+    record.contents = *std::move(contents);
+    record.event_id = record.contents.header.event_id;
+    const std::uint64_t count = record.contents.header.block_count;
+    if (count == 0 || count > blocks_->block_count()) {
+      return absl::DataLossError(record.path + ": it is ahead of the journal");
+    }
+    record_ = std::move(record);
+    return absl::OkStatus();
+  }
+
+  // A replay that comes past the place of the record compares it. Where one
+  // begins later, only the next one from genesis can.
+  void LookForStrayRecord() {
+    if (!record_ || outcome_.findings.record_checked) return;
+    const SnapshotHeader& header = record_->contents.header;
+    const std::string place = "block " + std::to_string(header.block_count - 1);
+    if (!start_.place || header.block_count > start_.block()) {
+      (void)Damage(record_->path + ": a world makes none at the end of " +
+                   place);
+    } else if (header.block_count < start_.block()) {
+      report_.notes.push_back(
+          "the record of open work is as of " + place +
+          ", before the snapshot; it was not compared");
+    } else if (PlaceOf(record_->contents) != *start_.place) {
+      (void)Damage(record_->path + ": it is not what the snapshot says at "
+                   "the end of " + place);
+    }
   }
 
   void ChooseStart() {
@@ -291,6 +342,7 @@ class Verifier {
     ReplayRun::Options run;
     run.blocks = blocks_;
     run.snapshots = archive_ != nullptr ? &snapshots_ : nullptr;
+    run.record = record_ ? &*record_ : nullptr;
     run.modules = options_.modules;
     run.start = start_;
     run.end = blocks_->block_count();
@@ -324,6 +376,9 @@ class Verifier {
   }
 
   absl::Status TakeResults() {
+    if (absl::IsDataLoss(outcome_.opened)) {
+      return Damage(std::string(ToStd(outcome_.opened.message())));
+    }
     REENACT_RETURN_IF_ERROR(outcome_.opened);
     report_.tickets = outcome_.tickets;
     report_.failed_steps = outcome_.failed_steps;
@@ -427,6 +482,11 @@ class Verifier {
       divergence.recorded =
           "block " + std::to_string(index) + " " + a.hash.ToHex().substr(0, 16);
       divergence.recomputed = b.hash.ToHex().substr(0, 16);
+      if (a.header.open_work != b.header.open_work) {
+        divergence.field = "open work";
+        divergence.recorded = DigestOrNone(a.header.open_work);
+        divergence.recomputed = DigestOrNone(b.header.open_work);
+      }
     } else {
       // Once for the ticket, once more when its cell is known.
       const std::vector<std::string> table = FullTable();
@@ -440,6 +500,10 @@ class Verifier {
     }
     report_.divergence = std::move(divergence);
     return Rerun(index);
+  }
+
+  static std::string DigestOrNone(const std::optional<Digest>& digest) {
+    return digest ? "digest " + digest->ToHex().substr(0, 16) : "none";
   }
 
   // Reducer, key and cause of the divergent ticket, from its StepScheduled.
@@ -499,6 +563,7 @@ class Verifier {
                       report_.divergence->event_id);
     ReplayRun::Options options = RunOptions();
     options.snapshots = nullptr;
+    options.record = nullptr;
     options.progress = nullptr;
     options.observer = &observer;
     options.workers = 0;
@@ -637,19 +702,17 @@ class Verifier {
   }
 
   // The cells in the database must be what the replay came to.
-  void CompareStoredCells() {
+  absl::Status CompareStoredCells() {
     if (!CellsAreOfHead()) {
       report_.notes.push_back(
           "the stored cells are not as of the head; they were not compared");
-      return;
+      return absl::OkStatus();
     }
     if (!stored_cells_) DigestStoredCells();
-    if (!stored_cells_->ok()) {
-      (void)Damaged(stored_cells_->status());
-    } else if (**stored_cells_ != report_.state) {
-      (void)Damaged(absl::DataLossError(
-          "db: the stored cells are not the state that the journal leads to"));
-    }
+    if (!stored_cells_->ok()) return Damaged(stored_cells_->status()).status();
+    if (**stored_cells_ == report_.state) return absl::OkStatus();
+    return Damage(
+        "db: the stored cells are not the state that the journal leads to");
   }
 
   void CompareModules() {
@@ -675,11 +738,22 @@ class Verifier {
     if (changed) report_.verdict = Verdict::kModuleChanged;
   }
 
-  absl::StatusOr<VerifyReport> Damaged(const absl::Status& status) {
-    if (status.code() == absl::StatusCode::kCancelled ||
-        status.code() == absl::StatusCode::kUnimplemented) {
-      return status;
+  // What the system said is no word on what it did not let us read.
+  static bool IsNoVerdict(const absl::Status& status) {
+    switch (status.code()) {
+      case absl::StatusCode::kCancelled:
+      case absl::StatusCode::kUnimplemented:
+      case absl::StatusCode::kPermissionDenied:
+      case absl::StatusCode::kResourceExhausted:
+      case absl::StatusCode::kUnavailable:
+        return true;
+      default:
+        return false;
     }
+  }
+
+  absl::StatusOr<VerifyReport> Damaged(const absl::Status& status) {
+    if (IsNoVerdict(status)) return status;
     report_.verdict = Verdict::kDamaged;
     report_.problem = std::string(ToStd(status.message()));
     return report_;
@@ -691,6 +765,7 @@ class Verifier {
   std::unique_ptr<Archive> archive_;  // null for a slice
   const RecordedBlocks* blocks_ = nullptr;
   KnownSnapshots snapshots_;
+  std::optional<KnownSnapshot> record_;  // of open work
   ReplayRun::Start start_;
   ReplayOutcome outcome_;
   std::optional<absl::StatusOr<Digest>> stored_cells_;

@@ -103,7 +103,8 @@ struct VerifyReport {
 //
 // An error means that there is no verdict: NotFound: no world there.
 // InvalidArgument: a reducer that history needs is in no module.
-// Unimplemented: an unknown format. ResourceExhausted: no memory. Cancelled.
+// Unimplemented: an unknown format. PermissionDenied, Unavailable: what the
+// system said. ResourceExhausted: the same, or no memory. Cancelled.
 // Damage is a verdict, not an error.
 absl::StatusOr<VerifyReport> Verify(const VerifyOptions& options);
 

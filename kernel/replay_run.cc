@@ -48,6 +48,9 @@ absl::Status ReplayRun::Init() {
   internals.start = start_.place;
   internals.config_as_is = true;
   internals.want_open_work = options_.snapshots != nullptr;
+  if (options_.record != nullptr) {
+    internals.open_work_block = options_.record->contents.header.block_count - 1;
+  }
   internals.observer = options_.observer;
   internals.run_twice = options_.run_twice;
   internals.impure = &impure_;
@@ -114,6 +117,7 @@ std::unique_ptr<JournalWriter> ReplayRun::MakeWriter() {
   ComparingWriter::Options writer;
   writer.recorded = [this] { return Recorded(); };
   writer.snapshots = options_.snapshots;
+  writer.record = options_.record;
   writer.progress = options_.progress;
   writer.cancelled = options_.cancelled;
   if (start_.place) {

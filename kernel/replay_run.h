@@ -45,6 +45,7 @@ class ReplayRun {
   struct Options {
     const RecordedBlocks* blocks = nullptr;
     const KnownSnapshots* snapshots = nullptr;  // to compare; may be null
+    const KnownSnapshot* record = nullptr;  // of open work; the same
     std::vector<Module> modules;
     Start start;
     std::uint64_t end = 0;  // ends before this block

@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "reenact/journal/plain_entries.h"
+#include "reenact/journal/recorded_config.h"
 #include "reenact/kernel/cbor.h"
 
 namespace reenact {
@@ -28,7 +29,7 @@ BlockScript::BlockScript(std::unique_ptr<BlockStream> stream,
     : stream_(std::move(stream)),
       next_(first),
       end_(std::numeric_limits<std::uint64_t>::max()),
-      reducers_(config.reducers) {}
+      config_(config) {}
 
 absl::StatusOr<bool> BlockScript::Next(ScriptedRound* round) {
   if (next_ >= end_ || (may_play_ && !may_play_(next_))) return false;
@@ -107,7 +108,7 @@ absl::Status BlockScript::Take(EntryKind kind, EntryReader* entries,
 
 absl::Status BlockScript::TakeInput(const entry::InputAdmittedView& input,
                                     ScriptedRound* round) const {
-  if (input.reducer >= reducers_.size()) {
+  if (input.reducer >= config_.reducers.size()) {
     return absl::DataLossError("input " + std::to_string(input.input.value) +
                                " names a reducer that is not there");
   }
@@ -118,8 +119,8 @@ absl::Status BlockScript::TakeInput(const entry::InputAdmittedView& input,
 absl::Status BlockScript::TakeControl(EntryReader* entries,
                                       ScriptedRound* round) {
   REENACT_ASSIGN_OR_RETURN(const Entry entry, entries->Any());
+  REENACT_RETURN_IF_ERROR(ApplyConfigChange(entry, &config_));
   if (const auto* change = std::get_if<entry::ModuleChanged>(&entry)) {
-    reducers_ = change->reducers;
     modules_.insert(modules_.end(), change->modules.begin(),
                     change->modules.end());
   }

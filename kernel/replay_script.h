@@ -64,7 +64,7 @@ class BlockScript final : public RoundScript {
   std::uint64_t end_;
   std::function<bool(std::uint64_t)> may_play_;  // may be empty
   std::deque<std::unique_ptr<KeptBlock>> played_;
-  std::vector<std::string> reducers_;
+  WorldConfig config_;  // as of the round read last
   std::vector<ModuleRecord> modules_;
   bool controls_ = false;
   std::string problem_;

@@ -159,6 +159,7 @@ class Segments {
     outcome.tickets += before.tickets;
     outcome.failed_steps += before.failed_steps;
     outcome.reruns += before.reruns;
+    outcome.findings.record_checked |= before.findings.record_checked;
     auto& checked = outcome.findings.snapshots_checked;
     checked.insert(checked.begin(), before.findings.snapshots_checked.begin(),
                    before.findings.snapshots_checked.end());

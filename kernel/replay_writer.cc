@@ -24,6 +24,7 @@ void ComparingWriter::Append(std::unique_ptr<FinishedRound> round) {
   round->cells.Clear();
   round->then = nullptr;
   round->open_work = nullptr;
+  round->open_work_digest.reset();
   spare_ = std::move(round);
 }
 
@@ -42,8 +43,13 @@ absl::Status ComparingWriter::Compare(const FinishedRound& round) {
     return absl::DataLossError("block " + std::to_string(index) +
                                " cannot be read");
   }
-  const BlockHeader header{index,       head_hash(),        round.round,
-                           round.first, round.ticket_count, round.entry_count};
+  const BlockHeader header{index,
+                           head_hash(),
+                           round.round,
+                           round.first,
+                           round.ticket_count,
+                           round.entry_count,
+                           round.open_work_digest};
   if (recorded->header() != header || recorded->entries() != round.entries) {
     Digest hash;
     findings_->mismatch = index;
@@ -57,6 +63,7 @@ absl::Status ComparingWriter::Compare(const FinishedRound& round) {
     hash_ = recorded->hash();
   }
   REENACT_RETURN_IF_ERROR(CheckSnapshot(round, header));
+  REENACT_RETURN_IF_ERROR(CheckRecord(round, header));
   if (index == 0) return absl::OkStatus();
   event_id_ = header.last().value;
   if (options_.progress) options_.progress(header.last());
@@ -80,6 +87,18 @@ absl::Status ComparingWriter::CheckSnapshot(const FinishedRound& round,
   }
   findings_->snapshots_checked.push_back(known.event_id);
   return absl::OkStatus();
+}
+
+// What the next opening would go on from must be what the replay found.
+absl::Status ComparingWriter::CheckRecord(const FinishedRound& round,
+                                          const BlockHeader& header) {
+  const KnownSnapshot* const record = options_.record;
+  if (record == nullptr || !round.open_work ||
+      record->contents.header.block_count != header.index + 1) {
+    return absl::OkStatus();
+  }
+  findings_->record_checked = true;
+  return CheckQueues(*record, round.open_work(header, head_hash()));
 }
 
 absl::Status ComparingWriter::CheckQueues(const KnownSnapshot& known,

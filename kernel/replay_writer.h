@@ -23,7 +23,8 @@
 namespace reenact {
 
 // Compares each finished round with the block that was recorded, byte for byte,
-// and the state with the snapshots that it comes past. The blocks recorded have
+// and the state with the snapshots and the record of open work that it comes
+// past. The blocks recorded have
 // been checked, hash and chain, so that equal bytes mean an equal hash and none
 // is worked out again.
 //
@@ -34,14 +35,16 @@ class ComparingWriter final : public JournalWriter {
   struct Findings {
     std::optional<std::uint64_t> mismatch;  // index of the block that differs
     Bytes recomputed;                       // as it would have been stored
-    std::string problem;                    // of a snapshot
+    std::string problem;  // of a snapshot, or of the record of open work
     std::vector<EventId> snapshots_checked;
+    bool record_checked = false;
   };
   struct Options {
     // The recorded block with the inputs of the next round to finish; null: it
     // cannot be had.
     std::function<std::unique_ptr<KeptBlock>()> recorded;
     const KnownSnapshots* snapshots = nullptr;  // may be null
+    const KnownSnapshot* record = nullptr;      // of open work; may be null
     std::function<void(EventId)> progress;      // may be empty
     std::function<bool()> cancelled;            // may be empty
     // The chain's end before the first round.
@@ -72,6 +75,8 @@ class ComparingWriter final : public JournalWriter {
   absl::Status Compare(const FinishedRound& round);
   absl::Status CheckSnapshot(const FinishedRound& round,
                              const BlockHeader& header);
+  absl::Status CheckRecord(const FinishedRound& round,
+                           const BlockHeader& header);
   absl::Status CheckQueues(const KnownSnapshot& known, BytesView open_work);
   absl::Status Wrong(const KnownSnapshot& known, const std::string& what);
 

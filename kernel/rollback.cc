@@ -14,6 +14,7 @@
 #include "reenact/kernel/answer.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/forward.h"
+#include "reenact/kernel/open_work.h"
 #include "reenact/kernel/replay_cells.h"
 #include "reenact/sequencer/sequencer.h"
 
@@ -51,18 +52,9 @@ absl::Status AddAnswers(const KeptBlock& block, const Ledger& then,
 absl::StatusOr<std::vector<RaisedEvent>> EventsAt(
     const StartingPlace& place, const BlockStream::Scan& scan,
     std::uint64_t end) {
-  Sequencer sequencer(place.config.scheduling);
-  if (!place.sequencer.empty()) {
-    REENACT_ASSIGN_OR_RETURN(
-        sequencer,
-        Sequencer::Decode(place.config.scheduling, place.sequencer));
-  }
-  std::vector<RaisedEvent> events = sequencer.Waiting();
-  REENACT_ASSIGN_OR_RETURN(
-      const Ledger ledger,
-      Ledger::Decode(place.config.world_id, place.ledger,
-                     place.config.format_version));
-  if (ledger.open().empty()) return events;
+  REENACT_ASSIGN_OR_RETURN(const OpenWork work, ReadOpenWork(place));
+  std::vector<RaisedEvent> events = work.queues.Waiting();
+  if (work.ledger.open().empty()) return events;
   const std::unique_ptr<BlockStream> blocks =
       BlockStream::Start(scan,
                          ChainEndBefore(place.block_count, place.round,
@@ -71,7 +63,7 @@ absl::StatusOr<std::vector<RaisedEvent>> EventsAt(
   for (;;) {
     REENACT_ASSIGN_OR_RETURN(const auto block, blocks->Next());
     if (block == nullptr) return events;
-    REENACT_RETURN_IF_ERROR(AddAnswers(*block, ledger, &events));
+    REENACT_RETURN_IF_ERROR(AddAnswers(*block, work.ledger, &events));
   }
 }
 
@@ -86,7 +78,7 @@ absl::StatusOr<std::uint64_t> CheckHistory(const StartingPlace& place,
         count = index + 1;
         if (count != place.block_count) return absl::OkStatus();
         REENACT_ASSIGN_OR_RETURN(const BlockView block, DecodeBlock(stored));
-        same = block.hash == place.block_hash;
+        same = CheckIsAfter(HeaderOf(place), place.sequencer, block).ok();
         return absl::OkStatus();
       }));
   if (same) return count;

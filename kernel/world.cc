@@ -24,6 +24,7 @@
 #include "reenact/committer/committer.h"
 #include "reenact/committer/invariants.h"
 #include "reenact/committer/ledger.h"
+#include "reenact/journal/cell_changes.h"
 #include "reenact/journal/directory.h"
 #include "reenact/journal/entry.h"
 #include "reenact/journal/memory_store.h"
@@ -39,6 +40,7 @@
 #include "reenact/kernel/hash_table.h"
 #include "reenact/kernel/instrument.h"
 #include "reenact/kernel/mutex.h"
+#include "reenact/kernel/open_work.h"
 #include "reenact/kernel/policy.h"
 #include "reenact/kernel/recovery.h"
 #include "reenact/kernel/reducer_table.h"
@@ -58,9 +60,6 @@ namespace reenact {
 
 namespace {
 
-// Blocks between two records of the open work in the store, from which the next
-// Open() goes on: what is read again then is at most this many blocks.
-constexpr std::uint64_t kOpenWorkEvery = 256;
 // Steps shorter than this are not worth handing to another thread; above the
 // second figure they are again.
 constexpr std::uint64_t kInlineBelowNs = 400;
@@ -407,6 +406,10 @@ class WorldImpl final : public World,
   void ChooseMode();
   bool Serial() const { return serial_ || inline_; }
   StartingPlace PlaceAfter(const RoundInFlight& round) const;
+  bool binds_open_work() const {
+    return config_.format_version >= kFormatVersionOpenWork;
+  }
+  void RecordOpenWork(const RoundInFlight& round);
 
   bool IsReducer(std::string_view name) const;
   absl::Status CheckInput(const Input& input) const;
@@ -837,16 +840,9 @@ absl::Status WorldImpl::StartMachine(const StartingPlace& place,
   rules_.limits_reserve = config_.format_version >= kFormatVersionLimits;
   rules_.due_max = DueMaxOf(config_);
 
-  if (place.sequencer.empty()) {
-    sequencer_ = Sequencer(config_.scheduling);
-  } else {
-    REENACT_ASSIGN_OR_RETURN(
-        sequencer_, Sequencer::Decode(config_.scheduling, place.sequencer));
-  }
-  REENACT_ASSIGN_OR_RETURN(Ledger ledger,
-                           Ledger::Decode(config_.world_id, place.ledger,
-                                          config_.format_version));
-  ledger_.emplace(std::move(ledger));
+  REENACT_ASSIGN_OR_RETURN(OpenWork work, ReadOpenWork(place));
+  sequencer_ = std::move(work.queues);
+  ledger_.emplace(std::move(work.ledger));
   effects_ = config_.format_version >= kFormatVersionEffects;
   rules_.budgets = this;
   last_round_ = place.round;
@@ -1753,7 +1749,8 @@ bool WorldImpl::ComposeControls() {
           std::get_if<entry::RolledBack>(&controls_.front().entry)) {
     if (absl::Status wrong = PrepareRollback(*back); !wrong.ok()) {
       if (internals_.script != nullptr) {
-        Fail(wrong);
+        // It was recorded, so the world could go back then.
+        Fail(absl::IsCancelled(wrong) ? wrong : AsDataLoss(wrong));
         return false;
       }
       controls_.front().state->End(wrong);
@@ -1969,7 +1966,9 @@ void WorldImpl::OpenRound(RoundInFlight round) {
   round.block = block;
   round.snapshot =
       config_.snapshot_every != 0 && block % config_.snapshot_every == 0;
-  round.open_work = block % kOpenWorkEvery == 0 && !options_.path.empty();
+  round.open_work = internals_.open_work_block == block ||
+                    (block % kOpenWorkEvery == 0 &&
+                     (binds_open_work() || !options_.path.empty()));
   last_round_ = round.round;
   time_ = round.time;
   scripted_pending_ = false;
@@ -2011,8 +2010,8 @@ void WorldImpl::FillTicket(RoundInFlight& round) {
   ticket.failure = nullptr;
   ticket.own = nullptr;
   if (unit.kind != UnitKind::kControl) {
+    // Null: what the modules no longer have; then the step fails.
     ticket.code = rules_.reducer(unit.reducer);
-    REENACT_CHECK(ticket.code != nullptr);
     ticket.event.reducer = rules_.name(unit.reducer);
     ticket.own = round.cells[index];
     if (!failures_.empty()) FailIfOrdered(&ticket);
@@ -2404,17 +2403,7 @@ void WorldImpl::FinishRound(RoundInFlight& round) {
   }
   changed->clear();
   counts_.journal_bytes += record.entries.size();
-  const bool stored = !options_.path.empty() || internals_.want_open_work;
-  if (round.barrier() && stored) {
-    // Nothing was composed beyond this round, so this is the state at its end.
-    record.open_work = [this, place = PlaceAfter(round)](
-                           const BlockHeader& header, const Digest& hash) {
-      Bytes bytes =
-          EncodeOpenWork(HeaderAfter(place, header, hash), place.sequencer);
-      if (kReadBack) Fail(ReadBackOpenWork(bytes));
-      return bytes;
-    };
-  }
+  if (round.barrier()) RecordOpenWork(round);
   if (round.snapshot && !options_.path.empty()) {
     record.then = [this, place = PlaceAfter(round)](const BlockHeader& header,
                                                     const Digest& hash) {
@@ -2423,6 +2412,31 @@ void WorldImpl::FinishRound(RoundInFlight& round) {
   }
   cells_->Advance(last, writer_->written());
   REENACT_FAILPOINT("round finished, not handed over");
+}
+
+// Nothing was composed beyond this round, so what is open now is so at its end.
+// Where blocks bind it, nothing else is stored.
+void WorldImpl::RecordOpenWork(const RoundInFlight& round) {
+  if (binds_open_work() && !round.snapshot && !round.open_work) return;
+  const bool stored = !options_.path.empty() || internals_.want_open_work;
+  if (!stored && !binds_open_work()) return;
+  FinishedRound& record = *round.record;
+  StartingPlace place = PlaceAfter(round);
+  if (binds_open_work() &&
+      (round.snapshot || round.block % kOpenWorkEvery == 0)) {
+    BlockHeader block;
+    block.index = round.block;
+    record.open_work_digest =
+        OpenWorkDigest(HeaderAfter(place, block, Digest()), place.sequencer);
+  }
+  if (!stored) return;
+  record.open_work = [this, place = std::move(place)](
+                         const BlockHeader& header, const Digest& hash) {
+    Bytes bytes =
+        EncodeOpenWork(HeaderAfter(place, header, hash), place.sequencer);
+    if (kReadBack) Fail(ReadBackOpenWork(bytes));
+    return bytes;
+  };
 }
 
 absl::Status WorldImpl::TakeSnapshot(const StartingPlace& place,

@@ -85,8 +85,10 @@ struct WorldInternals {
     std::optional<std::pair<std::string, std::string>> touched;
   };
   std::optional<Impure>* impure = nullptr;
-  // Gives the store the open work at each snapshot, as a durable world does.
+  // Gives the store the open work at each snapshot, as a durable world does,
+  // and at the end of this block, if it is set.
   bool want_open_work = false;
+  std::optional<std::uint64_t> open_work_block;
   // Never runs steps on the ordering thread because they are short: for tests
   // of what happens when they are not.
   bool never_inline = false;

@@ -432,6 +432,8 @@ struct Sequencer::Impl {
   void DecodeSubmissions(cbor::Reader& reader);
   void EncodeDropped(cbor::Encoder& encoder) const;
   void DecodeDropped(cbor::Reader& reader);
+  template <typename Visit>
+  void ForEachWaiting(const Visit& visit) const;
 
   Scheduling scheduling;  // as given
   Scheduling rules;       // as obeyed
@@ -780,6 +782,21 @@ void Sequencer::Impl::EndRound() {
   if (all.empty()) current = 0;
 }
 
+// In order of admission, then what was handed over by rounds, then timers as
+// they are due.
+template <typename Visit>
+void Sequencer::Impl::ForEachWaiting(const Visit& visit) const {
+  for (const Queued* unit = all.front(); unit != nullptr; unit = unit->newer) {
+    visit(*unit);
+  }
+  for (const HandedOver& each : handed_over) {
+    for (const Queued* unit = each.head; unit != nullptr; unit = unit->behind) {
+      visit(*unit);
+    }
+  }
+  for (const auto& [order, unit] : timers) visit(*unit);
+}
+
 // --- rolling back ---
 
 namespace {
@@ -794,18 +811,8 @@ RaisedEvent AsRaised(const Unit& unit) {
 
 std::vector<RaisedEvent> Sequencer::Waiting() const {
   std::vector<RaisedEvent> waiting;
-  for (const Queued* unit = impl_->all.front(); unit != nullptr;
-       unit = unit->newer) {
-    waiting.push_back(AsRaised(*unit));
-  }
-  for (const HandedOver& each : impl_->handed_over) {
-    for (const Queued* unit = each.head; unit != nullptr; unit = unit->behind) {
-      waiting.push_back(AsRaised(*unit));
-    }
-  }
-  for (const auto& [order, unit] : impl_->timers) {
-    waiting.push_back(AsRaised(*unit));
-  }
+  impl_->ForEachWaiting(
+      [&waiting](const Unit& unit) { waiting.push_back(AsRaised(unit)); });
   return waiting;
 }
 
@@ -960,7 +967,7 @@ void Sequencer::Impl::DecodeHandedOver(cbor::Reader& reader) {
     const std::uint64_t units = reader.Array();
     for (std::uint64_t j = 0; j < units && reader.ok(); ++j) {
       Queued* const unit = DecodeQueuedUnit(reader);
-      if (reader.ok() && !IsRaised(unit->kind)) {
+      if (reader.ok() && !MayBeRaised(*unit)) {
         reader.Fail("no step raises such a unit");
       }
       if (reader.ok()) Raise(unit, &raised);
@@ -1259,6 +1266,30 @@ absl::StatusOr<Sequencer> Sequencer::Decode(const Scheduling& scheduling,
         absl::string_view(reader.status().message()));
   }
   return sequencer;
+}
+
+absl::Status Sequencer::CheckAt(Round round, std::size_t reducers) const {
+  const auto latest = round.value + impl_->rules.pipeline_depth;
+  if (impl_->last > round ||
+      (!impl_->handed_over.empty() &&
+       impl_->handed_over.back().eligible.value > latest) ||
+      (!impl_->dropped.empty() &&
+       impl_->dropped.back().first.value > latest)) {
+    return absl::InvalidArgumentError("they are of a later round than " +
+                                      std::to_string(round.value));
+  }
+  // A command is recorded with its ticket, so none waits between rounds.
+  bool commands = false;
+  bool strangers = false;
+  impl_->ForEachWaiting([&](const Unit& unit) {
+    commands |= unit.kind == UnitKind::kControl;
+    strangers |=
+        unit.kind != UnitKind::kControl && unit.reducer >= reducers;
+  });
+  if (commands) return absl::InvalidArgumentError("a command waits");
+  if (!strangers) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "an event waits for a reducer that is not in the table");
 }
 
 std::uint64_t RoundsAtMost(const Scheduling& rules, std::uint64_t before_own,

@@ -212,6 +212,9 @@ class Sequencer {
   // rules would have encoded.
   static absl::StatusOr<Sequencer> Decode(const Scheduling& scheduling,
                                           BytesView item);
+  // OK, or InvalidArgument: a world with so many reducers has no such queues at
+  // the end of `round`. O(units that wait).
+  absl::Status CheckAt(Round round, std::size_t reducers) const;
 
  private:
   struct Impl;

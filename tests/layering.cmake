@@ -18,7 +18,7 @@ set(arrows_workers kernel workers)
 set(arrows_committer kernel journal committer)
 set(core kernel journal sequencer workers committer)
 set(roots kernel/world.cc kernel/world_internal.h kernel/replay.cc
-    kernel/forward.h kernel/forward.cc
+    kernel/forward.h kernel/forward.cc kernel/open_work.h kernel/open_work.cc
     kernel/recovery.h kernel/recovery.cc kernel/rollback.h
     kernel/rollback.cc kernel/step_entries.h
     kernel/step_entries.cc)

@@ -212,6 +212,9 @@ void Window::RunStep(Slot* slot, RunMode mode, StepRun* run,
         options_.observer->End(0, slot->ticket, *result);
       }
     }
+  } else if (slot->ticket.kind != UnitKind::kControl) {
+    REENACT_PROBE("window: nobody has the reducer any more");
+    result->outcome.failure = FailureCode::kUnknownReducer;
   }
   if (mode == RunMode::kInTurn && !options_.run_twice) return;
   encode_(*slot, *result, &result->entries);

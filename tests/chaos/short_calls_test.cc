@@ -20,6 +20,8 @@ namespace {
 std::atomic<bool> disturbing{false};
 std::atomic<std::uint64_t> calls{0};
 std::atomic<std::uint64_t> disturbed{0};
+std::atomic<std::uint64_t> syncs{0};
+std::atomic<std::uint64_t> syncs_disturbed{0};
 
 // Every third call of a file's is cut short, every fifth interrupted before it
 // has done anything.
@@ -36,6 +38,14 @@ bool Interrupts(int fd, std::size_t* size) {
     *size = (*size + 1) / 2;
   }
   return false;
+}
+
+// Two of three.
+bool InterruptsSync() {
+  if (!disturbing || ++syncs % 3 == 0) return false;
+  ++syncs_disturbed;
+  errno = EINTR;
+  return true;
 }
 
 template <typename Function>
@@ -83,14 +93,23 @@ ssize_t pwrite64(int fd, const void* bytes, std::size_t size, off64_t at) {
   return real(fd, bytes, size, at);
 }
 
+int fsync(int fd) {
+  static const auto real = Real<int (*)(int)>("fsync");
+  return InterruptsSync() ? -1 : real(fd);
+}
+int fdatasync(int fd) {
+  static const auto real = Real<int (*)(int)>("fdatasync");
+  return InterruptsSync() ? -1 : real(fd);
+}
+
 }  // extern "C"
 
 namespace reenact {
 namespace {
 
 TEST_CASE(
-    "chaos 15: reads and writes that are cut short or interrupted are not "
-    "noticed",
+    "chaos 15, trial 04c: reads and writes that are cut short or interrupted, "
+    "and syncs, are not noticed",
     "[chaos]") {
   const Workload workload{
       .name = "short calls", .seed = 15, .sessions = 3, .snapshot_every = 3};
@@ -105,7 +124,8 @@ TEST_CASE(
   CHECK(verdict == "");
   CHECK(truth.GoOn(scratch / "world") == "");
   CHECK(disturbed > 100);
-  Score("calls cut short or interrupted", disturbed);
+  CHECK(syncs_disturbed > 20);
+  Score("calls cut short or interrupted", disturbed + syncs_disturbed);
 }
 
 }  // namespace

@@ -24,6 +24,7 @@ constexpr ReducerId kTotal = 1;
 WorldConfig Config() {
   WorldConfig config;
   SetIdentity(0, config);
+  config.format_version = 2;  // whose blocks do not say what is open
   config.modules = {{"bank", "1", Hash("bank"), {"account", "total"}}};
   config.reducers = {"account", "total"};
   return config;

@@ -50,7 +50,7 @@ TEST_CASE("a block comes back as it was stored", "[journal]") {
 TEST_CASE("golden blocks have the bytes and the hash they always had",
           "[journal][golden]") {
   const std::vector<Stanza> vectors = ReadVectors("journal/blocks.txt");
-  REQUIRE(vectors.size() == 2);
+  REQUIRE(vectors.size() == 3);
   std::vector<Bytes> stored;
   std::vector<BlockView> blocks;
   stored.reserve(vectors.size());  // views point into it
@@ -67,6 +67,10 @@ TEST_CASE("golden blocks have the bytes and the hash they always had",
   }
   CHECK(blocks[0].header.last() == EventId{0});
   REQUIRE_OK(CheckFollows(blocks[0].header, blocks[0].hash, blocks[1].header));
+  REQUIRE_OK(CheckFollows(blocks[1].header, blocks[1].hash, blocks[2].header));
+  CHECK_FALSE(blocks[1].header.open_work);
+  REQUIRE(blocks[2].header.open_work);
+  CHECK(blocks[2].header.open_work->bytes[31] == 0xbf);
 }
 
 TEST_CASE("a block with one bit changed is refused", "[journal]") {

@@ -192,6 +192,8 @@ struct Chain {
 Chain MakeChain(std::uint64_t seed, std::uint64_t block_count) {
   Chain chain;
   SetIdentity(seed, chain.config);
+  chain.config.modules = {{"bank", "1", Hash("bank"), {"account"}}};
+  chain.config.reducers = {"account"};
   BlockHeader header;
   header.first = EventId{1};
   for (std::uint64_t index = 0; index < block_count; ++index) {

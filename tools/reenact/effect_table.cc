@@ -99,12 +99,41 @@ class EffectReader {
     }
     row.reserved = queued.reserved;
     Judge(queued.verdict, &row);
-    if (!queued.reserved.empty()) {
-      table_.grants_.Reserve(intent.capability, queued.reserved);
+    const EffectTable::Row* const before = Find(row.intent_hash);
+    const bool is_open = before != nullptr && !HasEnded(*before);
+    if (is_open && !HasEnded(row)) {
+      return absl::DataLossError("an effect begins that is open: " +
+                                 row.intent_hash.ToHex());
     }
-    table_.by_hash_[row.intent_hash] = table_.rows_.size();
+    REENACT_RETURN_IF_ERROR(Reserve(row));
+    if (!is_open) table_.by_hash_[row.intent_hash] = table_.rows_.size();
     table_.rows_.push_back(std::move(row));
     return absl::OkStatus();
+  }
+
+  // What is on record is held to what the grants before it have free: a journal
+  // may say anything.
+  absl::Status Reserve(const EffectTable::Row& row) {
+    if (row.reserved.empty()) return absl::OkStatus();
+    if (HasEnded(row)) {
+      return absl::DataLossError(absl::StrCat(
+          "an effect that is ", row.status, " reserves something"));
+    }
+    const auto& accounts = table_.grants_.accounts();
+    const auto account = accounts.find(row.capability);
+    if (account == accounts.end() ||
+        !row.reserved.FitIn(account->second.free)) {
+      return absl::DataLossError(absl::StrCat(
+          "ticket ", row.event_id.value, " reserves ", row.reserved.ToString(),
+          ", which grant ", Dump(row.capability), " does not have free"));
+    }
+    table_.grants_.Reserve(row.capability, row.reserved);
+    return absl::OkStatus();
+  }
+
+  static bool HasEnded(const EffectTable::Row& row) {
+    return row.state == EffectTable::State::kDone ||
+           row.state == EffectTable::State::kFailed;
   }
 
   static void Judge(EffectVerdict verdict, EffectTable::Row* row) {
@@ -153,6 +182,9 @@ class EffectReader {
     if (row == nullptr) {
       return absl::DataLossError("an effect ends that never began: " +
                                  intent.ToHex());
+    }
+    if (HasEnded(*row)) {
+      return absl::DataLossError("an effect ends twice: " + intent.ToHex());
     }
     table_.grants_.Settle(row->capability, row->reserved, usage);
     row->state =
