@@ -157,6 +157,13 @@ absl::Status BlobStore::GetFile(const Digest& digest,
   return file.Place(path);
 }
 
+absl::Status BlobStore::Check(const Digest& digest) const {
+  const std::string path = PathOf(digest);
+  REENACT_ASSIGN_OR_RETURN(posix::File file, OpenPlain(path));
+  REENACT_ASSIGN_OR_RETURN(const Digest found, ReadThrough(file, IgnoreBytes));
+  return found == digest ? absl::OkStatus() : Damaged(path);
+}
+
 bool BlobStore::Has(const Digest& digest) const {
   const auto kind = posix::KindOfPath(BlobOf(digest));
   return kind.ok() && *kind == posix::Kind::kFile;

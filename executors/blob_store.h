@@ -33,6 +33,10 @@ class BlobStore {
   // Makes the directory if need be. PermissionDenied, ResourceExhausted,
   // Unavailable: what the system said, with the path.
   static absl::StatusOr<std::unique_ptr<BlobStore>> Open(std::string directory);
+  // For who only reads: makes nothing, and the directory need not be there.
+  static BlobStore ToRead(std::string directory) {
+    return BlobStore(std::move(directory));
+  }
 
   // The same bytes twice are one file. ResourceExhausted: the disk is full;
   // nothing is left behind.
@@ -49,6 +53,8 @@ class BlobStore {
   // Copies it to a file that is made or replaced, checking as it goes.
   absl::Status GetFile(const Digest& digest, const std::string& path) const;
   bool Has(const Digest& digest) const;
+  // OK: it is there, whole. Else as Get().
+  absl::Status Check(const Digest& digest) const;
 
   // Where it is, or would be, now.
   std::string PathOf(const Digest& digest) const;

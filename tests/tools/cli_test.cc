@@ -2,6 +2,7 @@
 // stopping and going on.
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <filesystem>
@@ -728,6 +729,168 @@ TEST_CASE("rollback puts a world back to a snapshot, and history goes on",
 
   REQUIRE(world.Run("counter", Clicks(60)).code == 0);
   CHECK(world.Ask("verify", {"--module", "counter"}).code == 0);
+}
+
+// --- what is the matter ------------------------------------------------------------
+
+TEST_CASE("trial 20: another build of the module is 4 to every command that "
+          "opens a world, with advice that can be followed",
+          "[cli]") {
+  const World world;
+  REQUIRE(world.Run("counter", Clicks(10), {"--snapshot-every", "1"}).code ==
+          0);
+  const std::string changed = TestModule("counter_changed");
+  const std::string before = world.Digest();
+  const std::vector<std::vector<std::string>> commands = {
+      {"rollback", world.path, "--to", "1"},
+      {"approve", world.path, "123456"},
+      {"cancel", world.path, "--cell", "counter/c1"},
+      {"retry", world.path, "--all"},
+      {"grant", "revoke", world.path, "g"},
+      {"policy", "set", world.path, "--none"}};
+  for (std::vector<std::string> command : commands) {
+    command.insert(command.end(), {"--module", changed});
+    const CommandResult result = RunReenact(command);
+    CAPTURE(command, result.err);
+    // Whoever names an effect reads the world first, and finds that there is
+    // none.
+    if (command[0] == "approve") {
+      CHECK(result.code == 8);
+      continue;
+    }
+    CheckComplaint(result, 4, "`reenact run --accept-module-change`");
+  }
+  CHECK(world.Digest() == before);
+  // The advice: nothing to feed is an input, too.
+  CHECK(world.Run(changed, "", {"--accept-module-change"}).code == 0);
+  CHECK(RunReenact({"policy", "set", world.path, "--none", "-m", changed})
+            .code == 0);
+}
+
+// As one who may not read everything. False: the system has no such user.
+bool RunAsNobody(std::vector<std::string> arguments, CommandResult* result) {
+  std::vector<std::string> all = Reenact(std::move(arguments));
+  if (::geteuid() == 0) {
+    all.insert(all.begin(), {"setpriv", "--reuid=65534", "--clear-groups"});
+  }
+  *result = RunProgram(all);
+  return result->err.find("setpriv") == std::string::npos;
+}
+
+void SetModes(const std::string& path, int directories, int files) {
+  using std::filesystem::perms;
+  std::filesystem::permissions(path, static_cast<perms>(directories));
+  for (const auto& each :
+       std::filesystem::recursive_directory_iterator(path)) {
+    std::filesystem::permissions(
+        each.path(),
+        static_cast<perms>(each.is_directory() ? directories : files));
+  }
+}
+
+TEST_CASE("trial 20: what somebody may not read is the system's answer, 9, to "
+          "every command",
+          "[cli]") {
+  const World world;
+  REQUIRE(world.Run("counter", Clicks(40), {"--snapshot-every", "1"}).code ==
+          0);
+  const std::vector<std::vector<std::string>> commands = {
+      {"digest", world.path},
+      {"state", world.path},
+      {"log", world.path},
+      {"stat", world.path},
+      {"why", world.path, "1"},
+      {"export", world.path},
+      {"effects", world.path},
+      {"budget", world.path},
+      {"policy", "show", world.path},
+      {"verify", world.path, "-m", "counter"},
+      {"run", "-m", "counter", "-w", world.path, "-e", "-"},
+      {"rollback", world.path, "--to", "1", "-m", "counter"}};
+  const auto ask = [&](const std::string& hidden, bool needed) {
+    for (const auto& command : commands) {
+      CommandResult result;
+      if (!RunAsNobody(command, &result)) return;
+      CAPTURE(hidden, command, result.out, result.err);
+      if (needed || result.code != 0) {
+        // Of a world that may be read, some commands find nothing to show.
+        const bool nothing = !needed && result.code == 1;
+        CHECK((result.code == 9 || nothing));
+        if (!nothing) CHECK_THAT(result.err, Contains("ermission denied"));
+      }
+    }
+  };
+  std::filesystem::permissions(world.directory.path(),
+                               static_cast<std::filesystem::perms>(0755));
+  using std::filesystem::perms;
+  for (const std::string name : {"", "/WORLD", "/HEAD", "/db"}) {
+    SetModes(world.path, 0755, 0644);
+    std::filesystem::permissions(world.path + name, perms::none);
+    ask(name, true);
+  }
+  // May be listed, not entered; the other way round.
+  for (const int mode : {0444, 0111}) {
+    SetModes(world.path, 0755, 0644);
+    std::filesystem::permissions(world.path + "/db", static_cast<perms>(mode));
+    ask("/db", true);
+  }
+  SetModes(world.path, 0755, 0644);
+  std::filesystem::permissions(world.path + "/snapshots", perms::none);
+  ask("/snapshots", false);
+  SetModes(world.path, 0755, 0644);
+  for (const auto& file :
+       std::filesystem::directory_iterator(world.path + "/db")) {
+    const std::string name = file.path().filename();
+    if (name == "LOCK" || name.starts_with("LOG") || name == "IDENTITY") {
+      continue;
+    }
+    std::filesystem::permissions(file.path(), perms::none);
+    ask(file.path().filename(), false);
+    std::filesystem::permissions(file.path(), static_cast<perms>(0644));
+  }
+  SetModes(world.path, 0700, 0600);
+  CHECK(world.Ask("verify", {"-m", "counter"}).code == 0);
+}
+
+TEST_CASE("trial 22: verify reads the blobs that receipts refer to", "[cli]") {
+  const World world;
+  const std::string keeper = TestModule("keeper");
+  const CommandResult kept = world.Run(
+      keeper, R"({"k": "a", "text": "one"})" "\n" R"({"k": "b", "text": "two"})",
+      {"--with-executors", "--reducer", "keeper", "--key", "k"});
+  INFO(kept.err);
+  REQUIRE(kept.code == 0);
+  std::vector<std::string> blobs;
+  for (const auto& file : std::filesystem::recursive_directory_iterator(
+           world.path + "/blobs")) {
+    if (file.is_regular_file()) blobs.push_back(file.path());
+  }
+  REQUIRE(blobs.size() == 2);
+  const auto verify = [&](std::vector<std::string> more = {}) {
+    more.insert(more.end(), {"--module", keeper});
+    return world.Ask("verify", std::move(more));
+  };
+  const CommandResult whole = verify();
+  CHECK(whole.code == 0);
+  CHECK_THAT(whole.out, Contains("2 blobs are there"));
+
+  const std::string bytes = ReadWholeFile(blobs[0]);
+  WriteWholeFile(blobs[0], bytes + "x");
+  const CommandResult damaged = verify();
+  CHECK(damaged.code == 3);
+  CHECK_THAT(damaged.out, StartsWith("DAMAGED") && Contains(blobs[0]) &&
+                              Contains("the receipt of input "));
+  CHECK(verify({"--no-blobs"}).code == 0);
+  std::filesystem::remove(blobs[0]);
+  const CommandResult gone = verify({"--blobs"});
+  CHECK(gone.code == 3);
+  CHECK_THAT(gone.out, StartsWith("DAMAGED") && Contains(blobs[0]));
+  std::filesystem::remove_all(world.path + "/blobs");
+  CHECK(verify().code == 3);
+  CHECK(verify({"--no-blobs"}).code == 0);
+  // Reading makes nothing.
+  CHECK_FALSE(std::filesystem::exists(world.path + "/blobs"));
+  CHECK_THAT(verify({"--json"}).out, Contains("\"verdict\":\"damaged\""));
 }
 
 }  // namespace

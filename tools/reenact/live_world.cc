@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "reenact/journal/archive.h"
 #include "reenact/kernel/step_guard.h"
 #include "tools/reenact/common.h"
 #include "tools/reenact/signals.h"
@@ -18,6 +19,17 @@ namespace {
 std::string UserName() {
   const passwd* const user = ::getpwuid(::geteuid());
   return user != nullptr ? user->pw_name : absl::StrCat(::geteuid());
+}
+
+// Whether the world has recorded others. One that cannot be read is for opening
+// it to tell of.
+bool HasOtherModules(const std::string& world,
+                     const std::vector<Module>& modules) {
+  const auto archive = Archive::Open(world);
+  if (!archive.ok()) return false;
+  std::vector<ModuleRecord> records;
+  for (const Module& module : modules) records.push_back(module.record);
+  return (*archive)->config().modules != records;
 }
 
 ExitCode CheckOutcome(const LiveWorldOptions& options,
@@ -81,6 +93,14 @@ ExitCode TellWorldAll(
   auto modules = LoadModules(options.modules);
   if (!modules.ok()) {
     return Complain(ExitCode::kBadModule, ToStd(modules.status().message()));
+  }
+  if (HasOtherModules(options.world, *modules)) {
+    return Complain(
+        ExitCode::kModuleChanged,
+        absl::StrCat(options.world,
+                     ": was made with other modules, or other builds of them; "
+                     "name those, or record the change first with `reenact "
+                     "run --accept-module-change`"));
   }
   WorldOptions world_options;
   world_options.path = options.world;

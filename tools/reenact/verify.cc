@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "reenact/journal/archive.h"
 #include "reenact/kernel/replay.h"
 #include "reenact/kernel/step_guard.h"
+#include "tools/reenact/blob_check.h"
 #include "tools/reenact/commands.h"
 #include "tools/reenact/common.h"
 #include "tools/reenact/json.h"
@@ -33,7 +35,9 @@ namespace {
 
 constexpr const char* kVerifyHelp =
     "Runs a world's recorded inputs again, in order, and compares every byte "
-    "of the journal, the head record and the snapshots with what is recorded.\n"
+    "of the journal, the head record, the snapshots and the record of open "
+    "work with what is recorded. Blobs that receipts refer to are read and "
+    "held to their digests.\n"
     "\n"
     "Each step runs twice, so that a reducer that depends on more than its "
     "step (a clock, rand(), the environment, an address) is told from one "
@@ -52,15 +56,16 @@ constexpr const char* kVerifyFooter =
     "Exit codes: 0 every byte was the same; 1 a divergence, reported with "
     "event_id,\n"
     "reducer, key, field, recorded and recomputed values; 3 the journal, head "
-    "record\n"
-    "or a snapshot is damaged; 4 every byte was the same, but the modules are "
-    "not\n"
-    "those recorded (--allow-module-change: 0); 5 an impure reducer; 6 "
-    "unknown\n"
-    "format; 8 no world there; 10 a module is not there or lacks a reducer; "
-    "11 a\n"
-    "step that does not return (--step-timeout); 12 a step that crashes or "
-    "calls exit().";
+    "record,\n"
+    "a snapshot or a blob is damaged or gone; 4 every byte was the same, but "
+    "the\n"
+    "modules are not those recorded (--allow-module-change: 0); 5 an impure "
+    "reducer;\n"
+    "6 unknown format; 8 no world there; 9 permission, I/O, memory; 10 a "
+    "module is\n"
+    "not there or lacks a reducer; 11 a step that does not return "
+    "(--step-timeout);\n"
+    "12 a step that crashes or calls exit().";
 
 struct VerifyCommandOptions {
   VerifyOptions verify;
@@ -69,6 +74,7 @@ struct VerifyCommandOptions {
   double step_timeout = 0;  // seconds
   bool once = false;
   bool other_process = false;  // it is the one that is compared with
+  bool blobs = true;
   bool allow_module_change = false;
   bool json = false;
   bool quiet = false;
@@ -121,6 +127,10 @@ class VerifyCommand {
     if (options_.other_process && chdir("/") != 0) return ExitCode::kSystem;
     const std::unique_ptr<OtherProcess> other = StartOther();
     auto report = Verify(options_.verify);
+    if (report.ok() && !options_.other_process) {
+      const absl::Status status = LookAtBlobs(&*report);
+      if (!status.ok()) report = status;
+    }
     progress_.Clear();
     if (!report.ok()) return NoVerdict(report.status());
     if (other != nullptr) CompareWith(other.get(), &*report);
@@ -233,6 +243,31 @@ class VerifyCommand {
     };
   }
 
+  bool IsSlice() const {
+    std::error_code error;
+    return std::filesystem::exists(options_.verify.path + "/SLICE", error);
+  }
+
+  // Those of a world that replays; a slice has none.
+  absl::Status LookAtBlobs(VerifyReport* report) const {
+    const bool replays = report->verdict == Verdict::kIdentical ||
+                         report->verdict == Verdict::kModuleChanged;
+    if (!options_.blobs || !replays || IsSlice()) {
+      return absl::OkStatus();
+    }
+    REENACT_ASSIGN_OR_RETURN(
+        const BlobCheck check,
+        CheckBlobs(options_.verify.path, options_.verify.cancelled));
+    if (!check.problem.empty()) {
+      report->verdict = Verdict::kDamaged;
+      report->problem = check.problem;
+    } else if (check.blobs > 0) {
+      report->notes.push_back(absl::StrCat(
+          check.blobs, " blobs are there and have their digests"));
+    }
+    return absl::OkStatus();
+  }
+
   ExitCode NoVerdict(const absl::Status& status) const {
     if (absl::IsCancelled(status) && StopSignal() != 0) {
       return WithoutVerdict(static_cast<ExitCode>(128 + StopSignal()),
@@ -302,6 +337,9 @@ void AddVerifyCommand(CLI::App& app, Action* action) {
                    "cannot tell an impure reducer from a changed one");
   verify->add_flag("--other-process", options->other_process)->group("");
   AddStepTimeout(*verify, &options->step_timeout);
+  verify->add_flag("--blobs,!--no-blobs", options->blobs,
+                   "Read the blobs that receipts refer to [as if given]; "
+                   "--no-blobs leaves them alone");
   verify->add_option("--slice", options->verify.slice,
                      "On divergence, write the smallest world that still "
                      "diverges into this new directory");
