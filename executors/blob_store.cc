@@ -69,13 +69,16 @@ absl::StatusOr<std::unique_ptr<BlobStore>> BlobStore::Open(
       posix::SyncDirectory(posix::ParentOf(directory) + "/."));
   REENACT_ASSIGN_OR_RETURN(posix::Directory opened,
                            posix::Directory::Open(directory));
-  REENACT_RETURN_IF_ERROR(NewFile::RemoveAbandoned(opened.path()));
+  std::string path = opened.path();
+  REENACT_RETURN_IF_ERROR(NewFile::RemoveAbandoned(path));
   return std::unique_ptr<BlobStore>(new BlobStore(
-      std::make_shared<const posix::Directory>(std::move(opened))));
+      std::make_shared<const posix::Directory>(std::move(opened)),
+      std::move(path)));
 }
 
-BlobStore::BlobStore(std::shared_ptr<const posix::Directory> opened)
-    : opened_(std::move(opened)), directory_(opened_->path()) {}
+BlobStore::BlobStore(std::shared_ptr<const posix::Directory> opened,
+                     std::string directory)
+    : opened_(std::move(opened)), directory_(std::move(directory)) {}
 
 std::string BlobStore::FolderOf(const Digest& digest) const {
   return directory_ + "/" + digest.ToHex().substr(0, 2);

@@ -35,7 +35,7 @@ class BlobStore {
   static absl::StatusOr<std::unique_ptr<BlobStore>> Open(std::string directory);
   // For who only reads: makes nothing, and the directory need not be there.
   static BlobStore ToRead(std::string directory) {
-    return BlobStore(std::move(directory));
+    return BlobStore(nullptr, std::move(directory));
   }
 
   // The same bytes twice are one file. ResourceExhausted: the disk is full;
@@ -60,14 +60,15 @@ class BlobStore {
   std::string PathOf(const Digest& digest) const;
 
  private:
-  explicit BlobStore(std::shared_ptr<const posix::Directory> opened);
+  BlobStore(std::shared_ptr<const posix::Directory> opened,
+            std::string directory);
 
   // Through the directory that was opened.
   std::string FolderOf(const Digest& digest) const;
   std::string BlobOf(const Digest& digest) const;
   absl::Status NeedFolder(const Digest& digest);
 
-  const std::shared_ptr<const posix::Directory> opened_;
+  const std::shared_ptr<const posix::Directory> opened_;  // null: of ToRead()
   const std::string directory_;  // the way through it
   // The folders that are known to survive a crash, by first byte.
   std::array<std::atomic<bool>, 256> folders_{};
