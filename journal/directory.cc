@@ -236,7 +236,7 @@ class Inspector {
     if (kind == posix::Kind::kNothing) return false;
     if (kind != posix::Kind::kDirectory) {
       return absl::FailedPreconditionError(
-          ToAbsl(Quoted(paths_.db) + ": it is not a directory; put it back"));
+          ToAbsl(Quoted(posix::Shown(paths_.db)) + ": it is not a directory; put it back"));
     }
     // RocksDB takes one that it may not list for one that is not there.
     REENACT_RETURN_IF_ERROR(

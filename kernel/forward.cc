@@ -100,9 +100,6 @@ class CellWriter {
   CellChanges changes_;
 };
 
-// The last round that a sequencer is told of.
-constexpr std::uint64_t kRoundMax = std::uint64_t{1} << 62;
-
 bool IsTicketOf(const entry::StepScheduledView& step, const Unit& unit) {
   return step.kind == unit.kind && step.cause == unit.cause && step.subject &&
          step.subject->reducer == unit.reducer && step.subject->key == unit.key;

@@ -66,7 +66,7 @@ absl::StatusOr<StartingPlace> Recovery::Run(OpenDecision decision) {
   REENACT_FAILPOINT_RETURN("recovery: before going forward");
   const EventId started_at = place.event_id;
   REENACT_RETURN_IF_ERROR(
-      Annotate(FastForward(store_, keep, &place), paths_.db));
+      Annotate(FastForward(store_, keep, &place), posix::Shown(paths_.db)));
   report_->snapshot_used = started_at;
   report_->tickets_replayed = place.event_id.value - started_at.value;
   report_->blocks = keep;

@@ -1118,7 +1118,7 @@ TEST_CASE("a step that differs ends the world before it is recorded",
     }
     const absl::Status status = world->Run();
     REQUIRE(absl::IsInternal(status));
-    CHECK(std::string(status.message()).find("\"custom\" at ticket 5") !=
+    CHECK(std::string(status.message()).find("\"custom\", key \"4\", at ticket 5") !=
           std::string::npos);
     CHECK(world->durable() < EventId{5});
     CHECK(absl::IsInternal(world->Submit(To("custom", "x", 1)).status()));
