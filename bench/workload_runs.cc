@@ -68,6 +68,7 @@ class WorkloadRun {
 
   absl::StatusOr<RunResult> RunOnce(std::size_t workers, std::size_t count) {
     WorldOptions options;
+    SetIdentity(0, options.config);  // compared by their bytes
     options.modules.push_back(workload_.module());
     options.workers = workers;
     options.cache_bytes = 512ULL << 20;

@@ -212,6 +212,9 @@ Directory::Directory(File file)
 absl::StatusOr<Directory> Directory::Open(const std::string& path) {
   REENACT_ASSIGN_OR_RETURN(File file, File::Open(path, O_PATH | O_DIRECTORY));
   Directory directory(std::move(file));
+  if (::access(directory.path().c_str(), F_OK) != 0 && errno != ENOENT) {
+    return ErrnoStatus(errno, path, "cannot open it");
+  }
   if (::access(directory.path().c_str(), F_OK) != 0) {
     return absl::UnavailableError(ToAbsl("'" + directory.path() +
                                          "': it does not lead to '" + path +

@@ -353,6 +353,16 @@ class RocksDbFiles::System final : public rocksdb::FileSystemWrapper {
     }
     return status;
   }
+  // So it syncs a file that it takes over.
+  IOStatus ReopenWritableFile(const std::string& path,
+                              const rocksdb::FileOptions& options,
+                              std::unique_ptr<rocksdb::FSWritableFile>* result,
+                              IODebugContext* debug) override {
+    const IOStatus status =
+        FileSystemWrapper::ReopenWritableFile(path, options, result, debug);
+    if (status.ok()) *result = std::make_unique<PatientFile>(std::move(*result));
+    return status;
+  }
   IOStatus NewRandomRWFile(const std::string& path,
                            const rocksdb::FileOptions& options,
                            std::unique_ptr<rocksdb::FSRandomRWFile>* result,

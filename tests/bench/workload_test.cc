@@ -27,6 +27,7 @@ constexpr std::size_t kTransactions = 3'000;
 std::unique_ptr<World> Run(const Workload& workload, Module module,
                            std::unique_ptr<Pool> pool) {
   WorldOptions options;
+  SetIdentity(0, options.config);  // compared by their bytes
   options.modules.push_back(std::move(module));
   WorldInternals internals;
   internals.pool = std::move(pool);
@@ -253,6 +254,7 @@ TEST_CASE("a world that was fed nothing yet is as it was loaded", "[bench]") {
   for (const auto& workload : AllWorkloads(/*quick=*/true)) {
     INFO(workload->name());
     WorldOptions options;
+    SetIdentity(0, options.config);  // compared by their bytes
     options.modules.push_back(workload->module());
     auto world = World::Open(std::move(options));
     REQUIRE_OK(world);

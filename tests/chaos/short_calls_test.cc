@@ -112,7 +112,7 @@ TEST_CASE(
     "and syncs, are not noticed",
     "[chaos]") {
   const Workload workload{
-      .name = "short calls", .seed = 15, .sessions = 3, .snapshot_every = 3};
+      .name = "short calls", .seed = 15, .sessions = 5, .snapshot_every = 3};
   Scratch scratch;
   REQUIRE_OK(RunWorkload(workload, scratch / "whole"));
   const Truth truth(workload, scratch / "whole");

@@ -37,6 +37,7 @@ WorldOptions OptionsWith(Step step, std::string path = "",
                          std::string version = "1") {
   WorldOptions options;
   options.path = std::move(path);
+  SetIdentity(0, options.config);  // worlds are compared by their bytes
   options.modules.push_back(
       MakeModule("steps", std::move(version),
                  {MakeReducer("steps", std::move(step))})

@@ -483,7 +483,7 @@ TEST_CASE("run: with --self-check a step that differs ends the run, unrecorded",
       world.Run(TestModule("impure_static"), Clicks(20), {"--self-check", "1"});
   CAPTURE(result.out, result.err);
   CHECK(result.code == 5);
-  CHECK_THAT(result.err, Contains("\"counter\" at ticket 1"));
+  CHECK_THAT(result.err, Contains("\"counter\", key \"c0\", at ticket 1"));
   const World other;
   CHECK(other.Run("counter", Clicks(50), {"--self-check", "3"}).code == 0);
 }
@@ -761,8 +761,8 @@ TEST_CASE("trial 20: another build of the module is 4 to every command that "
     CheckComplaint(result, 4, "`reenact run --accept-module-change`");
   }
   CHECK(world.Digest() == before);
-  // The advice: nothing to feed is an input, too.
-  CHECK(world.Run(changed, "", {"--accept-module-change"}).code == 0);
+  // The advice: with what was fed before there is nothing more to feed.
+  CHECK(world.Run(changed, Clicks(10), {"--accept-module-change"}).code == 0);
   CHECK(RunReenact({"policy", "set", world.path, "--none", "-m", changed})
             .code == 0);
 }
