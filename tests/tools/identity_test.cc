@@ -65,10 +65,9 @@ TEST_CASE("trial 01: messages of two worlds to a third both arrive",
   MustRunAsks(to, "");
   for (const std::string from : {"a", "b"}) {
     MustRunAsks(directory / from,
-                R"({"key": "k", "kind": "message.send", "params": {"to": "to",
-                    "reducer": "asker", "key": "heard",
-                    "payload": {"from": ")" +
-                    from + "\"}}}\n",
+                R"({"key": "k", "kind": "message.send", "params": {"to": "to", )"
+                R"("reducer": "asker", "key": "heard", )"
+                R"("payload": {"from": ")" + from + "\"}}}\n",
                 {"--with-executors", "--message", "to=" + to});
   }
   MustRunAsks(to, "", {"--with-executors"});
