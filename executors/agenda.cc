@@ -130,10 +130,12 @@ std::optional<Agenda::Held> Agenda::Close(const Digest& intent) {
 
 void Agenda::Listed(Policy::Executors executors) {
   listed_ = std::move(executors);
+  for (auto& [id, holder] : holders_) holder.barred = false;
   for (auto& [name, kind] : kinds_) JudgeKind(name, &kind);
   for (auto& [intent, entry] : entries_) {
     if (entry.state != State::kStuck) continue;
     entry.refusals = 0;
+    entry.ended_by_us = false;
     MakeReady(entry);
   }
 }
@@ -353,9 +355,14 @@ void Agenda::Settled(const Digest& intent) {
   }
 }
 
-void Agenda::Bar(HolderId holder) {
+void Agenda::Bar(HolderId holder, const Digest& intent) {
   const auto found = holders_.find(holder);
-  if (found != holders_.end()) found->second.barred = true;
+  const Entry* const entry = Find(intent);
+  if (found == holders_.end() || entry == nullptr) return;
+  Holder& barred = found->second;
+  if (WhyUncounted(listed_, barred.name, entry->effect->kind).empty()) {
+    barred.barred = true;
+  }
 }
 
 std::optional<Receipt> Agenda::Refused(const Digest& intent,

@@ -134,8 +134,10 @@ class Agenda {
 
   // The world accepted it, or has no use for any.
   void Settled(const Digest& intent);
-  // The world let its holder not speak: it is given nothing more.
-  void Bar(HolderId holder);
+  // The world did not let its holder answer this effect. What the list of
+  // executors does not explain is its signature: then it is given nothing more
+  // until there is another list.
+  void Bar(HolderId holder, const Digest& intent);
   // The world would not have it. What an attempt in this process answered, and
   // what another process did if the world would refuse it again whatever came
   // (`for_good`: it is malformed, too deep or too large), is answered with the

@@ -476,7 +476,7 @@ void Dispatcher::Core::ReadVerdict(const Verdict& verdict) {
   }
   // Trying again with the same signature, or none, would come to the same.
   if (code == absl::StatusCode::kPermissionDenied && verdict.holder != 0) {
-    agenda_->Bar(verdict.holder);
+    agenda_->Bar(verdict.holder, verdict.intent);
   }
   auto instead = agenda_->Refused(
       verdict.intent, verdict.epoch,
