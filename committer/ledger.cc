@@ -220,6 +220,10 @@ void Ledger::JudgeAuthority(const Step& step, const EffectIntent& intent,
     return Deny("policy: " + judged->decision.rule, judged);
   }
   if (judged->decision.verdict == Policy::Verdict::kAsk) {
+    // Held, it may have to go out after all, and is paid for now.
+    facts.reserve = &intent.reserve;
+    const absl::Status paid = grants_.Check(facts, step.time);
+    if (!paid.ok()) return Deny(Message(paid), judged);
     judged->entry.verdict = EffectVerdict::kHeld;
     judged->entry.reason = judged->decision.rule;
     judged->open.held = true;
@@ -254,7 +258,9 @@ void Ledger::Foresee(const Step& step, const EffectIntent& intent,
     for (const Place& place : CancelledBy(step, intent)) {
       pending->cancelled.insert(place);
     }
-  } else if (judged.entry.verdict == EffectVerdict::kOpen) {
+  } else if (judged.entry.verdict == EffectVerdict::kOpen ||
+             judged.entry.verdict == EffectVerdict::kJoined) {
+    // One that joins goes out if what it waits for is cancelled behind it.
     const std::optional<Digest> key = FlightKey(judged.open);
     if (key) pending->flights.emplace(*key, &judged.open);
   }
@@ -376,6 +382,13 @@ void Ledger::PassOn(const Place& flight) {
 void Ledger::Join(Open* open, const Place& flight) {
   open->joins = flight;
   joined_.emplace(flight, Place{open->effect.event_id, open->effect.index});
+}
+
+std::vector<Ledger::Notice> Ledger::TakeNotices() {
+  std::erase_if(notices_, [this](const Notice& notice) {
+    return notice.open && places_.count(notice.intent_hash) == 0;
+  });
+  return std::exchange(notices_, {});
 }
 
 void Ledger::GoOut(const Open& open) {
@@ -596,10 +609,9 @@ absl::Status Ledger::CheckSender(const Receipt& receipt) const {
         "it is not signed with the executor's key");
   }
   const auto it = places_.find(receipt.intent_hash);
-  if (it == places_.end() || executor->kinds.empty()) return absl::OkStatus();
-  const std::string& kind = open_.at(it->second).effect.kind;
-  for (const std::string& pattern : executor->kinds) {
-    if (MatchesPattern(pattern, kind)) return absl::OkStatus();
+  if (it == places_.end() ||
+      MatchesAny(executor->kinds, open_.at(it->second).effect.kind)) {
+    return absl::OkStatus();
   }
   return absl::PermissionDeniedError(
       "the policy lets this executor answer no effect of this kind");
@@ -1146,7 +1158,6 @@ absl::StatusOr<Ledger> Ledger::Decode(Bytes world_id, BytesView item,
   const BytesView policy = reader.Item();
   ledger.rates_ = Rates::Decode(reader);
   const std::uint64_t open_count = reader.Array();
-  if (open_count > kOpenMax) reader.Fail("too many effects are open");
   Place last;
   for (std::uint64_t i = 0; i < open_count && reader.ok(); ++i) {
     Open open = DecodeOpen(ledger.shares_, reader);

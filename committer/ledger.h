@@ -221,8 +221,9 @@ class Ledger {
   // empty.
   std::optional<Answer> AnswerTo(const Entry& end) const;
 
-  // What executors are to hear since the last call.
-  std::vector<Notice> TakeNotices() { return std::exchange(notices_, {}); }
+  // What executors are to hear since the last call; nothing of the beginning of
+  // what has ended by now.
+  std::vector<Notice> TakeNotices();
   // What they hear of a world that is opened: everything that waits for them.
   std::vector<Notice> AllOpen() const;
 

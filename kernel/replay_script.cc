@@ -13,13 +13,17 @@
 namespace reenact {
 namespace {
 
-// Inputs come first in a block: what follows are consequences.
-bool IsConsequence(EntryKind kind) {
+// What stands among a block's inputs and is none: what a receipt, or time, leads
+// to.
+bool IsAmongInputs(EntryKind kind) {
+  return kind == EntryKind::kReceiptShared || kind == EntryKind::kEffectClosed;
+}
+
+// The inputs end here: what follows are consequences.
+bool EndsInputs(EntryKind kind) {
   return kind == EntryKind::kStepScheduled ||
          kind == EntryKind::kStepCommitted || kind == EntryKind::kStepFailed ||
-         kind == EntryKind::kSnapshotTaken ||
-         kind == EntryKind::kEffectQueued ||
-         kind == EntryKind::kEffectClosed || kind == EntryKind::kReceiptShared;
+         kind == EntryKind::kSnapshotTaken || kind == EntryKind::kEffectQueued;
 }
 
 }  // namespace
@@ -59,7 +63,8 @@ absl::Status BlockScript::Read(const KeptBlock& block, ScriptedRound* round) {
     }
     if (i == count) break;
     const std::optional<EntryKind> kind = entries.Next();
-    if (kind && IsConsequence(*kind)) break;
+    if (kind && EndsInputs(*kind)) break;
+    if (kind && IsAmongInputs(*kind)) continue;
     absl::Status status =
         kind ? Take(*kind, &entries, round) : entries.status();
     if (status.ok()) status = entries.status();

@@ -758,6 +758,16 @@ Value Identified(std::string_view id, std::int64_t n = 1) {
       {{"kind", "pay"}, {"params", Value::Map({{"n", n}})}, {"id", id}});
 }
 
+void CheckReplays(const WorldOptions& options, std::size_t workers = 0) {
+  VerifyOptions verify;
+  verify.path = options.path;
+  verify.modules = options.modules;
+  verify.workers = workers;
+  const auto report = Verify(verify);
+  REQUIRE_OK(report);
+  CHECK(report->verdict == Verdict::kIdentical);
+}
+
 Receipt Ending(const OpenEffect& effect, ReceiptStatus status) {
   Receipt receipt = ReceiptFor(effect, ReceiptStatusName(status));
   receipt.status = status;
@@ -922,6 +932,29 @@ TEST_CASE("trial 02: whoever asks while it is under way gets that answer",
   CHECK(NotesOf(*world, "a") == Notes{"pay " + said + " " + said});
   CHECK(NotesOf(*world, "b") == Notes{"pay " + said + " (cached) " + said});
   CHECK(world->Effects().empty());
+}
+
+TEST_CASE("trial 14: two receipts of one round that each end several effects are "
+          "replayed",
+          "[effects][trial]") {
+  TemporaryDirectory directory;
+  Listener listener;
+  WorldOptions options = Options(directory / "w");
+  options.effects = &listener;
+  auto world = MustOpen(options);
+  for (const auto* key : {"a", "b"}) {
+    MustSubmit(*world, Intending(key, {Identified("one"), Identified("two")}));
+  }
+  REQUIRE_OK(world->Run());
+  REQUIRE(listener.opened.size() == 2);
+  for (const OpenEffect& effect : listener.opened) {
+    REQUIRE_OK(
+        world->SubmitReceipt(Ending(effect, ReceiptStatus::kOk), nullptr));
+  }
+  REQUIRE_OK(world->Run());
+  CHECK(world->Effects().empty());
+  REQUIRE_OK(world->Close());
+  CheckReplays(options);
 }
 
 TEST_CASE("trial 02: when the one under way is given up, the next goes out for "
@@ -1151,12 +1184,7 @@ TEST_CASE("chaos 50: a clock that jumps, stands still or runs backward moves "
         }
         return absl::OkStatus();
       }));
-  VerifyOptions verify;
-  verify.path = directory / "w";
-  verify.modules = options.modules;
-  const auto report = Verify(verify);
-  REQUIRE_OK(report);
-  CHECK(report->verdict == Verdict::kIdentical);
+  CheckReplays(options);
 }
 
 TEST_CASE("a round that only records what was refused keeps out of the next "
@@ -1173,15 +1201,7 @@ TEST_CASE("a round that only records what was refused keeps out of the next "
     REQUIRE_OK(world->Run());
   }
   REQUIRE_OK(world->Close());
-  VerifyOptions verify;
-  verify.path = directory / "w";
-  verify.modules = options.modules;
-  for (const std::size_t workers : {0, 1, 2}) {
-    verify.workers = workers;
-    const auto report = Verify(verify);
-    REQUIRE_OK(report);
-    CHECK(report->verdict == Verdict::kIdentical);
-  }
+  for (const std::size_t workers : {0, 1, 2}) CheckReplays(options, workers);
 }
 
 TEST_CASE("a world whose last word was a rejection opens again", "[effects]") {
@@ -1236,6 +1256,20 @@ History Play(const Scenario& scenario, std::unique_ptr<Pool> pool) {
   return history;
 }
 
+void CheckReplayOf(const Scenario& scenario) {
+  TemporaryDirectory directory;
+  Listener listener;
+  WorldOptions options = Options(directory / "w");
+  options.effects = &listener;
+  {
+    auto world = MustOpen(options);
+    scenario(*world, listener);
+    REQUIRE_OK(world->Run());
+    REQUIRE_OK(world->Close());
+  }
+  CheckReplays(options);
+}
+
 void CheckSame(const History& reference, const History& other) {
   CHECK(FirstDifference(reference.blocks, other.blocks) == "");
   CHECK(reference.place.ledger == other.place.ledger);
@@ -1271,6 +1305,7 @@ void CheckWhoever(const Scenario& scenario) {
   CHECK(place.ledger == reference.place.ledger);
   CHECK(place.sequencer == reference.place.sequencer);
   CHECK(StatesOf(*store) == reference.states);
+  CheckReplayOf(scenario);
 }
 
 TEST_CASE("chaos 35: whoever has the lowest ticket gets the last of a budget",
@@ -1634,12 +1669,7 @@ TEST_CASE("chaos 38: a commit that would break an invariant fails with its "
       }));
   CHECK(names == Notes{"no debts", "money", "no debts", "no debts", "money",
                        "no debts"});
-  VerifyOptions verify;
-  verify.path = directory / "w";
-  verify.modules = options.modules;
-  const auto report = Verify(verify);
-  REQUIRE_OK(report);
-  CHECK(report->verdict == Verdict::kIdentical);
+  CheckReplays(options);
 }
 
 TEST_CASE("an invariant that halts stops the world before the commit, at every "
