@@ -55,7 +55,7 @@ class Random {
   explicit Random(std::uint64_t seed) : state_(seed) {}
 
   Entry Any() {
-    switch (Below(18)) {
+    switch (Below(20)) {
       case 0:
         return entry::RoundOpened{Round{Big()}, Time(), EventId{Big()},
                                   Below(5000), MaybeSource()};
