@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -683,21 +682,7 @@ std::unique_ptr<OtherProcess> OtherProcess::Start(
   }
   std::vector<std::string> all = arguments;
   all.push_back(absl::StrCat(kOtherOption, "=", ends[1]));
-  std::vector<char*> argv;
-  for (std::string& argument : all) argv.push_back(argument.data());
-  argv.push_back(nullptr);
-  const pid_t pid = fork();
-  if (pid == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    (void)fcntl(ends[1], F_SETFD, 0);
-    const int nowhere = open("/dev/null", O_RDWR);
-    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
-      dup2(nowhere, fd);
-    }
-    BecomeAnother();
-    execv("/proc/self/exe", argv.data());
-    _exit(127);
-  }
+  const pid_t pid = StartInOtherEnvironment(std::move(all), -1, ends[1]);
   close(ends[1]);
   if (pid < 0) {
     close(ends[0]);

@@ -315,12 +315,6 @@ class WatchedFileSystem final : public rocksdb::FileSystemWrapper {
       return target()->LinkFile(from, to, options, debug);
     });
   }
-  IOStatus LockFile(const std::string& path, const IOOptions& options,
-                    rocksdb::FileLock** lock, IODebugContext* debug) override {
-    return Watched({What::kCreate, path}, [&] {
-      return target()->LockFile(path, options, lock, debug);
-    });
-  }
 
  private:
   template <typename Watching, typename File>

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,20 +17,7 @@ std::unique_ptr<OtherProcess> OtherProcess::Start(
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return nullptr;
   arguments.insert(arguments.begin(), "reenact");
-  std::vector<char*> argv;
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
-  const pid_t pid = fork();
-  if (pid == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    const int nowhere = open("/dev/null", O_RDWR);
-    dup2(nowhere, STDIN_FILENO);
-    dup2(nowhere, STDERR_FILENO);
-    dup2(ends[1], STDOUT_FILENO);
-    BecomeAnother();
-    execv("/proc/self/exe", argv.data());
-    _exit(127);
-  }
+  const pid_t pid = StartInOtherEnvironment(std::move(arguments), ends[1], -1);
   close(ends[1]);
   if (pid < 0) {
     close(ends[0]);
