@@ -711,15 +711,20 @@ entry::EffectQueued ReadEffectQueued(cbor::Reader& reader,
   return effect;
 }
 
+// Under key 2. With room for a payload that is too deep: DecodeReceipt() says so.
+absl::StatusOr<Receipt> ReadReceipt(cbor::Reader& reader, EntryFields& fields) {
+  fields.Need(2);
+  const BytesView item = reader.WrappedItem();
+  REENACT_RETURN_IF_ERROR(reader.status());
+  return DecodeReceipt(item);
+}
+
 absl::StatusOr<entry::ReceiptAppended> ReadReceiptAppended(
     cbor::Reader& reader, EntryFields& fields) {
   entry::ReceiptAppended appended;
   fields.Need(1);
   appended.input = ReadInputId(reader);
-  fields.Need(2);
-  const BytesView item = reader.WrappedItem();
-  REENACT_RETURN_IF_ERROR(reader.status());
-  REENACT_ASSIGN_OR_RETURN(appended.receipt, DecodeReceipt(item));
+  REENACT_ASSIGN_OR_RETURN(appended.receipt, ReadReceipt(reader, fields));
   return appended;
 }
 
@@ -728,10 +733,7 @@ absl::StatusOr<entry::ReceiptShared> ReadReceiptShared(cbor::Reader& reader,
   entry::ReceiptShared shared;
   fields.Need(1);
   shared.intent_hash = ReadDigest(reader);
-  fields.Need(2);
-  const BytesView item = reader.Item();
-  REENACT_RETURN_IF_ERROR(reader.status());
-  REENACT_ASSIGN_OR_RETURN(shared.receipt, DecodeReceipt(item));
+  REENACT_ASSIGN_OR_RETURN(shared.receipt, ReadReceipt(reader, fields));
   return shared;
 }
 
@@ -821,7 +823,7 @@ entry::RolledBack ReadRolledBack(cbor::Reader& reader, EntryFields& fields) {
   fields.Need(1);
   back.input = ReadInputId(reader);
   fields.Need(2);
-  back.to = ReadEventId(reader);
+  back.to = EventId{reader.Unsigned()};
   fields.Need(3);
   back.round = Round{reader.Unsigned()};
   FailIf(reader, back.round.value == 0, "rounds count from 1");
