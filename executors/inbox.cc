@@ -52,11 +52,6 @@ absl::StatusOr<posix::Directory> OpenWorld(const std::string& world_directory) {
       absl::StrCat("'", world_directory, "': there is no world in it"));
 }
 
-absl::Status CheckMessage(const Input& input, const WorldConfig& config) {
-  REENACT_RETURN_IF_ERROR(CheckReducer(input.event.reducer, config.reducers));
-  return CheckAdmissible(input, config.limits);
-}
-
 }  // namespace
 
 // --- messages ------------------------------------------------------------------
@@ -203,7 +198,7 @@ absl::StatusOr<Input> InboxSource::Read(const std::string& name) const {
   if (!EndsWith(name, input.submission_id + std::string(kSuffix))) {
     return absl::InvalidArgumentError("it has the name of another message");
   }
-  REENACT_RETURN_IF_ERROR(CheckMessage(input, config_));
+  REENACT_RETURN_IF_ERROR(CheckAdmissible(input, config_));
   return input;
 }
 

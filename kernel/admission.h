@@ -1,5 +1,6 @@
 // What may come into a world from outside: the one rule for rows of a file,
-// messages in an inbox, and calls of a program.
+// messages in an inbox, and calls of a program. (To a call, a reducer that is not
+// there is World's NotFound, instead of CheckReducer()'s InvalidArgument.)
 
 #ifndef REENACT_KERNEL_ADMISSION_H_
 #define REENACT_KERNEL_ADMISSION_H_
@@ -27,6 +28,9 @@ absl::Status CheckEventSizes(std::string_view key, BytesView payload,
 // OK, or InvalidArgument: the table has no such reducer.
 absl::Status CheckReducer(std::string_view reducer,
                           const std::vector<std::string>& table);
+
+// Both, for a row or a message.
+absl::Status CheckAdmissible(const Input& input, const WorldConfig& config);
 
 }  // namespace reenact
 

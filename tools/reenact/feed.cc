@@ -135,11 +135,6 @@ absl::StatusOr<std::vector<Input>> MapRow(const InputMapper& mapper,
   }
 }
 
-absl::Status CheckInput(const Input& input, const WorldConfig& config) {
-  REENACT_RETURN_IF_ERROR(CheckReducer(input.event.reducer, config.reducers));
-  return CheckAdmissible(input, config.limits);
-}
-
 absl::StatusOr<bool> BeginsWith(RowReader& rows, const SourceMark& taken) {
   while (rows.number() < taken.position) {
     REENACT_ASSIGN_OR_RETURN(const bool more, rows.Skip());
@@ -207,7 +202,7 @@ absl::Status FeedSource::Map(const cbor::Value& value,
   REENACT_ASSIGN_OR_RETURN(std::vector<Input> inputs,
                            MapRow(options_.mapper, value, rows_->number()));
   for (Input& input : inputs) {
-    REENACT_RETURN_IF_ERROR(CheckInput(input, options_.config));
+    REENACT_RETURN_IF_ERROR(CheckAdmissible(input, options_.config));
     input.position = rows_->number();
     timed_ = timed_ || input.time.value != 0;
     row->push_back(std::move(input));
