@@ -1,7 +1,6 @@
 #include "reenact/executors/blob_store.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <functional>
@@ -16,18 +15,6 @@ namespace {
 constexpr std::size_t kChunk = 256 << 10;
 
 using Sink = std::function<absl::Status(BytesView)>;
-
-// A plain file; a pipe would make the reader wait.
-absl::StatusOr<posix::File> OpenPlain(const std::string& path) {
-  REENACT_ASSIGN_OR_RETURN(posix::File file,
-                           posix::File::Open(path, O_RDONLY | O_NONBLOCK));
-  struct stat status;
-  if (::fstat(file.fd(), &status) != 0 || !S_ISREG(status.st_mode)) {
-    return absl::FailedPreconditionError(
-        ToAbsl("'" + posix::Shown(path) + "': it is not a plain file"));
-  }
-  return file;
-}
 
 // Reads `file` to its end, hands each part to `sink`, and returns the digest of
 // them all.
@@ -44,14 +31,6 @@ absl::StatusOr<Digest> ReadThrough(posix::File& file, const Sink& sink) {
 
 absl::Status IgnoreBytes(BytesView) { return absl::OkStatus(); }
 
-// Whether the blob is there and has its digest.
-bool IsIntact(const std::string& path, const Digest& digest) {
-  absl::StatusOr<posix::File> file = OpenPlain(path);
-  if (!file.ok()) return false;
-  const absl::StatusOr<Digest> found = ReadThrough(*file, IgnoreBytes);
-  return found.ok() && *found == digest;
-}
-
 absl::Status Damaged(const std::string& path) {
   return absl::DataLossError(
       ToAbsl("'" + posix::Shown(path) +
@@ -65,8 +44,7 @@ absl::StatusOr<std::unique_ptr<BlobStore>> BlobStore::Open(
     std::string directory) {
   while (directory.size() > 1 && directory.back() == '/') directory.pop_back();
   REENACT_RETURN_IF_ERROR(posix::MakeDirectory(directory));
-  REENACT_RETURN_IF_ERROR(
-      posix::SyncDirectory(posix::ParentOf(directory) + "/."));
+  REENACT_RETURN_IF_ERROR(posix::SyncParent(directory));
   REENACT_ASSIGN_OR_RETURN(posix::Directory opened,
                            posix::Directory::Open(directory));
   std::string path = opened.path();
@@ -105,7 +83,7 @@ absl::StatusOr<Digest> BlobStore::Put(BytesView bytes) {
   const Digest digest = Hash(bytes);
   REENACT_RETURN_IF_ERROR(NeedFolder(digest));
   const std::string path = BlobOf(digest);
-  if (IsIntact(path, digest)) {
+  if (Check(digest).ok()) {
     // Whoever put it may not have come to the sync of the folder yet.
     REENACT_RETURN_IF_ERROR(posix::SyncDirectory(FolderOf(digest)));
     return digest;
@@ -118,7 +96,7 @@ absl::StatusOr<Digest> BlobStore::Put(BytesView bytes) {
 
 absl::StatusOr<Digest> BlobStore::PutFile(const std::string& path,
                                           std::uint64_t* size) {
-  REENACT_ASSIGN_OR_RETURN(posix::File source, OpenPlain(path));
+  REENACT_ASSIGN_OR_RETURN(posix::File source, posix::File::Open(path, O_RDONLY));
   REENACT_ASSIGN_OR_RETURN(NewFile file, NewFile::In(directory_));
   std::uint64_t count = 0;
   REENACT_ASSIGN_OR_RETURN(const Digest digest,
@@ -135,7 +113,7 @@ absl::StatusOr<Digest> BlobStore::PutFile(const std::string& path,
 absl::StatusOr<Bytes> BlobStore::Get(const Digest& digest,
                                      std::uint64_t max) const {
   const std::string path = BlobOf(digest);
-  REENACT_ASSIGN_OR_RETURN(posix::File file, OpenPlain(path));
+  REENACT_ASSIGN_OR_RETURN(posix::File file, posix::File::Open(path, O_RDONLY));
   REENACT_ASSIGN_OR_RETURN(const std::uint64_t size, file.Size());
   if (size > max) {
     return absl::ResourceExhaustedError(
@@ -151,7 +129,7 @@ absl::StatusOr<Bytes> BlobStore::Get(const Digest& digest,
 absl::Status BlobStore::GetFile(const Digest& digest,
                                 const std::string& path) const {
   const std::string blob = BlobOf(digest);
-  REENACT_ASSIGN_OR_RETURN(posix::File source, OpenPlain(blob));
+  REENACT_ASSIGN_OR_RETURN(posix::File source, posix::File::Open(blob, O_RDONLY));
   REENACT_ASSIGN_OR_RETURN(NewFile file, NewFile::In(posix::ParentOf(path)));
   REENACT_ASSIGN_OR_RETURN(
       const Digest found,
@@ -161,8 +139,8 @@ absl::Status BlobStore::GetFile(const Digest& digest,
 }
 
 absl::Status BlobStore::Check(const Digest& digest) const {
-  const std::string path = PathOf(digest);
-  REENACT_ASSIGN_OR_RETURN(posix::File file, OpenPlain(path));
+  const std::string path = BlobOf(digest);
+  REENACT_ASSIGN_OR_RETURN(posix::File file, posix::File::Open(path, O_RDONLY));
   REENACT_ASSIGN_OR_RETURN(const Digest found, ReadThrough(file, IgnoreBytes));
   return found == digest ? absl::OkStatus() : Damaged(path);
 }

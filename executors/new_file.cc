@@ -34,7 +34,7 @@ bool Claim(int fd) {
 
 absl::Status RemoveIfAbandoned(const std::string& path) {
   const absl::StatusOr<posix::File> file =
-      posix::File::Open(path, O_RDONLY | O_NONBLOCK);
+      posix::File::Open(path, O_RDONLY);
   // Placed or removed meanwhile, or nothing that was made here.
   if (absl::IsNotFound(file.status())) return absl::OkStatus();
   REENACT_RETURN_IF_ERROR(file.status());
@@ -67,7 +67,7 @@ absl::Status NewFile::Place(const std::string& path) {
     return posix::ErrnoStatus(errno, path, "cannot put the new file in place");
   }
   placed_ = true;
-  return posix::SyncDirectory(posix::ParentOf(path));
+  return posix::SyncParent(path);
 }
 
 bool NewFile::IsTemporaryName(std::string_view name) {

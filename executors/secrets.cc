@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
-#include <map>
+#include <set>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -106,7 +106,7 @@ absl::StatusOr<std::string> ReadSecret(const std::string& directory,
 struct Secrets::State {
   // What was handed out so far.
   struct Known {
-    std::map<std::string, std::string, std::less<>> names;  // by value
+    std::set<std::string, std::less<>> values;
     std::vector<std::string> references;
     Traces traces;
   };
@@ -115,9 +115,9 @@ struct Secrets::State {
 
   void Remember(std::string_view name, const std::string& value) {
     MutexLock lock(&mutex);
-    if (known->names.contains(value)) return;
+    if (known->values.contains(value)) return;
     auto more = std::make_shared<Known>(*known);
-    more->names.emplace(value, name);
+    more->values.insert(value);
     more->traces.Add(value, more->references.size());
     more->references.push_back(std::string(kOpen) + std::string(name) + "}");
     known = std::move(more);

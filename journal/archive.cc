@@ -274,18 +274,16 @@ absl::Status ArchiveImpl::VisitBlock(const KeptBlock& block,
   while (!reader.AtEnd()) {
     const std::size_t start = reader.offset();
     auto entry = DecodeEntry(reader);
-    if (!entry.ok()) {
-      return absl::DataLossError(
-          absl::StrCat(paths_.db, ": block ", block.header().index, ", entry ",
-                       count, ": ", entry.status().message()));
-    }
+    const auto at = [&](const absl::Status& status) {
+      return Annotate(status,
+                      absl::StrCat(paths_.db, ": block ", block.header().index,
+                                   ", entry ", count));
+    };
+    if (!entry.ok()) return at(absl::DataLossError(entry.status().message()));
     const absl::Status visited =
         visit(block.header(), *entry,
               block.entries().substr(start, reader.offset() - start));
-    if (absl::IsDataLoss(visited)) {
-      return InBlock(block.header().index,
-                     Annotate(visited, absl::StrCat("entry ", count)));
-    }
+    if (absl::IsDataLoss(visited)) return at(visited);
     REENACT_RETURN_IF_ERROR(visited);
     ++count;
   }

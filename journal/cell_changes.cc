@@ -147,8 +147,21 @@ void CellChanges::Clear() {
   byte_size_ = 0;
 }
 
+bool IsNoVerdict(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kCancelled:
+    case absl::StatusCode::kUnimplemented:
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kUnavailable:
+      return true;
+    default:
+      return false;
+  }
+}
+
 absl::Status AsDataLoss(const absl::Status& status) {
-  if (status.ok() || absl::IsUnimplemented(status)) return status;
+  if (status.ok() || IsNoVerdict(status)) return status;
   return absl::DataLossError(status.message());
 }
 

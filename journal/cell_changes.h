@@ -96,8 +96,12 @@ class CellChanges {
   std::size_t byte_size_ = 0;
 };
 
-// What a reader says of recorded bytes that cannot be read, as damage. A newer
-// format stays Unimplemented.
+// Whether a status is no word on recorded bytes: they could not be read for
+// reasons of the system's or the caller's, or are of a newer format.
+bool IsNoVerdict(const absl::Status& status);
+
+// What a reader says of recorded bytes that cannot be read, as damage; a status
+// that is no word on them stays as it is.
 absl::Status AsDataLoss(const absl::Status& status);
 
 // Visits the diffs in a block's entries, in order, with the cells that they

@@ -236,7 +236,7 @@ class Inspector {
     if (kind == posix::Kind::kNothing) return false;
     if (kind != posix::Kind::kDirectory) {
       return absl::FailedPreconditionError(
-          ToAbsl(Quoted(posix::Shown(paths_.db)) + ": it is not a directory; put it back"));
+          ToAbsl(Quoted(paths_.db) + ": it is not a directory; put it back"));
     }
     // RocksDB takes one that it may not list for one that is not there.
     REENACT_RETURN_IF_ERROR(
@@ -580,11 +580,6 @@ absl::Status RefusalStatus(OpenDecision decision, const Findings& findings,
 
 namespace {
 
-// The directory above may be reached by a link, which is not the world's.
-absl::Status SyncAbove(const std::string& directory) {
-  return posix::SyncDirectory(posix::ParentOf(directory) + "/.");
-}
-
 // Those of its parents that are not there, to survive a crash as it does.
 absl::Status MakeParents(const std::string& directory) {
   std::vector<std::string> missing;
@@ -596,7 +591,7 @@ absl::Status MakeParents(const std::string& directory) {
   }
   for (auto at = missing.rbegin(); at != missing.rend(); ++at) {
     REENACT_RETURN_IF_ERROR(posix::MakeDirectory(*at));
-    REENACT_RETURN_IF_ERROR(SyncAbove(*at));
+    REENACT_RETURN_IF_ERROR(posix::SyncParent(*at));
   }
   return absl::OkStatus();
 }
@@ -606,7 +601,7 @@ absl::Status MakeParents(const std::string& directory) {
 absl::Status CreateWorldDirectory(const WorldPaths& named) {
   REENACT_RETURN_IF_ERROR(MakeParents(named.directory));
   REENACT_RETURN_IF_ERROR(posix::MakeDirectory(named.directory));
-  REENACT_RETURN_IF_ERROR(SyncAbove(named.directory));
+  REENACT_RETURN_IF_ERROR(posix::SyncParent(named.directory));
   REENACT_ASSIGN_OR_RETURN(const WorldPaths paths, named.Opened());
   REENACT_FAILPOINT_RETURN("making: an empty directory");
   // First, so that whatever else a crash leaves is known to be a world's.

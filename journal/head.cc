@@ -197,7 +197,7 @@ absl::StatusOr<std::unique_ptr<HeadFile>> HeadFile::Open(
     REENACT_RETURN_IF_ERROR(
         file.WriteAt(size, Bytes(2 * kHeadSlotSize - size, '\0')));
     REENACT_RETURN_IF_ERROR(file.Sync());
-    REENACT_RETURN_IF_ERROR(posix::SyncDirectory(posix::ParentOf(path)));
+    REENACT_RETURN_IF_ERROR(posix::SyncParent(path));
   } else {
     // A process that was killed may have left its last record unsynced.
     REENACT_RETURN_IF_ERROR(file.Sync());

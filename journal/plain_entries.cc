@@ -223,6 +223,7 @@ PlainInputs ReadPlainInputs(BytesView entries) {
     }
     ++inputs.count;
     if (input.position != 0) inputs.position = input.position;
+    inputs.reducer_max = std::max(inputs.reducer_max, input.reducer);
     if (!input.submission_id.empty()) {
       inputs.submissions.emplace_back(input.submission_id, input.input);
     }

@@ -44,6 +44,7 @@ struct PlainInputs {
   std::uint64_t count = 0;
   InputId first;
   std::uint64_t position = 0;  // the last that one has; 0: none
+  ReducerId reducer_max = 0;   // of all
   std::vector<std::pair<std::string_view, InputId>> submissions;
 };
 

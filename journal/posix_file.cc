@@ -116,10 +116,12 @@ absl::StatusOr<File> File::Open(const std::string& path, int flags) {
   if (fd == -1) return ErrnoStatus(errno, path, "cannot open it");
   File file(fd, path);
   struct stat info;
-  if (::fstat(fd, &info) != 0) return ErrnoStatus(errno, path, "cannot look at it");
-  if (!S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) {
+  if (::fstat(fd, &info) != 0) {
+    return ErrnoStatus(errno, path, "cannot look at it");
+  }
+  if ((flags & O_DIRECTORY) == 0 && !S_ISREG(info.st_mode)) {
     return absl::FailedPreconditionError(
-        ToAbsl("'" + path + "': it is not a plain file"));
+        ToAbsl("'" + Shown(path) + "': it is not a plain file"));
   }
   // The umask may have taken bits from the mode of a new file.
   if ((flags & O_CREAT) != 0 && ::fchmod(fd, kFileMode) != 0) {
@@ -212,15 +214,11 @@ Directory::Directory(File file)
 absl::StatusOr<Directory> Directory::Open(const std::string& path) {
   REENACT_ASSIGN_OR_RETURN(File file, File::Open(path, O_PATH | O_DIRECTORY));
   Directory directory(std::move(file));
-  if (::access(directory.path().c_str(), F_OK) != 0 && errno != ENOENT) {
-    return ErrnoStatus(errno, path, "cannot open it");
-  }
-  if (::access(directory.path().c_str(), F_OK) != 0) {
-    return absl::UnavailableError(ToAbsl("'" + directory.path() +
-                                         "': it does not lead to '" + path +
-                                         "'; mount /proc"));
-  }
-  return directory;
+  if (::access(directory.path().c_str(), F_OK) == 0) return directory;
+  if (errno != ENOENT) return ErrnoStatus(errno, path, "cannot open it");
+  return absl::UnavailableError(ToAbsl("'" + directory.path() +
+                                       "': it does not lead to '" + path +
+                                       "'; mount /proc"));
 }
 
 std::string Shown(const std::string& path) {
@@ -307,7 +305,11 @@ absl::Status RenameDurably(const std::string& from, const std::string& to) {
     return ErrnoStatus(errno, to, "cannot put the new file in place");
   }
   REENACT_FAILPOINT_RETURN("D18 renamed, before the directory's sync");
-  return SyncDirectory(ParentOf(to));
+  return SyncParent(to);
+}
+
+absl::Status SyncParent(const std::string& path) {
+  return SyncDirectory(ParentOf(path) + "/.");
 }
 
 absl::Status RemoveFile(const std::string& path) {

@@ -29,8 +29,9 @@ absl::Status ErrnoStatus(int error, const std::string& path,
 // An open file. Closed at the end of its life.
 class File {
  public:
-  // `flags` as for open(2); close-on-exec and no-follow are added. What is
-  // created has kFileMode, whatever the umask.
+  // `flags` as for open(2); close-on-exec, no-follow and non-blocking are added.
+  // What is created has kFileMode, whatever the umask. FailedPrecondition: it is
+  // no plain file, and `flags` did not ask for a directory.
   static absl::StatusOr<File> Open(const std::string& path, int flags);
 
   File(File&& other) noexcept
@@ -101,6 +102,9 @@ absl::StatusOr<std::optional<Bytes>> ReadSmallFile(const std::string& path,
 
 // Makes the entries of a directory survive a crash.
 absl::Status SyncDirectory(const std::string& path);
+// The directory that `path` is in, which a link may lead to: so that what has
+// got, or lost, its name there survives a crash.
+absl::Status SyncParent(const std::string& path);
 // The directory that `path` lies in: "." if it names none.
 std::string ParentOf(const std::string& path);
 

@@ -266,11 +266,7 @@ void GroupWriter::Reuse(RoundPtr round) {
       round->cells.byte_size() > kKeptRoundBytes) {
     return;
   }
-  round->entries.clear();
-  round->cells.Clear();
-  round->then = nullptr;
-  round->open_work = nullptr;
-  round->open_work_digest.reset();
+  round->Clear();
   pool_.push_back(std::move(round));
 }
 

@@ -36,6 +36,15 @@ struct FinishedRound {
   // an error of it is final. For snapshots. May be empty.
   std::function<absl::Status(const BlockHeader& header, const Digest& hash)>
       then;
+
+  // As new, with the memory that it has.
+  void Clear() {
+    entries.clear();
+    cells.Clear();
+    then = nullptr;
+    open_work = nullptr;
+    open_work_digest.reset();
+  }
 };
 
 // Takes rounds from one thread and writes them, in order, on a thread of its

@@ -205,7 +205,8 @@ class Forwarder {
       return Wrong("a source with a name, which this format does not have");
     }
     place_->sources.insert_or_assign(read.name, read.mark);
-    return absl::OkStatus();
+    if (place_->sources.size() <= kSourcesMax) return absl::OkStatus();
+    return Wrong("more sources than a world remembers");
   }
 
   absl::Status OnInput(const entry::InputAdmittedView& input) {
@@ -384,6 +385,7 @@ absl::StatusOr<bool> Forwarder::TryPassOver() {
       if (!entries.status().ok()) return Wrong(entries.status());
       REENACT_RETURN_IF_ERROR(OnTicket(step.event_id));
       own_ = step.subject;
+      if (own_) REENACT_RETURN_IF_ERROR(CheckReducer(own_->reducer));
       if (!step.cause.is_input() || !TakeTicket(step.cause.input)) return false;
     } else if (*kind == EntryKind::kStepCommitted) {
       const EventId by = entries.StepCommitted().event_id;
@@ -430,7 +432,8 @@ absl::Status Forwarder::PassInput(const entry::InputAdmittedView& input) {
 
 // All of them at once. False: they have to be looked at one by one.
 bool Forwarder::PassInputs(const PlainInputs& inputs) {
-  if (inputs.count == 0 || inputs.first.value != after_.last_input.value + 1) {
+  if (inputs.count == 0 || inputs.first.value != after_.last_input.value + 1 ||
+      inputs.reducer_max >= place_->config.reducers.size()) {
     return false;
   }
   after_.last_input.value += inputs.count;
@@ -444,7 +447,10 @@ bool Forwarder::PassInputs(const PlainInputs& inputs) {
 // False as for TakeTicket().
 bool Forwarder::PassStep(const PlainStep& step) {
   own_ = step.cell;
-  if (open_ticket_ || step.event_id != next_ticket_) return false;
+  if (open_ticket_ || step.event_id != next_ticket_ ||
+      step.cell.reducer >= place_->config.reducers.size()) {
+    return false;
+  }
   next_ticket_ = next_ticket_.Next();
   if (!TakeTicket(step.cause)) return false;
   if (stored_ || step.event_id <= applied_) return true;
@@ -618,6 +624,10 @@ absl::Status Forwarder::RollBackIfAsked() {
       std::get_if<entry::RolledBack>(&controls_[next_control_ - 1]);
   if (back == nullptr) return absl::OkStatus();
   rolled_back_ = true;
+  if (!back->sources.empty() &&
+      place_->config.format_version < kFormatVersionSources) {
+    return Wrong("a source with a name, which this format does not have");
+  }
   place_->sources = back->sources;
   ledger_.RollBack(back->to, kRolledBackReason, &consequences_);
   return FollowRaised();

@@ -738,20 +738,6 @@ class Verifier {
     if (changed) report_.verdict = Verdict::kModuleChanged;
   }
 
-  // What the system said is no word on what it did not let us read.
-  static bool IsNoVerdict(const absl::Status& status) {
-    switch (status.code()) {
-      case absl::StatusCode::kCancelled:
-      case absl::StatusCode::kUnimplemented:
-      case absl::StatusCode::kPermissionDenied:
-      case absl::StatusCode::kResourceExhausted:
-      case absl::StatusCode::kUnavailable:
-        return true;
-      default:
-        return false;
-    }
-  }
-
   absl::StatusOr<VerifyReport> Damaged(const absl::Status& status) {
     if (IsNoVerdict(status)) return status;
     report_.verdict = Verdict::kDamaged;

@@ -20,11 +20,7 @@ void ComparingWriter::Append(std::unique_ptr<FinishedRound> round) {
     MutexLock lock(&mutex_);
     status_ = result;
   }
-  round->entries.clear();
-  round->cells.Clear();
-  round->then = nullptr;
-  round->open_work = nullptr;
-  round->open_work_digest.reset();
+  round->Clear();
   spare_ = std::move(round);
 }
 

@@ -13,14 +13,15 @@ absl::StatusOr<SyncPolicy> SyncPolicy::Parse(std::string_view text) {
     const auto interval =
         ParseDuration(text.substr(kPrefix.size()), kMillisecond);
     if (interval.ok() && *interval >= kMillisecond &&
-        *interval <= 3600 * kSecond) {
+        *interval <= 3600 * kSecond && *interval % kMillisecond == 0) {
       return SyncPolicy{Kind::kInterval,
                         static_cast<std::uint64_t>(*interval / kMillisecond)};
     }
   }
   return absl::InvalidArgumentError(
       "sync policy \"" + std::string(text) +
-      "\" is none of every-block, interval, interval:DURATION (1ms to 1h) and "
+      "\" is none of every-block, interval, interval:DURATION (1ms to 1h, whole "
+      "milliseconds) and "
       "none");
 }
 

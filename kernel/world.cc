@@ -366,6 +366,7 @@ class WorldImpl final : public World,
   RoundInFlight NewRound();
   void FindCells(RoundInFlight& round);
   void OpenRound(RoundInFlight round);
+  bool IsBeyondLast(Round round);
   void OrderFailure(entry::FailureOrdered order);
   std::uint64_t RecordFailures(const RoundInFlight& round,
                                Bytes* entries) const;
@@ -1002,14 +1003,8 @@ absl::Status WorldImpl::ApplyOptionChanges() {
 
 // Whether a world can be opened from what was written of its open work.
 absl::Status ReadBackOpenWork(BytesView bytes) {
-  REENACT_ASSIGN_OR_RETURN(const SnapshotContents contents,
-                           DecodeOpenWork(bytes));
-  const WorldConfig& config = contents.header.config;
-  REENACT_RETURN_IF_ERROR(
-      Sequencer::Decode(config.scheduling, contents.sequencer).status());
-  return Ledger::Decode(config.world_id, contents.header.ledger,
-                        config.format_version)
-      .status();
+  REENACT_ASSIGN_OR_RETURN(SnapshotContents contents, DecodeOpenWork(bytes));
+  return ReadOpenWork(PlaceOf(std::move(contents))).status();
 }
 
 // The header of what is taken right after the block with this header and hash.
@@ -1041,7 +1036,6 @@ absl::Status WorldImpl::CheckInput(const Input& input) const {
   }
   return CheckAdmissible(input, rules_.limits);
 }
-
 
 absl::StatusOr<Submission> WorldImpl::Submit(Input input) {
   if (failed_) return error();
@@ -1653,11 +1647,7 @@ bool WorldImpl::Compose() {
     }
     return false;
   }
-  if (number->value > kRoundMax) {
-    Fail(absl::OutOfRangeError("the world has come to its last round, " +
-                               std::to_string(kRoundMax)));
-    return false;
-  }
+  if (IsBeyondLast(*number)) return false;
   if (ledger_->HasDue(*number, config_.scheduling.pipeline_depth, time)) {
     REENACT_PROBE("world: time ends an effect");
     if (!rounds_.empty()) return false;
@@ -1740,17 +1730,26 @@ Unit* WorldImpl::UnitFor(Ledger::Answer&& answer) {
   return unit;
 }
 
+// Whether there is no such round any more; then the world has ended.
+bool WorldImpl::IsBeyondLast(Round round) {
+  if (round.value <= kRoundMax) return false;
+  Fail(absl::OutOfRangeError("the world has come to its last round, " +
+                             std::to_string(kRoundMax)));
+  return true;
+}
+
 // A round that has control commands has nothing else, so that every other
 // ticket is entirely before or entirely after a change.
 bool WorldImpl::ComposeControls() {
   REENACT_PROBE_IF(!rounds_.empty(), "world: a command waits for the rounds before");
   if (!rounds_.empty()) return false;
+  if (IsBeyondLast(Round{last_round_.value + 1})) return false;
   if (const auto* back =
           std::get_if<entry::RolledBack>(&controls_.front().entry)) {
     if (absl::Status wrong = PrepareRollback(*back); !wrong.ok()) {
       if (internals_.script != nullptr) {
         // It was recorded, so the world could go back then.
-        Fail(absl::IsCancelled(wrong) ? wrong : AsDataLoss(wrong));
+        Fail(AsDataLoss(wrong));
         return false;
       }
       controls_.front().state->End(wrong);
