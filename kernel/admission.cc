@@ -8,9 +8,8 @@
 namespace reenact {
 namespace {
 
-absl::Status CheckSize(std::string_view what, std::size_t size,
-                       std::uint64_t most) {
-  if (size <= most) return absl::OkStatus();
+absl::Status TooLong(std::string_view what, std::size_t size,
+                     std::uint64_t most) {
   return absl::InvalidArgumentError(
       "the " + std::string(what) + " has " + std::to_string(size) +
       " bytes, more than " + std::to_string(most));
@@ -20,19 +19,28 @@ absl::Status CheckSize(std::string_view what, std::size_t size,
 
 absl::Status CheckEventSizes(std::string_view key, BytesView payload,
                              const Limits& limits) {
-  REENACT_RETURN_IF_ERROR(CheckSize("key", key.size(), limits.key_bytes_max));
-  return CheckSize("payload", payload.size(), limits.payload_bytes_max);
+  if (key.size() > limits.key_bytes_max) {
+    return TooLong("key", key.size(), limits.key_bytes_max);
+  }
+  if (payload.size() > limits.payload_bytes_max) {
+    return TooLong("payload", payload.size(), limits.payload_bytes_max);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckAdmissible(const Input& input, const Limits& limits) {
   const Event& event = input.event;
   REENACT_RETURN_IF_ERROR(CheckEventSizes(event.key, event.payload, limits));
-  if (!cbor::IsUtf8(event.key))
+  if (!cbor::IsUtf8(event.key)) {
     return absl::InvalidArgumentError("the key is not UTF-8");
-  if (!cbor::IsUtf8(event.schema))
+  }
+  if (!cbor::IsUtf8(event.schema)) {
     return absl::InvalidArgumentError("the schema is not UTF-8");
-  REENACT_RETURN_IF_ERROR(CheckSize("submission id", input.submission_id.size(),
-                                    kSubmissionIdBytesMax));
+  }
+  if (input.submission_id.size() > kSubmissionIdBytesMax) {
+    return TooLong("submission id", input.submission_id.size(),
+                   kSubmissionIdBytesMax);
+  }
   if (input.priority >= kPriorities) {
     return absl::InvalidArgumentError("the priority is above " +
                                       std::to_string(kPriorities - 1));
@@ -42,7 +50,8 @@ absl::Status CheckAdmissible(const Input& input, const Limits& limits) {
         "the schema \"" + std::string(kAnswerSchema) +
         "\" is for answers to effects; send a receipt instead");
   }
-  return Annotate(cbor::Validate(event.payload), "the payload");
+  absl::Status payload = cbor::Validate(event.payload);
+  return payload.ok() ? payload : Annotate(payload, "the payload");
 }
 
 absl::Status CheckReducer(std::string_view reducer,

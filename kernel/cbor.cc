@@ -692,6 +692,13 @@ bool IsLongInteger(BytesView item, unsigned* major, std::uint64_t* argument) {
          LongInteger(item, *major, argument) == item.size();
 }
 
+// The whole of `item`, if it is one byte string or text.
+bool IsString(BytesView item, unsigned major) {
+  Token token;
+  return (major == kMajorBytes || major == kMajorText) &&
+         ReadToken(item, token) == nullptr && token.size == item.size();
+}
+
 }  // namespace
 
 namespace internal {
@@ -699,7 +706,9 @@ namespace internal {
 absl::Status ValidateInFull(BytesView item, std::size_t depth_max) {
   unsigned major = 0;
   std::uint64_t argument = 0;
-  if (IsLongInteger(item, &major, &argument)) return absl::OkStatus();
+  if (IsLongInteger(item, &major, &argument) || IsString(item, major)) {
+    return absl::OkStatus();
+  }
   return ValidateByWalk(item, depth_max);
 }
 

@@ -132,8 +132,9 @@ absl::StatusOr<Module> CallRegister(RegisterFunction* register_function) {
 
 absl::StatusOr<Module> LoadFile(const std::string& path) {
   REENACT_ASSIGN_OR_RETURN(const Digest digest, HashFile(path));
-  const ModuleCall call(CallKind::kLoad, 0, {},
-                        std::filesystem::path(path).filename().native());
+  const std::string name = std::filesystem::path(path).filename();
+  const EventView file = {{}, name, {}, {}};
+  const ModuleCall call(CallKind::kLoad, 0, &file);
   // Never closed, even if refused: it may have left threads or handlers behind.
   void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return DlError();

@@ -1,98 +1,43 @@
 #include "reenact/kernel/module_call.h"
 
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
 #include <algorithm>
-#include <array>
-#include <atomic>
-#include <bit>
+#include <cerrno>
 #include <cstring>
+#include <type_traits>
 
 #include "absl/base/attributes.h"
-#include "absl/base/optimization.h"
 
 namespace reenact {
 
+namespace internal {
+
+constinit thread_local CallRecord* own_call_record = nullptr;
+
+}  // namespace internal
+
 namespace {
 
-constexpr std::size_t kWords = RunningCall::kNameBytes / 8;
-static_assert(std::endian::native == std::endian::little,
-              "the order of bytes in a word below");
-
-// A text's bytes in words that one thread writes and others may read meanwhile.
-using Words = std::array<std::atomic<std::uint64_t>, kWords>;
-
-std::uint64_t Load64(const char* from) {
-  std::uint64_t word;
-  std::memcpy(&word, from, 8);
-  return word;
-}
-std::uint64_t Load32(const char* from) {
-  std::uint32_t word;
-  std::memcpy(&word, from, 4);
-  return word;
-}
-
-// Fewer than eight bytes as a word, without a loop: this is on every step's
-// way.
-std::uint64_t LoadShort(const char* from, std::size_t size) {
-  if (size >= 4) {
-    return Load32(from) | Load32(from + size - 4) << (8 * (size - 4));
-  }
-  if (size == 0) return 0;
-  const auto byte = [from](std::size_t i) {
-    return static_cast<std::uint64_t>(static_cast<unsigned char>(from[i]))
-           << (8 * i);
-  };
-  return byte(0) | byte(size / 2) | byte(size - 1);
-}
-
-void Store(std::string_view text, Words* words) {
-  const char* from = text.data();
-  std::size_t size = text.size();
-  auto to = words->begin();
-  for (; size >= 8; size -= 8, from += 8) {
-    (to++)->store(Load64(from), std::memory_order_relaxed);
-  }
-  if (size > 0) to->store(LoadShort(from, size), std::memory_order_relaxed);
-}
-
-void Fetch(const Words& words, char* out) {
-  for (std::size_t i = 0; i < kWords; ++i) {
-    const std::uint64_t word = words[i].load(std::memory_order_relaxed);
-    std::memcpy(out + 8 * i, &word, 8);
-  }
-}
-
-// Kind, flags and sizes in one word: kind, ahead, cut, reducer, key.
-std::uint64_t Head(CallKind kind, bool ahead, bool cut, std::size_t reducer,
-                   std::size_t key) {
-  return static_cast<std::uint64_t>(kind) | std::uint64_t{ahead} << 8 |
-         std::uint64_t{cut} << 9 | std::uint64_t{reducer} << 16 |
-         std::uint64_t{key} << 24;
-}
-
-// Never freed, used again: a reader may come at any time.
-struct CallRecord {
-  // Odd while the thread changes what follows.
-  std::atomic<std::uint64_t> serial{0};
-  std::atomic<std::uint64_t> head{0};  // 0: nothing runs
-  std::atomic<std::uint64_t> number{0};
-  Words reducer{};
-  Words key{};
-  std::atomic<bool> in_use{true};
-  CallRecord* next = nullptr;  // constant once it is in the list
-};
+using internal::CallRecord;
+using internal::own_call_record;
 
 std::atomic<CallRecord*> all_records{nullptr};
 std::atomic<void (*)()> thread_hook{nullptr};
-constinit thread_local CallRecord* own_record = nullptr;
+
+bool Runs(const CallRecord& record) {
+  return record.serial.load(std::memory_order_relaxed) % 2 != 0;
+}
 
 // Gives the record back at the thread's end. If a step runs then, it has called
 // exit(), whose guard wants to know which.
 struct AtThreadEnd {
   ~AtThreadEnd() {
-    if (own_record == nullptr || own_record->head.load() != 0) return;
-    own_record->in_use.store(false);
-    own_record = nullptr;
+    if (own_call_record == nullptr || Runs(*own_call_record)) return;
+    own_call_record->in_use.store(false);
+    own_call_record = nullptr;
   }
 };
 
@@ -113,30 +58,54 @@ CallRecord* NewRecord() {
   return record;
 }
 
-ABSL_ATTRIBUTE_NOINLINE CallRecord* ClaimRecord() {
-  thread_local const AtThreadEnd at_end;
-  (void)at_end;
-  if (void (*const hook)() = thread_hook.load()) hook();
-  own_record = FreeRecord();
-  if (own_record == nullptr) own_record = NewRecord();
-  return own_record;
+// Copies what may not be there any more, since another thread is about to give
+// it back, or a step has destroyed it: the system says so instead of a signal.
+// Where it does not do this for anybody, what is the thread's `own` is there.
+bool Copy(const void* from, std::size_t size, bool own, void* to) {
+  if (size == 0) return true;
+  const iovec target = {to, size};
+  const iovec source = {const_cast<void*>(from), size};
+  const long copied = ::syscall(SYS_process_vm_readv, ::syscall(SYS_getpid),
+                                &target, 1L, &source, 1L, 0L);
+  if (copied >= 0) return static_cast<std::size_t>(copied) == size;
+  if (errno == EFAULT || !own) return false;
+  std::memcpy(to, from, size);
+  return true;
+}
+
+bool CopyText(std::string_view text, bool own, char* bytes, std::size_t* size) {
+  const std::size_t some = std::min(text.size(), RunningCall::kNameBytes);
+  if (!Copy(text.data(), some, own, bytes)) return false;
+  *size = some;
+  return true;
+}
+
+void CopyCell(const EventView* from, bool own, RunningCall* call) {
+  static_assert(std::is_trivially_copyable_v<EventView>);
+  EventView event;
+  if (from == nullptr || !Copy(from, sizeof event, own, &event)) return;
+  if (!CopyText(event.reducer, own, call->reducer_bytes, &call->reducer_size) ||
+      !CopyText(event.key, own, call->key_bytes, &call->key_size)) {
+    return;
+  }
+  call->key_is_cut = event.key.size() > call->key_size;
 }
 
 // False: nothing runs, or it has just changed.
 bool Look(const CallRecord& record, RunningCall* call) {
+  const int error = errno;
   const std::uint64_t serial = record.serial.load(std::memory_order_acquire);
-  const std::uint64_t head = record.head.load(std::memory_order_relaxed);
-  call->kind = static_cast<CallKind>(head & 0xff);
-  if (call->kind == CallKind::kNone || serial % 2 != 0) return false;
-  call->ahead = (head >> 8 & 1) != 0;
-  call->key_is_cut = (head >> 9 & 1) != 0;
-  call->reducer_size = head >> 16 & 0xff;
-  call->key_size = head >> 24 & 0xff;
+  if (serial % 2 == 0) return false;
+  *call = RunningCall();
+  const CallRecord::How how = record.how.load(std::memory_order_relaxed);
+  call->kind = how.kind;
+  call->ahead = how.ahead;
   call->number = record.number.load(std::memory_order_relaxed);
-  Fetch(record.reducer, call->reducer_bytes);
-  Fetch(record.key, call->key_bytes);
   call->thread = &record;
   call->serial = serial;
+  CopyCell(record.event.load(std::memory_order_relaxed),
+           &record == own_call_record, call);
+  errno = error;
   std::atomic_thread_fence(std::memory_order_acquire);
   return record.serial.load(std::memory_order_relaxed) == serial;
 }
@@ -179,35 +148,21 @@ class Line {
 
 }  // namespace
 
-ModuleCall::ModuleCall(CallKind kind, std::uint64_t number,
-                       std::string_view reducer, std::string_view key,
-                       bool ahead) {
-  CallRecord* record = own_record;
-  if (ABSL_PREDICT_FALSE(record == nullptr)) record = ClaimRecord();
-  const bool cut = key.size() > RunningCall::kNameBytes;
-  if (cut) key = key.substr(0, RunningCall::kNameBytes);
-  if (reducer.size() > RunningCall::kNameBytes) {
-    reducer = reducer.substr(0, RunningCall::kNameBytes);
-  }
-  const std::uint64_t serial = record->serial.load(std::memory_order_relaxed);
-  record->serial.store(serial + 1, std::memory_order_relaxed);
-  std::atomic_thread_fence(std::memory_order_release);
-  record->number.store(number, std::memory_order_relaxed);
-  Store(reducer, &record->reducer);
-  Store(key, &record->key);
-  record->head.store(Head(kind, ahead, cut, reducer.size(), key.size()),
-                     std::memory_order_relaxed);
-  record->serial.store(serial + 2, std::memory_order_release);
+namespace internal {
+
+ABSL_ATTRIBUTE_NOINLINE CallRecord* ClaimCallRecord() {
+  thread_local const AtThreadEnd at_end;
+  (void)at_end;
+  if (void (*const hook)() = thread_hook.load()) hook();
+  own_call_record = FreeRecord();
+  if (own_call_record == nullptr) own_call_record = NewRecord();
+  return own_call_record;
 }
 
-ModuleCall::~ModuleCall() {
-  if (own_record != nullptr) {
-    own_record->head.store(0, std::memory_order_relaxed);
-  }
-}
+}  // namespace internal
 
 bool CallOfThisThread(RunningCall* call) {
-  return own_record != nullptr && Look(*own_record, call);
+  return own_call_record != nullptr && Look(*own_call_record, call);
 }
 
 void ForEachCall(void (*visit)(const RunningCall& call, void* context),
@@ -228,7 +183,7 @@ std::size_t DescribeCall(const RunningCall& call, char* out, std::size_t size) {
       line.Add("event ").Add(call.number).Add(" ").AddCell(call);
       break;
     case CallKind::kTouch:
-      line.Add("Touch() for event ").Add(call.number);
+      line.Add("Touch() for event ").Add(call.number).Add(" ").AddCell(call);
       break;
     case CallKind::kMapper:
       line.Add("the module's mapper, at row ").Add(call.number);

@@ -377,6 +377,7 @@ class WorldImpl final : public World,
   bool RunInOrder();
   void CommitSlot(Slot* slot);
   void SelfCheck(Slot* slot);
+  void FailAsImpure(const Ticket& ticket, const StepResult& result);
   void CommitControl(Slot* slot, RoundInFlight& round);
   void AbandonWaiting(InputId but);
   std::optional<Ledger::Refusal> Gate(const Slot& slot);
@@ -2093,7 +2094,7 @@ bool WorldImpl::RunInOrder() {
 }
 
 // A sample that is spread over all tickets and the same in each run.
-void WorldImpl::SelfCheck(Slot* slot) {
+ABSL_ATTRIBUTE_NOINLINE void WorldImpl::SelfCheck(Slot* slot) {
   const std::uint64_t spread =
       slot->ticket.event_id.value * 0x9e3779b97f4a7c15 >> 32;
   if (slot->ticket.code == nullptr || spread % options_.self_check != 0) return;
@@ -2118,6 +2119,25 @@ void WorldImpl::SelfCheck(Slot* slot) {
                               result.other});
 }
 
+ABSL_ATTRIBUTE_NOINLINE void WorldImpl::FailAsImpure(const Ticket& ticket,
+                                                     const StepResult& result) {
+  const std::string reducer(ticket.code->name());
+  const std::string key(ticket.event.key);
+  if (internals_.impure != nullptr) {
+    internals_.impure->emplace(WorldInternals::Impure{ticket.event_id,
+                                                      {reducer, key},
+                                                      result.entries,
+                                                      result.other,
+                                                      std::nullopt});
+    if (result.touched != nullptr) {
+      (*internals_.impure)->touched = *result.touched;
+    }
+  }
+  Fail(absl::InternalError("two runs of one step differ: reducer \"" + reducer +
+                           "\", key \"" + key + "\", at ticket " +
+                           std::to_string(ticket.event_id.value)));
+}
+
 void WorldImpl::CommitSlot(Slot* slot) {
   instrument::Yield("world.commit", slot);
   RoundInFlight& round = rounds_.front();
@@ -2134,25 +2154,7 @@ void WorldImpl::CommitSlot(Slot* slot) {
   StepResult& result =
       slot->results[slot->state.load() == Slot::State::kRedone];
   if (result.impure && !options_.on_nondeterminism) {
-    if (internals_.impure != nullptr) {
-      internals_.impure->emplace(
-          WorldInternals::Impure{slot->ticket.event_id,
-                                 {std::string(slot->ticket.code->name()),
-                                  std::string(slot->ticket.event.key)},
-                                 result.entries,
-                                 result.other,
-                                 std::nullopt});
-      if (result.touched != nullptr) {
-        (*internals_.impure)->touched = *result.touched;
-      }
-    }
-    Fail(absl::InternalError("two runs of one step differ: reducer \"" +
-                             std::string(slot->ticket.code->name()) +
-                             "\", key \"" +
-                             std::string(slot->ticket.event.key) +
-                             "\", at ticket " +
-                             std::to_string(slot->ticket.event_id.value)));
-    return;
+    return FailAsImpure(slot->ticket, result);
   }
   if (!failure) {
     std::vector<RaisedEvent>& raised = result.outcome.raised;

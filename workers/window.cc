@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/base/attributes.h"
 #include "reenact/kernel/check.h"
 #include "reenact/kernel/instrument.h"
 #include "reenact/kernel/module_call.h"
@@ -24,9 +25,8 @@ using instrument::NowNs;
 
 // What the thread is at while the ticket's reducer runs.
 ModuleCall CallOf(const Slot& slot, bool ahead) {
-  const Ticket& ticket = slot.ticket;
-  return ModuleCall(CallKind::kStep, ticket.event_id.value,
-                    ticket.event.reducer, ticket.event.key, ahead);
+  return ModuleCall(CallKind::kStep, slot.ticket.event_id.value,
+                    &slot.ticket.event, ahead);
 }
 
 }  // namespace
@@ -73,6 +73,7 @@ Window::Window(CellTable* cells, const StepRules* rules, Encode encode,
       size_(options.size),
       mask_(2 * options.size - 1),
       options_(options),
+      is_watched_(options.run_twice || options.observer != nullptr),
       slots_(new Slot[2 * options.size]),
       committed_(committed.value),
       issued_(committed.value),
@@ -131,8 +132,8 @@ Slot* Window::Issue(bool serial) {
 void Window::CollectTouches(Slot* slot) {
   AddTouch(slot, slot->own, true);
   Collector collector(this, slot);
-  // Without its cell, which would cost every ticket more than it tells.
-  const ModuleCall call(CallKind::kTouch, slot->ticket.event_id.value, {}, {});
+  const ModuleCall call(CallKind::kTouch, slot->ticket.event_id.value,
+                        &slot->ticket.event);
   try {
     slot->ticket.code->Touch(slot->ticket.event, collector);
   } catch (...) {
@@ -193,25 +194,15 @@ Slot* Window::Next() {
 void Window::RunStep(Slot* slot, RunMode mode, StepRun* run,
                      StepResult* result) {
   result->ran = true;
-  if (slot->ticket.failure != nullptr) {
-    result->outcome.failure = FailureCode::kFailedByOrder;
-  } else if (slot->ticket.code != nullptr) {
+  if (slot->ticket.code != nullptr) {
     const ModuleCall call = CallOf(*slot, mode == RunMode::kSpeculative);
-    if (options_.run_twice) {
-      run->RunTwice(slot, mode, options_.observer, result);
-      if (result->impure) {
-        encode_(*slot, *run->second(), &result->other);
-      }
-      run->ForgetSecond();
+    if (is_watched_) {
+      RunWatched(slot, mode, run, result);
     } else {
-      if (options_.observer != nullptr) {
-        options_.observer->Begin(0, slot->ticket);
-      }
       run->Run(slot, mode, result);
-      if (options_.observer != nullptr) {
-        options_.observer->End(0, slot->ticket, *result);
-      }
     }
+  } else if (slot->ticket.failure != nullptr) {
+    result->outcome.failure = FailureCode::kFailedByOrder;
   } else if (slot->ticket.kind != UnitKind::kControl) {
     REENACT_PROBE("window: nobody has the reducer any more");
     result->outcome.failure = FailureCode::kUnknownReducer;
@@ -219,6 +210,22 @@ void Window::RunStep(Slot* slot, RunMode mode, StepRun* run,
   if (mode == RunMode::kInTurn && !options_.run_twice) return;
   encode_(*slot, *result, &result->entries);
   result->encoded = true;
+}
+
+// For those who look at each run, or run each step twice.
+ABSL_ATTRIBUTE_NOINLINE void Window::RunWatched(Slot* slot, RunMode mode,
+                                                StepRun* run,
+                                                StepResult* result) {
+  StepObserver* const observer = options_.observer;
+  if (!options_.run_twice) {
+    observer->Begin(0, slot->ticket);
+    run->Run(slot, mode, result);
+    observer->End(0, slot->ticket, *result);
+    return;
+  }
+  run->RunTwice(slot, mode, observer, result);
+  if (result->impure) encode_(*slot, *run->second(), &result->other);
+  run->ForgetSecond();
 }
 
 void Window::RunInTurn(Slot* slot) {

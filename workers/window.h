@@ -134,6 +134,7 @@ class Window {
   void Unlink(Slot* slot);
   void Execute(Slot* slot, Worker* worker);
   void RunStep(Slot* slot, RunMode mode, StepRun* run, StepResult* result);
+  void RunWatched(Slot* slot, RunMode mode, StepRun* run, StepResult* result);
   void Release(Touch* waiter, std::vector<Slot*>* runnable);
   void DrainReady();
   std::uint64_t ClaimSize() const;
@@ -148,6 +149,7 @@ class Window {
   const std::size_t size_;
   const std::uint64_t mask_;
   const Options options_;
+  const bool is_watched_;
   std::unique_ptr<Slot[]> slots_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<Worker> ordered_;

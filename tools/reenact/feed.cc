@@ -125,7 +125,7 @@ bool IsEventRow(const cbor::Value& row) {
 absl::StatusOr<std::vector<Input>> MapRow(const InputMapper& mapper,
                                           const cbor::Value& row,
                                           std::uint64_t number) {
-  const ModuleCall call(CallKind::kMapper, number, {}, {});
+  const ModuleCall call(CallKind::kMapper, number, nullptr);
   try {
     return mapper(row);
   } catch (const std::exception& error) {
