@@ -37,13 +37,19 @@ inline constexpr std::uint64_t kHashMarks[3] = {
     0x2d358dccaa6c78a5, 0x8bb84b93962eacc9, 0x4b33a62ed433d4a3};
 
 // Its address is where the loader put it.
-inline constexpr char kHashSalt = 0;
+[[maybe_unused]] inline constexpr char kHashSalt = 0;
 
 // Keys that collide with each other are those that begin with this, as the
 // product with 0 is 0 whatever follows. Nobody outside the process knows it.
+// Under the harness everybody does: which cells a table lets go of first decides
+// what a run draws, and a replay string is for any process.
 inline std::uint64_t HashBlinder() {
+#if defined(REENACT_INSTRUMENTED)
+  return kHashMarks[1];
+#else
   return kHashMarks[1] *
          (reinterpret_cast<std::uintptr_t>(&kHashSalt) ^ kHashMarks[2]);
+#endif
 }
 
 }  // namespace internal
@@ -52,7 +58,7 @@ inline std::uint64_t HashBlinder() {
 // (Wang Yi, public domain, github.com/wangyi-fudan/wyhash): the bytes, in words
 // that may overlap, are multiplied with each other and folded.
 //
-// Differs from one process to the next. Whatever is recorded, or decides
+// Differs from one process to the next, but under the harness. Whatever is recorded, or decides
 // anything that is, must not depend on it, nor on the order that it gives.
 inline std::uint64_t HashBytes(std::uint64_t seed, std::string_view bytes) {
   using internal::HashFold;
