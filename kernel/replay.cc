@@ -246,24 +246,27 @@ class Verifier {
       known.event_id = id;
       known.path = archive_->paths().Snapshot(id);
       REENACT_ASSIGN_OR_RETURN(known.contents, ReadSnapshotFile(known.path));
-      const SnapshotHeader& header = known.contents.header;
-      if (header.block_count == 0 ||
-          header.block_count > blocks_->block_count()) {
-        return absl::DataLossError(known.path + ": it is ahead of the journal");
-      }
-      REENACT_ASSIGN_OR_RETURN(Bytes stored,
-                               blocks_->ReadBlock(header.block_count - 1));
-      REENACT_ASSIGN_OR_RETURN(BlockView block, DecodeBlock(stored));
-      absl::Status status =
-          CheckIsAfter(header, known.contents.sequencer, block);
-      if (status.ok() && header.event_id != id) {
+      absl::Status status = CheckPlace(known.contents);
+      if (status.ok() && known.contents.header.event_id != id) {
         status = absl::DataLossError("it is of another ticket");
       }
       REENACT_RETURN_IF_ERROR(Annotate(status, known.path));
       REENACT_RETURN_IF_ERROR(CheckQueues(known));
-      snapshots_.emplace(header.block_count, std::move(known));
+      const std::uint64_t count = known.contents.header.block_count;
+      snapshots_.emplace(count, std::move(known));
     }
     return absl::OkStatus();
+  }
+
+  // Whether the block that it says it is right after is there, and says so.
+  absl::Status CheckPlace(const SnapshotContents& contents) {
+    const std::uint64_t count = contents.header.block_count;
+    if (count == 0 || count > blocks_->block_count()) {
+      return absl::DataLossError("it is ahead of the journal");
+    }
+    REENACT_ASSIGN_OR_RETURN(const Bytes stored, blocks_->ReadBlock(count - 1));
+    REENACT_ASSIGN_OR_RETURN(const BlockView block, DecodeBlock(stored));
+    return CheckIsAfter(contents.header, contents.sequencer, block);
   }
 
   // Whether a world can go on with these queues, for a replay that starts with
@@ -288,10 +291,8 @@ class Verifier {
     if (!contents.ok()) return Annotate(contents.status(), record.path);
     record.contents = *std::move(contents);
     record.event_id = record.contents.header.event_id;
-    const std::uint64_t count = record.contents.header.block_count;
-    if (count == 0 || count > blocks_->block_count()) {
-      return absl::DataLossError(record.path + ": it is ahead of the journal");
-    }
+    REENACT_RETURN_IF_ERROR(
+        Annotate(CheckPlace(record.contents), record.path));
     record_ = std::move(record);
     return absl::OkStatus();
   }
