@@ -173,7 +173,14 @@ std::optional<EffectIntent> SeldomIntended(std::int64_t what) {
   }
 }
 
-// Raises, waits and acts as its payload says, and notes which code it is.
+// Removes a cell and looks for it in its range.
+void RemoveAndLook(StepContext& step) {
+  step.Delete("actor", "child");
+  (void)step.Scan("actor", "", "z", 4);
+}
+
+// Raises, waits and acts as its payload says, and notes which code it is. The
+// second version has no reducer for what the first has raised for later.
 Module MakeActor(const std::string& version) {
   const auto act = [version](StepContext& step) {
     const std::int64_t what =
@@ -201,9 +208,20 @@ Module MakeActor(const std::string& version) {
       step.Intend(std::move(intent));
     }
     if (auto intent = SeldomIntended(what)) step.Intend(*std::move(intent));
+    if (what == 12) RemoveAndLook(step);
+    if (what == 14 && version == "1") {
+      step.RaiseAt(LogicalTime{step.time().value + 5},
+                   {"former", "k", "", cbor::EncodeInteger(0)});
+    }
     return absl::OkStatus();
   };
-  return *MakeModule("actor", version, {MakeReducer("actor", act)});
+  std::vector<std::shared_ptr<const Reducer>> reducers = {
+      MakeReducer("actor", act)};
+  if (version == "1") {
+    reducers.push_back(MakeReducer(
+        "former", [](StepContext&) { return absl::OkStatus(); }));
+  }
+  return *MakeModule("actor", version, std::move(reducers));
 }
 
 // Null: none. Which effects it lets pass, holds or denies.
@@ -358,6 +376,84 @@ void SetUpChanges(Case& run) {
   run.AddInvariant("budgets add up", AddsUp);
 }
 
+// --- answers for several
+// ----------------------------------------------------------
+
+// Asks for one of two things, which several ask for, or for both; or gives up
+// what its cell has asked for.
+absl::Status AskForOrder(StepContext& step) {
+  if (step.event().schema == kAnswerSchema) return absl::OkStatus();
+  const std::int64_t what = cbor::DecodeInteger(step.payload()).value_or(0);
+  const auto ask = [&step](std::int64_t order, std::int64_t amount) {
+    EffectIntent intent;
+    intent.kind = "buy";
+    intent.params = cbor::EncodeInteger(amount);
+    intent.identity = "order " + std::to_string(order);
+    step.Intend(std::move(intent));
+  };
+  ask(what % 2, what == 7 ? 2 : 1);
+  if (what < 3) {
+    EffectIntent cancel;
+    cancel.kind = "effect.cancel";
+    cancel.params = cbor::Value::Map({{"all", true}}).Encode();
+    step.Intend(std::move(cancel));
+  }
+  if (what < 4) ask(what / 2, 1);
+  return absl::OkStatus();
+}
+
+Bytes BuyingPolicy(const char* then, const char* otherwise) {
+  using cbor::Value;
+  return Value::Map({{"version", 1},
+                     {"rules", Value::Array({Value::Map({{"name", "dear"},
+                                                         {"key", "held"},
+                                                         {"then", then}})})},
+                     {"otherwise", otherwise}})
+      .Encode();
+}
+
+void Supervise(Client& client) {
+  Choices& choices = client.choices();
+  const std::uint32_t count = 2 + choices.Below(5, "shared.words");
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::uint32_t what = choices.Below(8, "shared.word");
+    const std::uint32_t which = choices.Below(4, "shared.which");
+    (void)client.Do([what, which](World& world) -> absl::Status {
+      if (what == 7) {
+        return world.SetPolicy(BuyingPolicy("deny", "allow")).status();
+      }
+      return JudgeOne(world, which, what < 4 ? 0 : what - 3);
+    });
+  }
+}
+
+void SetUpShared(Case& run) {
+  run.UseModule(*MakeModule("buyer", "1", {MakeReducer("buyer", AskForOrder)}));
+  run.BeforeAll([](World& world) {
+    return world.SetPolicy(BuyingPolicy("ask", "allow")).status();
+  });
+  run.AnswerEffects([](const OpenEffect&, Choices& choices) {
+    Receipt receipt;
+    if (choices.OneIn(3, "shared.fails")) receipt.status = ReceiptStatus::kError;
+    return receipt;
+  });
+  run.AddClient("buyer", [](Client& client) {
+    constexpr const char* kKeys[] = {"a", "b", "held"};
+    const std::uint32_t count = 2 + client.choices().Below(6, "shared.count");
+    for (std::uint32_t i = 0; i < count; ++i) {
+      Input input;
+      input.event = {"buyer", kKeys[client.choices().Below(3, "shared.key")], "",
+                     cbor::EncodeInteger(client.choices().Below(8, "shared.what"))};
+      if (client.choices().OneIn(2, "shared.waits")) {
+        (void)client.Submit(std::move(input));
+      } else {
+        (void)client.Offer(std::move(input));
+      }
+    }
+  });
+  run.AddClient("supervisor", Supervise);
+}
+
 // --- the small ones
 // -------------------------------------------------------------
 
@@ -463,7 +559,8 @@ void SetUpSmallLimits(Case& run) {
         EffectIntent intent;
         intent.kind = "call";
         intent.params = cbor::EncodeInteger(1);
-        intent.reserve.Set(std::string(levels, 'd'), 1);
+        // No text, if it is too long: what no decoder of any format takes.
+        intent.reserve.Set(Bytes(levels, levels > 64 ? '\xff' : 'd'), 1);
         step.Intend(std::move(intent));
         break;
       }
@@ -500,6 +597,7 @@ Scenario TortureFed() { return {"torture-fed", SetUpFed}; }
 Scenario TortureSubmitted() { return {"torture-submitted", SetUpSubmitted}; }
 Scenario BudgetRace() { return {"budget-race", SetUpBudget}; }
 Scenario Changes() { return {"changes", SetUpChanges}; }
+Scenario Shared() { return {"shared", SetUpShared}; }
 Scenario Reference() { return {"reference", SetUpReference}; }
 Scenario SmallBudget() { return {"small-budget", SetUpSmallBudget}; }
 Scenario SmallRaise() { return {"small-raise", SetUpSmallRaise}; }
@@ -509,9 +607,9 @@ Scenario SmallLimits() { return {"small-limits", SetUpSmallLimits}; }
 
 std::vector<Scenario> AllScenarios() {
   return {TortureFed(), TortureSubmitted(), BudgetRace(),
-          Changes(),    Reference(),        SmallBudget(),
-          SmallRaise(), SmallScan(),        SmallEffect(),
-          SmallLimits()};
+          Changes(),    Shared(),           Reference(),
+          SmallBudget(), SmallRaise(),      SmallScan(),
+          SmallEffect(), SmallLimits()};
 }
 
 }  // namespace reenact::harness

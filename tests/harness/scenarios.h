@@ -19,6 +19,9 @@ Scenario BudgetRace();
 // Submitters, while operators change scheduling, policy and grants, approve,
 // cancel and ask for snapshots, the clock jumps, and crashes bring new code.
 Scenario Changes();
+// Several ask for the same, of which one goes out; what is held is approved,
+// what is open is given up.
+Scenario Shared();
 
 // Small enough for statements about all schedules; with two workers each.
 //
