@@ -15,7 +15,7 @@ int main() {
 
   WorldOptions options;
   options.path = "counters";  // a directory: run again, and it counts on
-  options.workers = 2;        // any number: the journal is the same bytes
+  options.workers = 2;        // any number: it leaves no trace in the journal
   options.modules.push_back(MakeModule("demo", "1", {counter}).value());
   auto world = World::Open(std::move(options)).value();
 
