@@ -93,6 +93,12 @@ void Agenda::MakeReady(Entry& entry) {
   kinds_[entry.effect->kind].ready.insert(PlaceOf(*entry.effect));
 }
 
+// From another process, which may have begun it if it had more than an offer.
+void Agenda::TakeBack(Entry& entry) {
+  if (entry.state == State::kHeld) entry.in_doubt = true;
+  MakeReady(entry);
+}
+
 void Agenda::Delay(Entry& entry, Time until) {
   Leave(entry);
   entry.state = State::kDelayed;
@@ -109,6 +115,7 @@ bool Agenda::Open(OpenEffect effect) {
     return false;
   }
   ++totals_.opened;
+  place->second.in_doubt = effect.begun;
   place->second.effect = std::make_shared<const OpenEffect>(std::move(effect));
   MakeReady(place->second);
   return true;
@@ -177,7 +184,11 @@ std::optional<Lease> Agenda::Start(Time now) {
   if (!entry.give_up) entry.give_up = now + options.overall_timeout;
   const Time until = std::min(now + options.attempt_timeout, *entry.give_up);
   SetAlarm(entry, until + options.overrun);
-  return Lease{entry.effect, entry.epoch, entry.attempts, until};
+  return Lease{entry.effect, entry.epoch, AttemptOf(entry), until};
+}
+
+std::uint32_t Agenda::AttemptOf(const Entry& entry) {
+  return entry.attempts + (entry.effect->begun ? 1 : 0);
 }
 
 bool Agenda::IsCurrent(const Entry* entry, HolderId holder,
@@ -206,6 +217,7 @@ std::optional<Agenda::Time> Agenda::TimeToTryAgain(const Entry& entry,
 Receipt Agenda::Conclude(Entry& entry, Answer answer) {
   Leave(entry);
   entry.state = State::kAnswered;
+  if (entry.in_doubt) answer = InDoubt(std::move(answer));
   Receipt receipt;
   receipt.intent_hash = entry.effect->intent_hash;
   receipt.status = answer.status;
@@ -231,6 +243,7 @@ Agenda::Finished Agenda::Finish(const Lease& lease, Answer answer, Time now) {
   entry->usage.Add(answer.usage);
   if (const auto time = TimeToTryAgain(*entry, answer, now)) {
     ++totals_.retries;
+    if (answer.status == ReceiptStatus::kTimeout) entry->in_doubt = true;
     Delay(*entry, *time);
     return {Fate::kAgain, {}};
   }
@@ -259,7 +272,7 @@ void Agenda::Detach(HolderId holder) {
   if (found == holders_.end()) return;
   const std::set<Digest> had = std::exchange(found->second.has, {});
   holders_.erase(found);
-  for (const Digest& intent : had) MakeReady(*Find(intent));
+  for (const Digest& intent : had) TakeBack(*Find(intent));
 }
 
 const std::string* Agenda::NextKind(const Holder& holder) const {
@@ -313,7 +326,7 @@ absl::StatusOr<Lease> Agenda::Claim(HolderId holder, const Digest& intent,
   ++entry->attempts;
   ++totals_.claimed;
   SetAlarm(*entry, now + options_.lease);
-  return Lease{entry->effect, entry->epoch, entry->attempts, *entry->alarm};
+  return Lease{entry->effect, entry->epoch, AttemptOf(*entry), *entry->alarm};
 }
 
 absl::Status Agenda::Renew(HolderId holder, const Digest& intent,
@@ -381,6 +394,7 @@ std::optional<Receipt> Agenda::Refused(const Digest& intent,
   }
   if (!is_ours && !entry->ended_by_us &&
       entry->refusals < options_.refused.attempts_max) {
+    entry->in_doubt = true;  // whoever it was has answered
     Delay(*entry,
           now + Backoff(options_.refused, entry->refusals, options_.random()));
     return std::nullopt;
@@ -420,7 +434,7 @@ Agenda::Expired Agenda::Expire(Entry& entry) {
   }
   ++totals_.expired;
   holders_.at(entry.holder).silent = true;
-  MakeReady(entry);
+  TakeBack(entry);
   return expired;
 }
 

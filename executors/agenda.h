@@ -36,7 +36,7 @@ struct Lease {
   // Fences: rises with every lease of every effect, and with each opening of
   // the world, whose epoch is its upper 32 bits.
   std::uint64_t epoch = 0;
-  std::uint32_t attempt = 1;
+  std::uint32_t attempt = 1;  // more if it may have been begun before
   // When an attempt in this process has to be over, or the lease of another
   // process ends unless it is renewed.
   std::chrono::steady_clock::time_point until;
@@ -191,6 +191,7 @@ class Agenda {
     std::uint32_t refusals = 0;
     std::string executor;         // who had the latest lease, elsewhere
     bool ended_by_us = false;     // an error went to the world in its place
+    bool in_doubt = false;  // an attempt that is over may have been carried out
     Amounts usage;                // of the attempts before
     std::optional<Time> give_up;  // end of the overall time-out
     std::optional<Time> alarm;
@@ -212,6 +213,7 @@ class Agenda {
   using Entries = std::map<Digest, Entry>;
 
   static Place PlaceOf(const OpenEffect& effect);
+  static std::uint32_t AttemptOf(const Entry& entry);
   Entry* Find(const Digest& intent);
   bool IsCurrent(const Entry* entry, HolderId holder,
                  std::uint64_t epoch) const;
@@ -219,6 +221,7 @@ class Agenda {
   // Leaves whatever state it is in, alarm and holder included.
   void Leave(Entry& entry);
   void MakeReady(Entry& entry);
+  void TakeBack(Entry& entry);
   void Delay(Entry& entry, Time until);
   Receipt Conclude(Entry& entry, Answer answer);
   std::optional<Time> TimeToTryAgain(const Entry& entry, const Answer& answer,

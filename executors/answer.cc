@@ -28,4 +28,21 @@ Answer Answer::Transient(std::string_view message, Amounts usage) {
   return answer;
 }
 
+Answer Answer::Unknown(std::string_view message, Amounts usage) {
+  Answer answer = Error(message, std::move(usage));
+  answer.status = ReceiptStatus::kTimeout;
+  return answer;
+}
+
+Answer InDoubt(Answer answer) {
+  if (answer.status != ReceiptStatus::kError) return answer;
+  answer.status = ReceiptStatus::kTimeout;
+  absl::StatusOr<cbor::Value> payload = cbor::Value::Parse(answer.payload);
+  if (payload.ok() && payload->IsMap()) {
+    payload->Set("earlier", "an attempt before this may have been carried out");
+    answer.payload = payload->Encode();
+  }
+  return answer;
+}
+
 }  // namespace reenact

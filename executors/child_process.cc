@@ -404,10 +404,11 @@ absl::StatusOr<ChildResult> RunChild(const ChildSpec& spec) {
   Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   // Where SIGCHLD is ignored, a short process is gone by now (ESRCH).
   if (!pidfd.is_open() && errno != ESRCH) {
-    const int error = errno;
     ::kill(-pid, SIGKILL);
     ::waitpid(pid, nullptr, 0);
-    return SystemError(error, "cannot watch the process");
+    ChildResult result;
+    result.end = ChildResult::End::kUnwatched;
+    return result;
   }
   Child child(spec, pid, std::move(pidfd), std::move(out.read),
               std::move(err.read));

@@ -45,6 +45,7 @@ struct ChildResult {
     // Somebody else in this process waited for it, or children are not waited
     // for here (SIGCHLD is ignored): it ended, and nobody knows how.
     kLost,
+    kUnwatched,  // it ran, but nobody could wait for it, so it was ended
   };
 
   End end = End::kExited;
@@ -63,8 +64,9 @@ struct ChildResult {
 //
 // Does not depend on what this program does with SIGCHLD, but for kLost.
 //
-// NotFound, PermissionDenied, FailedPrecondition, InvalidArgument: it cannot be
-// started as it is. ResourceExhausted, Unavailable: not now.
+// An error: the program has not run. NotFound, PermissionDenied,
+// FailedPrecondition, InvalidArgument: it cannot be started as it is.
+// ResourceExhausted, Unavailable: not now.
 //
 // Thread safety: any thread.
 absl::StatusOr<ChildResult> RunChild(const ChildSpec& spec);

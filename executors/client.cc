@@ -222,6 +222,7 @@ void ExecutorClient::Session::Start(const frames::Granted& granted) {
     held_.insert_or_assign(granted.intent,
                            Held{granted.epoch, false, Clock::now(), {}});
   }
+  offer->second.begun = granted.attempt > 1;
   dispatcher_.Open(offer->second);
   offered_.erase(offer);
 }

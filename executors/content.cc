@@ -95,12 +95,13 @@ absl::Status KeepContent(std::string_view name, BytesView bytes,
   return absl::OkStatus();
 }
 
-Answer AnswerOf(const absl::Status& status, Task& task, Amounts usage) {
+Answer AnswerOf(const absl::Status& status, Task& task, Amounts usage,
+                Reach reach) {
   if (absl::IsCancelled(status)) return Cancelled(std::move(usage));
   Answer answer = Answer::Error(
       task.secrets().Redact(ToStd(status.message())), std::move(usage));
   answer.transient = MayHelpAgain(status);
-  if (absl::IsDeadlineExceeded(status)) {
+  if (reach == Reach::kPerhaps || absl::IsDeadlineExceeded(status)) {
     answer.status = ReceiptStatus::kTimeout;
   }
   return answer;

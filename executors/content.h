@@ -43,8 +43,9 @@ cbor::Value DigestValue(const Digest& digest);
 absl::StatusOr<Digest> DigestOf(const cbor::Value& value);
 
 // `status` as an answer: a text without secrets, transient if trying again may
-// help.
-Answer AnswerOf(const absl::Status& status, Task& task, Amounts usage = {});
+// help. DeadlineExceeded reaches kPerhaps in any case.
+Answer AnswerOf(const absl::Status& status, Task& task, Amounts usage = {},
+                Reach reach = Reach::kKnown);
 
 // How much time is left until the task's deadline, at most `limit`; not below 0.
 std::chrono::milliseconds TimeLeft(const Task& task,

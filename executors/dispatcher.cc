@@ -62,14 +62,14 @@ Answer AnswerOf(Executor& executor, RunningTask& task, bool* thrown) {
   try {
     Answer answer = executor.Execute(task);
     if (IsSound(answer)) return answer;
-    return Answer::Error("the executor's answer is malformed");
+    return Answer::Unknown("the executor's answer is malformed");
   } catch (const std::exception&) {
     // Not what() of it: that may hold anything, secrets too.
     *thrown = true;
   } catch (...) {
     *thrown = true;
   }
-  return Answer::Error("the executor threw an exception");
+  return Answer::Unknown("the executor threw an exception");
 }
 
 absl::Status CheckOptions(const KindOptions& options) {

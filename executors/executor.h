@@ -31,6 +31,17 @@ namespace reenact {
 class BlobStore;
 class Secrets;
 
+// How far an attempt that failed came. This, and nothing else, is what tells the
+// status error from the status timeout: spec/executors.md has every case.
+enum class Reach : std::uint8_t {
+  // Nothing of what was asked for was done: it never left, or it was refused,
+  // or it ended by itself and said how. Status error.
+  kKnown,
+  // Somebody may have acted on it, in part or whole: nobody knows. Status
+  // timeout.
+  kPerhaps,
+};
+
 // What came of carrying out an effect once.
 struct Answer {
   ReceiptStatus status = ReceiptStatus::kOk;
@@ -47,7 +58,14 @@ struct Answer {
   // A map with "error": `message`, which holds no secret and no payload.
   static Answer Error(std::string_view message, Amounts usage = {});
   static Answer Transient(std::string_view message, Amounts usage = {});
+  // The same of status timeout.
+  static Answer Unknown(std::string_view message, Amounts usage = {});
 };
+
+// `answer`, given that an attempt before it may have been carried out: a refusal
+// now says nothing of what was done then, so an error becomes a timeout. The
+// payload says why, as "earlier".
+Answer InDoubt(Answer answer);
 
 // One effect on its way, as its executor sees it.
 //
@@ -59,7 +77,8 @@ class Task {
   virtual ~Task() = default;
 
   virtual const OpenEffect& effect() const = 0;
-  // From 1. The idempotency key is the same in each.
+  // From 1; more if anybody may have begun it before. The idempotency key is the
+  // same in each.
   virtual std::uint32_t attempt() const = 0;
 
   // When the executor must have returned; what takes longer is answered with
@@ -92,7 +111,7 @@ class Executor {
   // same effect after a crash, or when a lease went to another process, so what
   // can be handed the idempotency key should be. Returns by task.deadline().
   // Never throws for what the outside did; what it throws all the same becomes
-  // an answer with status error.
+  // an answer with status timeout, as nobody knows what it had done by then.
   virtual Answer Execute(Task& task) = 0;
 };
 

@@ -157,6 +157,9 @@ struct Traffic {
   std::uint64_t calls = 0;
   std::uint64_t in = 0;
   std::uint64_t out = 0;
+  // kPerhaps as soon as there was a connection to send on: what the system took
+  // off our hands the other side may have read.
+  Reach reach = Reach::kKnown;
 
   Amounts ToAmounts() const {
     return {{"calls", calls}, {"bytes_in", in}, {"bytes_out", out}};
@@ -187,6 +190,8 @@ class Receiver {
 
   bool header_too_large() const { return header_bytes_ > kHeaderBytesMax; }
   bool body_too_large() const { return body_too_large_; }
+  // libcurl takes the end of a connection for the end of the headers, too.
+  bool headers_ended() const { return headers_ended_; }
   Response& response() { return response_; }
 
  private:
@@ -196,6 +201,9 @@ class Receiver {
     const std::size_t colon = line.find(':');
     if (line.substr(0, 5) == "HTTP/") {
       response_.headers.clear();  // what came before was not final
+      headers_ended_ = false;
+    } else if (Trimmed(line).empty()) {
+      headers_ended_ = true;
     } else if (colon != std::string_view::npos) {
       std::string& value =
           response_.headers[Lower(std::string(line.substr(0, colon)))];
@@ -215,6 +223,7 @@ class Receiver {
   const std::uint64_t body_max_;
   std::size_t header_bytes_ = 0;
   bool body_too_large_ = false;
+  bool headers_ended_ = false;
   Response response_;
 };
 
@@ -317,15 +326,14 @@ std::uint64_t Count(curl_off_t value) {
 }
 
 // What libcurl's code means to the effect: whether it may help to try again.
-absl::Status StatusOfTransfer(CURLcode code, CURL* easy,
-                              const Receiver& receiver,
-                              const Request& request) {
+absl::Status StatusOfTransfer(CURLcode code,
+                              const Receiver& receiver, const Request& request,
+                              const Traffic& traffic) {
   // The host is in the effect's parameters, so it may be in messages.
   const auto message = [&](std::string_view what) {
     return absl::StrCat(ToAbsl(request.place.host), ":", request.place.port,
                         ": ", ToAbsl(what));
   };
-  const bool sent = Info<curl_off_t>(easy, CURLINFO_PRETRANSFER_TIME_T) > 0;
   if (receiver.body_too_large() || code == CURLE_FILESIZE_EXCEEDED) {
     return absl::OutOfRangeError(
         message(absl::StrCat("the response has more than ",
@@ -338,12 +346,12 @@ absl::Status StatusOfTransfer(CURLcode code, CURL* easy,
   }
   switch (code) {
     case CURLE_OK:
-      return absl::OkStatus();
+      if (receiver.headers_ended()) return absl::OkStatus();
+      return absl::UnavailableError(message("the answer broke off"));
     case CURLE_OPERATION_TIMEDOUT:
-      if (sent) {
-        return absl::DeadlineExceededError(message("no answer in time"));
-      }
-      return absl::UnavailableError(message("no connection in time"));
+      return absl::UnavailableError(
+          message(traffic.reach == Reach::kPerhaps ? "no answer in time"
+                                                   : "no connection in time"));
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_COULDNT_CONNECT:
@@ -405,6 +413,11 @@ absl::StatusOr<Response> Transfer(const Handle& handle, const Request& request,
   curl_multi_add_handle(handle.multi, easy);
   const absl::StatusOr<CURLcode> code = Drive(handle, task);
   ++traffic->calls;
+  // Kept over redirects, and over what libcurl does by itself when a connection
+  // that it kept turns out to be dead: connecting anew, for the same request.
+  if (Info<curl_off_t>(easy, CURLINFO_PRETRANSFER_TIME_T) > 0) {
+    traffic->reach = Reach::kPerhaps;
+  }
   traffic->in += Count(Info<curl_off_t>(easy, CURLINFO_SIZE_DOWNLOAD_T)) +
                  Count(Info<long>(easy, CURLINFO_HEADER_SIZE));
   traffic->out += Count(Info<curl_off_t>(easy, CURLINFO_SIZE_UPLOAD_T)) +
@@ -428,7 +441,7 @@ absl::StatusOr<Response> Transfer(const Handle& handle, const Request& request,
                      ": it has no public address, and this program connects to "
                      "no others"));
   }
-  REENACT_RETURN_IF_ERROR(StatusOfTransfer(*code, easy, receiver, request));
+  REENACT_RETURN_IF_ERROR(StatusOfTransfer(*code, receiver, request, *traffic));
   return std::move(response);
 }
 
@@ -479,6 +492,16 @@ bool IsExpected(const Request& request, long status) {
   return std::find(expected.begin(), expected.end(), status) != expected.end();
 }
 
+// What a status that was not expected says. A service that says 4xx has looked
+// at the request and refused it, for now or for good. Not so 408, which services
+// say of work that they gave up, too; nor 5xx, as whoever says it may have begun,
+// or stand in front of one that had; nor 2xx and 3xx, with which many tell that
+// it is done. Behind a redirect it was another request that was refused.
+Reach ReachOf(long status, const Traffic& traffic) {
+  const bool refused = status >= 400 && status < 500 && status != 408;
+  return refused && traffic.calls == 1 ? Reach::kKnown : Reach::kPerhaps;
+}
+
 bool MayHelpAgain(long status) {
   return status == 408 || status == 425 || status == 429 || status >= 500;
 }
@@ -495,22 +518,27 @@ cbor::Value HeadersOf(const Request& request, const Response& response,
 }
 
 Answer AnswerTo(const Request& request, const Response& response,
-                const HttpOptions& options, Task& task, Amounts usage) {
+                const HttpOptions& options, Task& task,
+                const Traffic& traffic) {
   Answer answer;
+  const bool expected = IsExpected(request, response.status);
+  const Reach reach =
+      expected ? Reach::kPerhaps : ReachOf(response.status, traffic);
   cbor::Value payload = cbor::Value::Map(
       {{"status", cbor::Value(std::int64_t{response.status})},
        {"headers", HeadersOf(request, response, task.secrets())}});
   const absl::Status kept = KeepContent(
       "body", response.body, options.inline_bytes_max, task, &payload, &answer);
-  if (!kept.ok()) return AnswerOf(kept, task, std::move(usage));
-  if (!IsExpected(request, response.status)) {
-    answer.status = ReceiptStatus::kError;
+  if (!kept.ok()) return AnswerOf(kept, task, traffic.ToAmounts(), reach);
+  if (!expected) {
+    answer.status = reach == Reach::kKnown ? ReceiptStatus::kError
+                                           : ReceiptStatus::kTimeout;
     answer.transient = MayHelpAgain(response.status);
     if (answer.transient) answer.retry_after = response.retry_after;
     payload.Set("error", cbor::Value(absl::StrCat("status ", response.status)));
   }
   answer.payload = payload.Encode();
-  answer.usage = std::move(usage);
+  answer.usage = traffic.ToAmounts();
   return answer;
 }
 
@@ -563,9 +591,10 @@ Answer HttpExecutor::Execute(Task& task) {
       Ask(*handle, *request, options_, task, &traffic);
   connections_->GiveBack(std::move(handle));
   if (!response.ok()) {
-    return AnswerOf(response.status(), task, traffic.ToAmounts());
+    return AnswerOf(response.status(), task, traffic.ToAmounts(),
+                    traffic.reach);
   }
-  return AnswerTo(*request, *response, options_, task, traffic.ToAmounts());
+  return AnswerTo(*request, *response, options_, task, traffic);
 }
 
 }  // namespace reenact

@@ -127,7 +127,8 @@ std::string MessageName(const OpenEffect& effect) {
 }
 
 absl::Status PutIntoInbox(const std::string& world_directory,
-                          const std::string& name, const Input& input) {
+                          const std::string& name, const Input& input,
+                          bool* placing) {
   const Bytes message = EncodeMessage(input);
   if (message.size() > kMessageBytesMax) {
     return absl::InvalidArgumentError(
@@ -144,6 +145,7 @@ absl::Status PutIntoInbox(const std::string& world_directory,
   }
   REENACT_ASSIGN_OR_RETURN(NewFile file, NewFile::In(inbox));
   REENACT_RETURN_IF_ERROR(file.Append(message));
+  if (placing != nullptr) *placing = true;
   return file.Place(inbox + "/" + name);
 }
 

@@ -42,11 +42,14 @@ inline constexpr std::size_t kMessageBytesMax = 16 << 20;
 // whole, synced, replacing one of that name. The world may be running.
 //
 // FailedPrecondition: there is no world. InvalidArgument: it is too long.
-// ResourceExhausted, Unavailable, PermissionDenied: what the system said.
+// ResourceExhausted, Unavailable, PermissionDenied: what the system said. After
+// one of these it is not there, unless `placing`, if not null, was set: then it
+// may be.
 //
 // Thread safety: any thread, any process.
 absl::Status PutIntoInbox(const std::string& world_directory,
-                          const std::string& name, const Input& input);
+                          const std::string& name, const Input& input,
+                          bool* placing = nullptr);
 
 // The messages of a world's inbox, in the order of their names, as a world pulls
 // them. Each is an input with the message's submission id, which is the

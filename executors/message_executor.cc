@@ -22,8 +22,10 @@ class WorldTarget final : public MessageTarget {
  public:
   explicit WorldTarget(World* world) : world_(world) {}
 
-  absl::Status Deliver(const Input& input, Task& task) override {
+  absl::Status Deliver(const Input& input, Task& task,
+                       Reach* reach) override {
     REENACT_ASSIGN_OR_RETURN(const Submission submission, SubmitOnce(input));
+    *reach = Reach::kPerhaps;
     milliseconds pause(1);
     for (;;) {
       if (const auto outcome = submission.LookDurable()) {
@@ -80,8 +82,13 @@ class InboxTarget final : public MessageTarget {
   explicit InboxTarget(std::string directory)
       : directory_(std::move(directory)) {}
 
-  absl::Status Deliver(const Input& input, Task& task) override {
-    return PutIntoInbox(directory_, MessageName(task.effect()), input);
+  absl::Status Deliver(const Input& input, Task& task,
+                       Reach* reach) override {
+    bool placing = false;
+    const absl::Status status = PutIntoInbox(
+        directory_, MessageName(task.effect()), input, &placing);
+    if (placing) *reach = Reach::kPerhaps;
+    return status;
   }
 
  private:
@@ -185,11 +192,12 @@ Answer MessageExecutor::Execute(Task& task) {
                         "no world is known here as \"", message->to, "\"")),
                     task);
   }
-  const absl::Status status = target->Deliver(message->input, task);
+  Reach reach = Reach::kKnown;
+  const absl::Status status = target->Deliver(message->input, task, &reach);
   targets_->Return(std::move(target));
   const Amounts usage{{"calls", 1},
                       {"bytes", message->input.event.payload.size()}};
-  if (!status.ok()) return AnswerOf(status, task, usage);
+  if (!status.ok()) return AnswerOf(status, task, usage, reach);
   return Answer::Ok(
       cbor::Value::Map({{"to", cbor::Value(message->to)},
                         {"id", cbor::Value(message->input.submission_id)}}),

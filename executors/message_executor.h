@@ -24,8 +24,10 @@ class MessageTarget {
 
   // OK: `input` is durable there, or was already. The submission id is what
   // tells. Unavailable, ResourceExhausted, DeadlineExceeded: not now.
-  // Cancelled: the task was.
-  virtual absl::Status Deliver(const Input& input, Task& task) = 0;
+  // Cancelled: the task was. With an error, `reach` is set to kPerhaps if it may
+  // come to be there, or be there, all the same.
+  virtual absl::Status Deliver(const Input& input, Task& task,
+                               Reach* reach) = 0;
 };
 
 // A world of this process, which somebody drives: Start(), or Run() again and

@@ -337,6 +337,8 @@ std::string Complaint(const Job& job, const ChildResult& result) {
     case End::kLost:
       return "how it ended is lost: this program ignores SIGCHLD or waits for "
              "children that are not its own";
+    case End::kUnwatched:
+      return "nothing is left to wait for it with, so it was ended";
     case End::kExited:
       break;
   }
@@ -348,12 +350,14 @@ std::string Complaint(const Job& job, const ChildResult& result) {
   return absl::StrCat("exit status ", result.code);
 }
 
+// A process that exits has said how it ended. Of one that was stopped on its way
+// nobody knows how far it had come.
 ReceiptStatus StatusOf(const ChildResult& result) {
-  if (result.end == ChildResult::End::kTimedOut) return ReceiptStatus::kTimeout;
+  if (result.end == ChildResult::End::kExited) return ReceiptStatus::kError;
   if (result.end == ChildResult::End::kCancelled) {
     return ReceiptStatus::kCancelled;
   }
-  return ReceiptStatus::kError;
+  return ReceiptStatus::kTimeout;
 }
 
 // Output that was cut off might end in half of a secret, which nothing finds.
@@ -362,6 +366,7 @@ bool MayKeepOutput(const Job& job, const ChildResult& result) {
   return result.end == ChildResult::End::kExited || !job.has_secrets;
 }
 
+// An error: what came of it cannot be kept, though it has run.
 absl::Status Report(const Job& job, const ChildResult& result,
                     const ProcessOptions& options, Task& task,
                     cbor::Value* payload, Answer* answer) {
@@ -378,10 +383,14 @@ absl::Status Report(const Job& job, const ChildResult& result,
                                         options.inline_bytes_max, task, payload,
                                         answer));
   }
-  const std::string complaint = Complaint(job, result);
-  if (complaint.empty()) return RecordOutputs(job, task, payload, answer);
+  std::string complaint = Complaint(job, result);
+  if (complaint.empty()) {
+    const absl::Status recorded = RecordOutputs(job, task, payload, answer);
+    if (recorded.ok() || !absl::IsNotFound(recorded)) return recorded;
+    complaint = task.secrets().Redact(ToStd(recorded.message()));
+  }
   answer->status = StatusOf(result);
-  payload->Set("error", complaint);
+  payload->Set("error", TextValue(std::move(complaint)));
   return absl::OkStatus();
 }
 
@@ -403,7 +412,7 @@ Answer ProcessExecutor::Execute(Task& task) {
   const absl::Status status =
       Report(*job, *result, options_, task, &payload, &answer);
   if (!status.ok()) {
-    answer.status = ReceiptStatus::kError;
+    answer.status = ReceiptStatus::kTimeout;
     answer.transient = absl::IsResourceExhausted(status);
     payload.Set("error",
                 TextValue(task.secrets().Redact(ToStd(status.message()))));

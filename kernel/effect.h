@@ -108,6 +108,9 @@ struct OpenEffect {
   Amounts reserved;
   LogicalTime queued;
   std::optional<LogicalTime> deadline{};
+  // It was open when the world was opened, or somebody else had it before: it
+  // may have been begun, and nobody here knows what came of that. Not recorded.
+  bool begun = false;
 
   friend bool operator==(const OpenEffect&, const OpenEffect&) = default;
 };

@@ -21,10 +21,10 @@ namespace reenact {
 // How an effect ended. Numbers are part of the format.
 enum class ReceiptStatus : std::uint8_t {
   kOk = 0,
-  kError = 1,      // it was done, or tried, and failed
-  kTimeout = 2,    // nobody knows whether it was done
-  kDenied = 3,     // it was not let out
-  kCancelled = 4,  // it was taken back
+  kError = 1,    // it was refused, or failed in a way that is known
+  kTimeout = 2,  // nobody knows whether it was done, or how far
+  kDenied = 3,   // it was not let out
+  kCancelled = 4,  // it was taken back; what had begun may have been done
 };
 std::string_view ReceiptStatusName(ReceiptStatus status);  // "ok"
 

@@ -784,6 +784,9 @@ absl::Status WorldImpl::Init() {
   }
   Telling open;
   open.notices = ledger_->AllOpen();
+  for (Ledger::Notice& notice : open.notices) {
+    if (notice.open) notice.open->begun = notice.open->event_id <= report_.head;
+  }
   NameOrigins(&open);
   Tell(open);
   return absl::OkStatus();

@@ -59,8 +59,9 @@ class Saga {
     state_.Set("why", std::string(kSteps[booked()]) + ": " +
                           std::string(ReceiptStatusName(answer.status)));
     state_.Set("state", "cancelling");
-    // A time-out leaves it open whether it was booked, so it is cancelled, too.
-    if (answer.status == ReceiptStatus::kTimeout) {
+    // Unless it was refused, or never let out, it may have been booked.
+    if (answer.status != ReceiptStatus::kError &&
+        answer.status != ReceiptStatus::kDenied) {
       state_.Find("booked")->Append(kSteps[booked()]);
     }
     return Next();
@@ -88,26 +89,29 @@ class Saga {
   absl::Status Next() {
     const bool booking = *state_.GetText("state") == "booking";
     if (booking && booked() < kSteps.size()) {
-      Post(std::string(kSteps[booked()]));
+      Post(std::string(kSteps[booked()]), Value());
     } else if (booking) {
       state_.Set("state", "booked");
     } else if (booked() > 0) {
-      Post(std::string(kSteps[booked() - 1]) + "/cancel");
+      // Where nothing was booked, there is nothing to cancel.
+      Post(std::string(kSteps[booked() - 1]) + "/cancel",
+           Value::Array({200, 201, 202, 204, 404, 410}));
     } else {
       state_.Set("state", "cancelled");
     }
     return Save();
   }
 
-  void Post(const std::string& what) {
+  void Post(const std::string& what, const Value& expected) {
     const std::string trip(step_.key());
+    Value params = Value::Map(
+        {{"method", "POST"},
+         {"url", std::string(*state_.GetText("service")) + "/" + what},
+         {"body", "{\"trip\": \"" + trip + "\"}"}});
+    if (expected.IsArray()) params.Set("expect_status", expected);
     EffectIntent intent;
     intent.kind = "http.request";
-    intent.params =
-        Value::Map({{"method", "POST"},
-                    {"url", std::string(*state_.GetText("service")) + "/" + what},
-                    {"body", "{\"trip\": \"" + trip + "\"}"}})
-            .Encode();
+    intent.params = params.Encode();
     intent.idempotency = trip + "/" + what;
     step_.Intend(std::move(intent));
   }

@@ -1,5 +1,7 @@
 // A journey booked in three steps at three services, or not at all: if one says
-// no, what was booked before is cancelled, the last first.
+// no, what was booked before is cancelled, the last first. If one does not
+// answer, answers half, or says 5xx, nobody knows whether it has booked, so that
+// is cancelled, too; a service that has nothing to cancel says 404 or 410.
 //
 //   reenact run --module saga --world w --events trips.jsonl --with-executors
 //

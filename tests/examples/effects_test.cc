@@ -495,6 +495,102 @@ TEST_CASE("saga: three bookings or none", "[examples][effects]") {
   CheckVerifies("saga", world);
 }
 
+// What a trip asked its service for, each target once, in order.
+std::vector<std::string> AskedFor(const HttpServer& server,
+                                  const std::string& trip) {
+  std::vector<std::string> asked;
+  for (const std::string& request : server.requests()) {
+    if (request.find("\"" + trip + "\"") == std::string::npos) continue;
+    const std::size_t begin = request.find(' ') + 1;
+    const std::string target =
+        request.substr(begin, request.find(' ', begin) - begin);
+    if (asked.empty() || asked.back() != target) asked.push_back(target);
+  }
+  return asked;
+}
+
+// A room was booked, the answer did not arrive, and nobody cancelled it.
+TEST_CASE("trial 11: a booking whose answer is cut off is cancelled, one that is "
+          "refused is not",
+          "[examples][effects]") {
+  TemporaryDirectory directory;
+  const std::string world = directory / "w";
+  HttpServer server([](const HttpServer::Exchange& exchange) {
+    const auto is = [&](const char* trip) {
+      return exchange.Body().find(trip) != std::string::npos;
+    };
+    if (exchange.Target() == "/hotel/cancel" && is("closed")) {
+      return exchange.Respond(404, "no such booking");
+    }
+    if (exchange.Target() != "/hotel") return exchange.Respond(200, "");
+    if (is("refused")) return exchange.Respond(409, "full");
+    if (is("error")) return exchange.Respond(500, "");
+    if (is("half")) exchange.Send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nha");
+    return is("closed") ? exchange.HangUp() : exchange.Reset();
+  });
+  std::string service = server.Url("/");
+  service.pop_back();
+  std::string rows;
+  for (const char* trip : {"reset", "closed", "half", "error", "refused"}) {
+    rows += R"({"trip": ")" + std::string(trip) + R"(", "service": ")" +
+            service + "\"}\n";
+  }
+  WriteFile(directory / "trips.jsonl", rows);
+  const CommandResult run =
+      RunReenact(RunArgs("saga", world, directory / "trips.jsonl"));
+  INFO(run.err << run.out);
+  REQUIRE(run.code == 0);
+  using Targets = std::vector<std::string>;
+  for (const char* trip : {"reset", "closed", "half", "error"}) {
+    INFO(trip);
+    const Json state = StateOf(world, "trip", trip);
+    CHECK(state["state"] == "cancelled");
+    CHECK(state["why"] == "hotel: timeout");
+    CHECK(AskedFor(server, trip) ==
+          Targets{"/flight", "/hotel", "/hotel/cancel", "/flight/cancel"});
+  }
+  CHECK(StateOf(world, "trip", "refused")["why"] == "hotel: error");
+  CHECK(AskedFor(server, "refused") ==
+        Targets{"/flight", "/hotel", "/flight/cancel"});
+  CheckVerifies("saga", world);
+}
+
+// The request had arrived when the command was killed; the next run was told
+// "409, that is booked already", and took it for a refusal.
+TEST_CASE("trial 11: what a killed run had sent is not called refused by the next",
+          "[examples][effects]") {
+  TemporaryDirectory directory;
+  const std::string world = directory / "w";
+  std::atomic<int> bookings{0};
+  HttpServer server([&bookings](const HttpServer::Exchange& exchange) {
+    if (exchange.Target() != "/flight") return exchange.Respond(200, "");
+    if (++bookings == 1) return exchange.WaitForClient();
+    exchange.Respond(409, "booked already");
+  });
+  std::string service = server.Url("/");
+  service.pop_back();
+  WriteFile(directory / "trips.jsonl",
+            R"({"trip": "t", "service": ")" + service + "\"}\n");
+  const auto args = RunArgs("saga", world, directory / "trips.jsonl");
+  {
+    Command command(Reenact(args));
+    while (bookings == 0) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    command.Signal(SIGKILL);
+    command.Finish();
+  }
+  const CommandResult again = RunReenact(args);
+  INFO(again.err << again.out);
+  REQUIRE(again.code == 0);
+  const Json trip = StateOf(world, "trip", "t");
+  CHECK(trip["state"] == "cancelled");
+  CHECK(trip["why"] == "flight: timeout");
+  CHECK(AskedFor(server, "t") ==
+        std::vector<std::string>{"/flight", "/flight/cancel"});
+  CheckVerifies("saga", world);
+}
+
 // --- build -----------------------------------------------------------------------
 
 TEST_CASE("build: a graph of processes that a kill does not begin anew",

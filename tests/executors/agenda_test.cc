@@ -409,6 +409,38 @@ TEST_CASE("trial 04b: a process's receipt that the world would refuse again "
   CHECK(at.agenda.Stats().stuck == 1);
 }
 
+TEST_CASE("trial 11: what another process had accepted may have been done",
+          "[executors]") {
+  Fixture at;
+  at.Open(1, "fax");
+  const HolderId first = at.agenda.Attach("p", {"fax"}, 1);
+  const Digest intent = IntentOf(1, "fax");
+  bool accepted = true;
+  SECTION("it goes away") {
+    REQUIRE(at.ClaimFor(first).attempt == 1);
+    at.agenda.Detach(first);
+  }
+  SECTION("it lets its lease expire") {
+    REQUIRE(at.ClaimFor(first).attempt == 1);
+    REQUIRE(at.Pass(std::chrono::hours(1)).size() == 1);
+  }
+  SECTION("it goes away with an offer, which it had not accepted") {
+    accepted = false;
+    REQUIRE(at.agenda.Offer(first, at.now) != nullptr);
+    at.agenda.Detach(first);
+  }
+  // Nobody has answered for it: the effect is open, for the next one.
+  CHECK(at.agenda.Stats().ready == 1);
+  const HolderId second = at.agenda.Attach("q", {"fax"}, 1);
+  const Lease lease = at.ClaimFor(second);
+  CHECK(lease.attempt == (accepted ? 2 : 1));
+  // What is answered in its place says what is known of all attempts.
+  const auto instead = at.agenda.Malformed(second, intent, "no receipt");
+  REQUIRE(instead.has_value());
+  CHECK(instead->status ==
+        (accepted ? ReceiptStatus::kTimeout : ReceiptStatus::kError));
+}
+
 TEST_CASE("our own answer that the world refuses becomes an error, once",
           "[executors]") {
   Fixture at;

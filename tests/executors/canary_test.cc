@@ -127,7 +127,7 @@ TEST_CASE("chaos 59: what goes wrong with secrets does not tell them",
   for (const Value& params : requests) {
     FakeTask task(params, nullptr, CanarySecrets());
     const Answer answer = executor.Execute(task);
-    CHECK(answer.status == ReceiptStatus::kError);
+    CHECK(answer.status != ReceiptStatus::kOk);
     CheckIsClean(answer, directory);
   }
 }

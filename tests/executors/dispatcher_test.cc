@@ -130,7 +130,7 @@ TEST_CASE("retries end", "[executors]") {
   REQUIRE(at.dispatcher.Stats().started == 5);
 }
 
-TEST_CASE("an exception becomes an error that does not tell what it said",
+TEST_CASE("an exception becomes an answer that does not tell what it said",
           "[executors]") {
   Fixture at;
   const bool is_standard = GENERATE(true, false);
@@ -141,13 +141,13 @@ TEST_CASE("an exception becomes an error that does not tell what it said",
   at.Start();
   at.Open(1);
   const Receipt receipt = at.world.WaitFor(IntentOf(1));
-  REQUIRE(receipt.status == ReceiptStatus::kError);
+  REQUIRE(receipt.status == ReceiptStatus::kTimeout);
   REQUIRE(cbor::Diagnose(receipt.payload) ==
           R"({"error": "the executor threw an exception"})");
   REQUIRE(at.dispatcher.Stats().thrown == 1);
 }
 
-TEST_CASE("an answer that no receipt can hold becomes an error",
+TEST_CASE("of an answer that no receipt can hold nothing is known",
           "[executors]") {
   Fixture at;
   Answer answer;
@@ -157,8 +157,37 @@ TEST_CASE("an answer that no receipt can hold becomes an error",
   at.Register([&](Task&) { return answer; });
   at.Start();
   at.Open(1);
-  REQUIRE(cbor::Diagnose(at.world.WaitFor(IntentOf(1)).payload) ==
+  const Receipt receipt = at.world.WaitFor(IntentOf(1));
+  REQUIRE(receipt.status == ReceiptStatus::kTimeout);
+  REQUIRE(cbor::Diagnose(receipt.payload) ==
           R"({"error": "the executor's answer is malformed"})");
+}
+
+TEST_CASE("trial 11: a refusal says nothing of attempts before it",
+          "[executors]") {
+  Fixture at;
+  OpenEffect effect = EffectOf(1);
+  Answer first = Answer::Transient("busy");  // refused for the moment
+  ReceiptStatus end = ReceiptStatus::kError;
+  SECTION("all were refused") {}
+  SECTION("one was sent, and nobody knows what came of it") {
+    first.status = end = ReceiptStatus::kTimeout;
+  }
+  SECTION("one may have been, before the world was opened") {
+    effect.begun = true;
+    end = ReceiptStatus::kTimeout;
+  }
+  at.Register([&](Task& task) {
+    const std::uint32_t before = effect.begun ? 1 : 0;
+    return task.attempt() == 1 + before ? first : Answer::Error("no room");
+  });
+  at.Start();
+  at.world.Open(effect);
+  const Receipt receipt = at.world.WaitFor(IntentOf(1));
+  CHECK(receipt.status == end);
+  const auto payload = cbor::Value::Parse(receipt.payload).value();
+  CHECK(payload.GetText("error").value() == "no room");
+  CHECK(payload.GetText("earlier").ok() == (end == ReceiptStatus::kTimeout));
 }
 
 TEST_CASE("a receipt that the world will not have becomes an error",

@@ -93,6 +93,11 @@ void HttpServer::Exchange::Reset() const {
   ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &none, sizeof none);
 }
 
+void HttpServer::Exchange::HangUp() const {
+  const linger none{1, 1};
+  ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+}
+
 HttpServer::HttpServer(Handler handler) : handler_(std::move(handler)) {
   const Listening listening = Listen();
   listening_ = listening.fd;
@@ -116,6 +121,8 @@ HttpServer::~HttpServer() {
   for (std::thread& thread : threads) thread.join();
   ::close(listening_);
 }
+
+void HttpServer::Deafen() { ::shutdown(listening_, SHUT_RDWR); }
 
 std::string HttpServer::Url(const std::string& target) const {
   return "http://127.0.0.1:" + std::to_string(port_) + target;

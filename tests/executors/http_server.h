@@ -31,8 +31,9 @@ class HttpServer {
                  const std::string& headers = "") const;
     // Sends nothing until the client goes away.
     void WaitForClient() const;
-    // The next thing that the client sees is a reset.
+    // The next thing that the client sees is a reset, or the end.
     void Reset() const;
+    void HangUp() const;
 
    private:
     const int fd_;
@@ -43,6 +44,9 @@ class HttpServer {
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
+
+  // From now on nobody can connect.
+  void Deafen();
 
   std::string Url(const std::string& target = "/") const;
   int connections() const;

@@ -96,7 +96,7 @@ TEST_CASE("closing a world ends what waits for it", "[message]") {
   executor.Remove("other");
   sender.join();
   REQUIRE_OK(closed);
-  CHECK(status == ReceiptStatus::kError);
+  CHECK(status != ReceiptStatus::kOk);
 }
 
 TEST_CASE("messages that make no sense are refused", "[message]") {
