@@ -404,12 +404,14 @@ void Ledger::Commit(const Step& step, Judged judged, const EffectIntent& intent,
   switch (judged.entry.verdict) {
     case EffectVerdict::kDenied:
       REENACT_PROBE("ledger: an intent is denied");
+      CountEnd(judged.open.effect, ReceiptStatus::kDenied);
       into->answers.push_back(AnswerFor(judged.open, cause, nullptr,
                                         ReceiptStatus::kDenied,
                                         judged.entry.reason, false));
       return;
     case EffectVerdict::kAnswered:
       if (judged.cancels) return CancelFor(step, intent, into);
+      CountEnd(judged.open.effect, judged.heard->receipt.status);
       into->answers.push_back(AnswerFor(judged.open, cause,
                                         &judged.heard->receipt,
                                         judged.heard->receipt.status, "",
@@ -842,8 +844,13 @@ void Ledger::Erase(Place place, const Digest& receipt,
   if (effect.kind != kTimerKind) {
     notices_.push_back({std::nullopt, kNoReducer, effect.intent_hash, {}});
   }
+  CountEnd(effect, status);
   Settle({effect.intent_hash, receipt, status});
   open_.erase(it);
+}
+
+void Ledger::CountEnd(const OpenEffect& effect, ReceiptStatus status) {
+  if (effect.kind != kTimerKind) ++ended_[static_cast<std::size_t>(status)];
 }
 
 void Ledger::Settle(Settled settled) {

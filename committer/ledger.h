@@ -212,6 +212,8 @@ class Ledger {
            policy_.none() && refused_.empty();
   }
   const std::map<Place, Open>& open() const { return open_; }
+  // How many effects, timers aside, this object has seen end how.
+  const EffectsEnded& ended() const { return ended_; }
   const Grants& grants() const { return grants_; }
   const Policy& policy() const { return policy_; }
   const Rates& rates() const { return rates_; }
@@ -336,6 +338,7 @@ class Ledger {
   Answer AnswerFor(const Open& open, Cause cause, const Receipt* receipt,
                    ReceiptStatus status, std::string_view reason,
                    bool cached) const;
+  void CountEnd(const OpenEffect& effect, ReceiptStatus status);
 
   Bytes world_id_;
   bool shares_;  // whether answers are shared, and identities known
@@ -357,6 +360,7 @@ class Ledger {
   std::set<Digest> refused_set_;
 
   std::vector<Notice> notices_;
+  EffectsEnded ended_{};  // no part of the state
 };
 
 }  // namespace reenact

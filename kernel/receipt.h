@@ -26,6 +26,9 @@ enum class ReceiptStatus : std::uint8_t {
   kDenied = 3,   // it was not let out
   kCancelled = 4,  // it was taken back; what had begun may have been done
 };
+inline constexpr std::size_t kReceiptStatuses = 5;
+// How many effects ended how, by ReceiptStatus.
+using EffectsEnded = std::array<std::uint64_t, kReceiptStatuses>;
 std::string_view ReceiptStatusName(ReceiptStatus status);  // "ok"
 
 // Something that can be checked later: a file or an output, by digest.

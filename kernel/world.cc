@@ -533,6 +533,7 @@ class WorldImpl final : public World,
   std::uint64_t adapted_reruns_ = 0;
   HashMap<std::uint64_t, SubmissionState> live_;  // by InputId
   WorldStats counts_;
+  EffectsEnded ended_before_{};  // in histories before this opening
   WorldStats published_;  // a copy for stats(), under cells_->exclusive()
 
   bool closed_ = false;
@@ -782,6 +783,7 @@ absl::Status WorldImpl::Init() {
     REENACT_RETURN_IF_ERROR(options_.path.empty() ? InitInMemory()
                                                   : InitDirectory());
   }
+  ended_before_ = ledger_->ended();
   Telling open;
   open.notices = ledger_->AllOpen();
   for (Ledger::Notice& notice : open.notices) {
@@ -2056,6 +2058,9 @@ void WorldImpl::PublishCounts() {
   counts_.derived_waiting = sequencer_.derived_count();
   counts_.timers_waiting = sequencer_.timer_count();
   counts_.effects_open = ledger_->open().size();
+  for (std::size_t i = 0; i < kReceiptStatuses; ++i) {
+    counts_.effects_ended[i] = ledger_->ended()[i] - ended_before_[i];
+  }
   counts_.inline_steps = window_->inline_count();
   published_ = counts_;
 }

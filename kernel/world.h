@@ -156,6 +156,9 @@ struct WorldStats {
   std::uint64_t timers_waiting = 0;
   std::uint64_t effects_open = 0;  // those held among them
   std::uint64_t effects_held = 0;
+  // Since this opening: by receipts, denials, deadlines, cancellations and
+  // answers that were known. Timers are not among them.
+  EffectsEnded effects_ended{};
   std::uint64_t receipts = 0;  // accepted
   std::uint64_t receipts_duplicate = 0;
   std::uint64_t receipts_refused = 0;

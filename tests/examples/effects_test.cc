@@ -591,6 +591,69 @@ TEST_CASE("trial 11: what a killed run had sent is not called refused by the nex
   CheckVerifies("saga", world);
 }
 
+// --- how effects ended -----------------------------------------------------------
+
+// Half of what a run was to do had failed, and it said 0 and no word of it.
+TEST_CASE("trial 15: a run counts its effects by how they ended, and "
+          "--strict-effects ends with 13",
+          "[examples][effects]") {
+  TemporaryDirectory directory;
+  const std::string world = directory / "w";
+  const std::string module = REENACT_BINARY_DIR "/tests/modules/asks.so";
+  const auto run = [&](const std::string& rows,
+                       const std::vector<std::string>& more) {
+    WriteFile(directory / "rows.jsonl", rows);
+    std::vector<std::string> args =
+        RunArgs(module, world, directory / "rows.jsonl");
+    args.insert(args.end(), {"--append", "--clock", "rounds"});
+    args.insert(args.end(), more.begin(), more.end());
+    return RunReenact(args);
+  };
+  const auto script = [](const std::string& key, const std::string& text) {
+    return R"({"key": ")" + key + R"(", "kind": "process.run", "params": )" +
+           R"({"argv": ["/bin/sh", "-c", ")" + text + "\"]}}\n";
+  };
+  const auto fax = [](const std::string& key) {
+    return R"({"key": ")" + key + R"(", "kind": "fax", "params": {}})" + "\n";
+  };
+  const CommandResult well = run(
+      script("a", "true") +
+          R"({"key": "t", "kind": "timer", "params": {"after": 5}})" + "\n",
+      {"--strict-effects"});
+  INFO(well.err);
+  REQUIRE(well.code == 0);
+  CHECK(well.out.find("effects     1 ok\n") != std::string::npos);
+  CHECK(run("", {}).out.find("effects ") == std::string::npos);
+
+  WriteFile(directory / "policy.json",
+            R"({"version": 1, "otherwise": "allow", "rules": [
+                {"name": "never", "key": "denied", "then": "deny"},
+                {"name": "dear", "key": "held", "then": "ask"}]})");
+  REQUIRE(RunReenact({"policy", "set", world, directory / "policy.json",
+                      "--module", module})
+              .code == 0);
+  const CommandResult mixed =
+      run(script("b", "true") + script("c", "exit 3") +
+              script("d", "kill -9 $$") + script("denied", "true") +
+              script("held", "true") + fax("open") + fax("cancelled") +
+              R"({"key": "cancelled", "kind": "effect.cancel", )"
+              R"("params": {"all": true}})" +
+              "\n",
+          {"--json"});
+  INFO(mixed.err);
+  REQUIRE(mixed.code == 0);
+  CHECK(Json::parse(mixed.out)["effects"] ==
+        Json::parse(R"({"ok": 1, "error": 1, "timeout": 1, "denied": 1,
+                        "cancelled": 1, "open": 1, "held": 1})"));
+  // What ended in another run is that one's; what is left is everyone's.
+  const CommandResult strict = run("", {"--strict-effects"});
+  CHECK(strict.code == 13);
+  CHECK(strict.out.find("effects     1 open, 1 held\n") != std::string::npos);
+  CHECK(strict.err.find("not all effects ended with ok: 1 open, 1 held") !=
+        std::string::npos);
+  CheckVerifies(module, world);
+}
+
 // --- build -----------------------------------------------------------------------
 
 TEST_CASE("build: a graph of processes that a kill does not begin anew",

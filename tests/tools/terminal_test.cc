@@ -42,7 +42,8 @@ TEST_CASE("progress says rate, and time left if the whole is known",
 }
 
 TEST_CASE("every exit code is in the help", "[tools][terminal]") {
-  for (const int code : {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 130, 143}) {
+  for (const int code :
+       {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 130, 143}) {
     CHECK_THAT(std::string(ExitCodeHelp()),
                Catch::Contains(" " + std::to_string(code) + "  "));
   }

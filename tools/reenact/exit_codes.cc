@@ -20,6 +20,7 @@ std::string_view ExitCodeHelp() {
          "   11  a step does not return (--step-timeout)\n"
          "   12  a step crashed the process, or called exit(); the message "
          "names it\n"
+         "   13  an effect has not ended with ok (run --strict-effects)\n"
          "   14  the input is not what the world has taken in so far; nothing "
          "was fed\n"
          "  130  stopped cleanly by SIGINT; the same command continues\n"

@@ -23,6 +23,7 @@
 #include "tools/reenact/commands.h"
 #include "tools/reenact/common.h"
 #include "tools/reenact/effect_host.h"
+#include "tools/reenact/effect_outcomes.h"
 #include "tools/reenact/feed.h"
 #include "tools/reenact/json.h"
 #include "tools/reenact/key_file.h"
@@ -106,7 +107,13 @@ constexpr const char* kFooter =
     "begun, and said.\n"
     "Ctrl-C lets what runs end for 5 seconds. What is open then is offered "
     "again by the\n"
-    "same command. The messages in the world's inbox are taken in, too.\n"
+    "same command. The messages in the world's inbox are taken in, too. The "
+    "report counts\n"
+    "effects by how they ended in this run, and those that are open or held at "
+    "its end.\n"
+    "What a failed effect means is up to the world, so the command ends with 0 "
+    "all the\n"
+    "same, unless --strict-effects says otherwise.\n"
     "\n"
     "Exit codes: 0 all done; 3 damaged world; 4 other modules than recorded; "
     "5 a step\n"
@@ -117,7 +124,8 @@ constexpr const char* kFooter =
     "module;\n"
     "11 a step that does not return (--step-timeout); 12 a step that crashes "
     "or calls\n"
-    "exit(); 14 the input is not what was taken in so far, named as FILE:LINE, "
+    "exit(); 13 an effect has not ended with ok (--strict-effects); 14 the "
+    "input is not what was taken in so far, named as FILE:LINE, "
     "and\n"
     "nothing was fed; 130, 143 stopped by SIGINT, SIGTERM.";
 
@@ -148,6 +156,7 @@ struct RunOptions {
   std::string reason;
   std::optional<std::uint64_t> limit;
   bool with_executors = false;
+  bool strict_effects = false;
   std::string executor_socket;
   std::vector<std::string> executors;  // NAME=KIND,KIND
   std::string executor_key;
@@ -188,10 +197,11 @@ class RunCommand {
     }
     absl::Status fed = FeedAll();
     if (fed.ok() && host_ != nullptr) fed = ServeEffects();
-    const WorldStats stats = world_->stats();
     seconds_ = SecondsSince(start_);
     InterruptOnStop(nullptr);
     StopEffects();
+    const WorldStats stats = world_->stats();
+    outcomes_ = OutcomesOf(*world_);
     WriteBeforeCrash(nullptr);
     const absl::Status closed = world_->Close();
     progress_.Clear();
@@ -231,6 +241,7 @@ class RunCommand {
   Failure OpenWorld();
   Failure FindPlace();
   ExitCode OtherInput();
+  ExitCode EndOfEffects();
   void WarnOfClock() const;
   absl::Status FeedAll();
   absl::Status ServeEffects();
@@ -260,6 +271,7 @@ class RunCommand {
   std::unique_ptr<FeedSource> source_;
   Clock::time_point start_;
   double seconds_ = 0;
+  EffectOutcomes outcomes_;
 };
 
 Failure RunCommand::Prepare() {
@@ -710,7 +722,7 @@ ExitCode RunCommand::End(const absl::Status& fed, const absl::Status& closed) {
                                  acts));
   }
   if (!closed.ok()) return Complain(closed);
-  if (fed.ok()) return ExitCode::kOk;
+  if (fed.ok()) return EndOfEffects();
   if (absl::IsCancelled(fed) && StopSignal() != 0) {
     return Complain(static_cast<ExitCode>(128 + StopSignal()),
                     absl::StrCat("stopped at event ", world_->head().value,
@@ -723,6 +735,13 @@ ExitCode RunCommand::End(const absl::Status& fed, const absl::Status& closed) {
                     ToStd(source_->status().message()));
   }
   return Complain(fed);
+}
+
+ExitCode RunCommand::EndOfEffects() {
+  if (!options_.strict_effects || outcomes_.AllWell()) return ExitCode::kOk;
+  return Complain(ExitCode::kNotWell,
+                  absl::StrCat(name_, ": not all effects ended with ok: ",
+                               ToText(outcomes_)));
 }
 
 // The world is closed, so its journal can be read for the row.
@@ -801,6 +820,7 @@ void RunCommand::ReportJson(const WorldStats& stats) {
   json["cache_bytes"] = stats.cache_bytes;
   json["cell_loads"] = stats.cell_loads;
   json["timers_waiting"] = stats.timers_waiting;
+  json["effects"] = ToJson(outcomes_);
   json["effects_open"] = stats.effects_open;
   json["effects_held"] = stats.effects_held;
   json["receipts"] = stats.receipts;
@@ -848,11 +868,7 @@ void RunCommand::ReportText(const WorldStats& stats) {
   if (stats.timers_waiting > 0) {
     line("timers", WithCommas(stats.timers_waiting), " not due yet");
   }
-  if (stats.effects_open + stats.receipts > 0) {
-    line("effects", WithCommas(stats.effects_open), " open, ",
-         WithCommas(stats.effects_held), " of them held, ",
-         WithCommas(stats.receipts), " receipts");
-  }
+  if (!outcomes_.None()) line("effects", ToText(outcomes_));
   line("journal", SizeText(stats.journal_bytes), " written in ",
        WithCommas(stats.groups), " groups, ", WithCommas(stats.syncs),
        " syncs, ", WithCommas(stats.snapshots), " snapshots");
@@ -891,6 +907,9 @@ void AddRunCommand(CLI::App& app, Action* action) {
                 "all of it, behind what was");
   run->add_flag("--with-executors", options->with_executors,
                 "Carry out effects, and run until nothing is left to do");
+  run->add_flag("--strict-effects", options->strict_effects,
+                "End with 13 if an effect ended in this run otherwise than with "
+                "ok, or is open or held at its end");
   run->add_option("--executor-socket", options->executor_socket,
                   "Where executors of other processes attach; then it runs "
                   "until Ctrl-C while effects are open");
