@@ -1763,6 +1763,10 @@ TEST_CASE("what was open is offered again, as often as the world is opened, and 
     REQUIRE(open.size() == 2);
     REQUIRE_OK(world->Close());
   }
+  // Whether somebody has begun them, nobody knows from now on.
+  for (OpenEffect& effect : open) {
+    CHECK_FALSE(std::exchange(effect.begun, true));
+  }
   for (int round = 0; round < 2; ++round) {
     Listener listener;
     WorldOptions options = Options(path);
