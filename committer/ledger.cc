@@ -48,6 +48,10 @@ constexpr std::string_view kOtherWish =
     "identity: it is that of another kind, other parameters or another "
     "capability";
 
+bool HasPassed(const std::optional<LogicalTime>& deadline, LogicalTime now) {
+  return deadline && *deadline <= now;
+}
+
 // When the timer of these parameters is due: {"at": time} or {"after": span}.
 absl::StatusOr<LogicalTime> TimerDue(BytesView params, LogicalTime now) {
   REENACT_ASSIGN_OR_RETURN(const Value map, Value::Parse(params));
@@ -384,9 +388,10 @@ void Ledger::Join(Open* open, const Place& flight) {
   joined_.emplace(flight, Place{open->effect.event_id, open->effect.index});
 }
 
-std::vector<Ledger::Notice> Ledger::TakeNotices() {
-  std::erase_if(notices_, [this](const Notice& notice) {
-    return notice.open && places_.count(notice.intent_hash) == 0;
+std::vector<Ledger::Notice> Ledger::TakeNotices(LogicalTime now) {
+  std::erase_if(notices_, [this, now](const Notice& notice) {
+    return notice.open && (places_.count(notice.intent_hash) == 0 ||
+                           HasPassed(notice.open->deadline, now));
   });
   return std::exchange(notices_, {});
 }
@@ -806,13 +811,13 @@ void Ledger::NoticeOpen(const Open& open) {
   notices_.push_back({open.effect, open.reducer, open.effect.intent_hash, {}});
 }
 
-std::vector<Ledger::Notice> Ledger::AllOpen() const {
+std::vector<Ledger::Notice> Ledger::AllOpen(LogicalTime now) const {
   std::vector<Notice> all;
-  if (!policy_.executors().empty()) {
-    all.push_back({{}, kNoReducer, {}, policy_.executors()});
-  }
   for (const auto& [place, open] : open_) {
-    if (open.held || open.joins || open.effect.kind == kTimerKind) continue;
+    if (open.held || open.joins || open.effect.kind == kTimerKind ||
+        HasPassed(open.effect.deadline, now)) {
+      continue;
+    }
     all.push_back({open.effect, open.reducer, open.effect.intent_hash, {}});
   }
   return all;

@@ -223,11 +223,12 @@ class Ledger {
   // empty.
   std::optional<Answer> AnswerTo(const Entry& end) const;
 
-  // What executors are to hear since the last call; nothing of the beginning of
-  // what has ended by now.
-  std::vector<Notice> TakeNotices();
-  // What they hear of a world that is opened: everything that waits for them.
-  std::vector<Notice> AllOpen() const;
+  // What executors are to hear since the last call, the time being `now`; nothing
+  // of the beginning of what has ended by then, or whose deadline has passed:
+  // that is open until a round closes it, and is nobody's any more.
+  std::vector<Notice> TakeNotices(LogicalTime now);
+  // Everything that waits for them, what is left out above left out.
+  std::vector<Notice> AllOpen(LogicalTime now) const;
 
   // --- snapshots ---
 

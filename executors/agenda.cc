@@ -105,6 +105,20 @@ void Agenda::Delay(Entry& entry, Time until) {
   SetAlarm(entry, until);
 }
 
+std::chrono::microseconds Agenda::TimeLeft(const OpenEffect& effect) const {
+  if (!effect.deadline || !options_.time_until) {
+    return std::chrono::microseconds::max();
+  }
+  return options_.time_until(*effect.deadline);
+}
+
+bool Agenda::SetAsideIfOverdue(Entry& entry) {
+  if (TimeLeft(*entry.effect) > std::chrono::microseconds(0)) return false;
+  Leave(entry);
+  entry.state = State::kOverdue;
+  return true;
+}
+
 // --- what the world says ---
 
 bool Agenda::Open(OpenEffect effect) {
@@ -164,14 +178,23 @@ std::size_t Agenda::Startable() const {
   return count;
 }
 
-std::optional<Lease> Agenda::Start(Time now) {
-  Kind* first = nullptr;
-  for (auto& [name, kind] : kinds_) {
-    if (!HasRoom(kind)) continue;
-    if (!first || *kind.ready.begin() < *first->ready.begin()) first = &kind;
+// Null: there is nothing to start, or no room.
+Agenda::Kind* Agenda::NextToStart() {
+  for (;;) {
+    Kind* first = nullptr;
+    for (auto& [name, kind] : kinds_) {
+      if (!HasRoom(kind)) continue;
+      if (!first || *kind.ready.begin() < *first->ready.begin()) first = &kind;
+    }
+    if (!first || !SetAsideIfOverdue(*Find(first->ready.begin()->intent))) {
+      return first;
+    }
   }
-  if (!first) return std::nullopt;
+}
 
+std::optional<Lease> Agenda::Start(Time now) {
+  Kind* const first = NextToStart();
+  if (!first) return std::nullopt;
   Entry& entry = *Find(first->ready.begin()->intent);
   const KindOptions& options = *first->options;
   Leave(entry);
@@ -210,7 +233,9 @@ std::optional<Agenda::Time> Agenda::TimeToTryAgain(const Entry& entry,
                options.overall_timeout);
   const auto wait = std::max(
       Backoff(options.retry, entry.attempts, options_.random()), asked);
-  if (wait >= *entry.give_up - now) return std::nullopt;
+  if (wait >= *entry.give_up - now || wait >= TimeLeft(*entry.effect)) {
+    return std::nullopt;
+  }
   return now + wait;
 }
 
@@ -297,10 +322,14 @@ std::shared_ptr<const OpenEffect> Agenda::Offer(HolderId holder, Time now) {
   if (to.barred || to.silent || to.has.size() >= to.concurrency) {
     return nullptr;
   }
-  const std::string* kind = NextKind(to);
-  if (!kind) return nullptr;
+  Entry* next = nullptr;
+  do {
+    const std::string* kind = NextKind(to);
+    if (!kind) return nullptr;
+    next = Find(kinds_.find(*kind)->second.ready.begin()->intent);
+  } while (SetAsideIfOverdue(*next));
 
-  Entry& entry = *Find(kinds_.find(*kind)->second.ready.begin()->intent);
+  Entry& entry = *next;
   Leave(entry);
   entry.state = State::kOffered;
   entry.holder = holder;
@@ -319,6 +348,9 @@ absl::StatusOr<Lease> Agenda::Claim(HolderId holder, const Digest& intent,
   Entry* entry = Find(intent);
   if (!entry || entry->state != State::kOffered || entry->holder != holder) {
     return absl::NotFoundError("that effect is not on offer to you");
+  }
+  if (SetAsideIfOverdue(*entry)) {
+    return absl::NotFoundError("that effect's deadline has passed");
   }
   entry->state = State::kHeld;
   entry->epoch = ++last_epoch_;
@@ -479,6 +511,7 @@ DispatcherStats Agenda::Stats() const {
     stats.held += entry.state == State::kHeld;
     stats.answered += entry.state == State::kAnswered;
     stats.stuck += entry.state == State::kStuck;
+    stats.overdue += entry.state == State::kOverdue;
   }
   for (const auto& [name, kind] : kinds_) {
     stats.running += kind.running;

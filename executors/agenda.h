@@ -53,7 +53,8 @@ struct Lease {
 //                │ └───────── delayed ◀───────┘                        │
 //                └─────────── delayed ◀───────────── refused ──────────┘
 //
-// and Closed leads from everywhere to (none).
+// and Closed leads from everywhere to (none). What is ready, or offered, when its
+// deadline has passed is set aside until then.
 //
 // A pure value: it has no thread, no lock and no clock. Callers say what time
 // it is, and call Due() when NextAlarm() has come.
@@ -68,6 +69,8 @@ class Agenda {
     std::chrono::milliseconds lease{30'000};
     RetryPolicy refused;
     std::function<std::uint64_t()> random;  // not empty
+    // ReceiptDoor::TimeUntil; empty: nobody can say.
+    std::function<std::chrono::microseconds(LogicalTime)> time_until{};
   };
   explicit Agenda(Options options);
 
@@ -172,7 +175,15 @@ class Agenda {
   std::string_view KindOf(const Digest& intent) const;
 
  private:
-  enum class State { kReady, kDelayed, kOffered, kHeld, kAnswered, kStuck };
+  enum class State {
+    kReady,
+    kDelayed,
+    kOffered,
+    kHeld,
+    kAnswered,
+    kStuck,
+    kOverdue
+  };
 
   // Effects are carried out in the order of the steps that have them.
   struct Place {
@@ -223,9 +234,13 @@ class Agenda {
   void MakeReady(Entry& entry);
   void TakeBack(Entry& entry);
   void Delay(Entry& entry, Time until);
+  std::chrono::microseconds TimeLeft(const OpenEffect& effect) const;
+  // Whether its deadline has passed; then it waits for nothing but its end.
+  bool SetAsideIfOverdue(Entry& entry);
   Receipt Conclude(Entry& entry, Answer answer);
   std::optional<Time> TimeToTryAgain(const Entry& entry, const Answer& answer,
                                      Time now) const;
+  Kind* NextToStart();
   const std::string* NextKind(const Holder& holder) const;
   void JudgeKind(const std::string& name, Kind* kind) const;
   bool HasRoom(const Kind& kind) const;

@@ -264,8 +264,9 @@ absl::Status Dispatcher::Core::Start(ReceiptDoor* door, Bytes world_id,
   door_ = door;
   world_id_ = std::move(world_id);
   opening_epoch_ = opening_epoch;
-  agenda_.emplace(Agenda::Options{opening_epoch, options_.lease,
-                                  options_.refused, random_});
+  agenda_.emplace(Agenda::Options{
+      opening_epoch, options_.lease, options_.refused, random_,
+      [door](LogicalTime time) { return door->TimeUntil(time); }});
   for (const auto& [kind, options] : registered_) {
     if (!IsLeftToOthers(kind)) agenda_->Serve(kind, options);
   }

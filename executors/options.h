@@ -88,6 +88,7 @@ struct DispatcherStats {
   std::size_t held = 0;      // under a lease, in this process or another
   std::size_t answered = 0;  // its receipt is on the way
   std::size_t stuck = 0;     // its receipts were refused too often
+  std::size_t overdue = 0;   // its deadline has passed; the world will close it
   std::size_t running = 0;   // executors in this process that have not returned
   std::size_t attached = 0;  // processes
 

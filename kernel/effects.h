@@ -3,22 +3,25 @@
 #ifndef REENACT_KERNEL_EFFECTS_H_
 #define REENACT_KERNEL_EFFECTS_H_
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <string_view>
 
 #include "reenact/kernel/effect.h"
 #include "reenact/kernel/hash.h"
+#include "reenact/kernel/ids.h"
 #include "reenact/kernel/policy.h"
 #include "reenact/kernel/receipt.h"
 #include "reenact/kernel/status.h"
 
 namespace reenact {
 
-// Hears which effects are open, and who may answer them. World::Open() tells it
-// of all that were open when the world was closed, and from then on it is told
-// of each one after its block is durable; so it may hear of one more than once,
-// in different runs.
+// Hears which effects are open, and who may answer them. Once the first round
+// after World::Open() is durable, or Run() has found that there is none, it is
+// told of all that are open, and from then on of each one after its block is
+// durable; so it may hear of one more than once, in different runs. Of what has
+// its deadline behind it by then it does not hear: the world closes that.
 //
 // Calls come from threads of the world, one at a time, which hold no lock of the
 // world meanwhile: take a note and return; call nothing of the world from
@@ -31,7 +34,7 @@ class EffectListener {
   // once at least.
   virtual void Open(const OpenEffect& effect) = 0;
   // It has its receipt, or was cancelled or timed out: stop it if it runs, and
-  // send nothing any more.
+  // send nothing any more. Perhaps of one that was never told of.
   virtual void Closed(const Digest& intent_hash) = 0;
   // From here on the receipts of these executors count, and of no others; of
   // everybody, if there are none. World::Open() tells it first, if there are
@@ -63,6 +66,14 @@ class ReceiptDoor {
   // each digest, and at most so many per round; the rest is counted.
   virtual void RefuseReceipt(std::string_view executor, std::string_view reason,
                              const Digest& digest) = 0;
+
+  // How long it is until `time`: nothing, if that has come; the longest there is,
+  // if nobody can say, since the machine's clock does not move the world's.
+  // What has its deadline behind it is not started. Any thread; takes no lock.
+  virtual std::chrono::microseconds TimeUntil(LogicalTime time) const {
+    (void)time;
+    return std::chrono::microseconds::max();
+  }
 };
 
 }  // namespace reenact

@@ -137,7 +137,7 @@ class Forwarder {
     }
     if (!passed) REENACT_RETURN_IF_ERROR(Schedule());
     // Nobody is told of what is history.
-    ledger_.TakeNotices();
+    ledger_.TakeNotices(after_.time);
     place_->round = after_.round;
     place_->time = after_.time;
     place_->last_input = after_.last_input;

@@ -279,6 +279,7 @@ class WorldImpl final : public World,
   absl::Status SubmitReceipt(Receipt receipt, Done done) override;
   void RefuseReceipt(std::string_view executor, std::string_view reason,
                      const Digest& digest) override;
+  std::chrono::microseconds TimeUntil(LogicalTime time) const override;
   std::vector<EffectState> Effects() const override;
   AuthorityState Authority() const override;
   std::uint64_t epoch() const override { return epoch_; }
@@ -385,6 +386,8 @@ class WorldImpl final : public World,
   void TakeConsequences(RoundInFlight& round);
   Unit* UnitFor(Ledger::Answer&& answer);
   void TellLater(const RoundInFlight& round);
+  std::vector<Ledger::Notice> TakeNotices(LogicalTime now);
+  void TellOpen();
   void NameOrigins(Telling* telling) const;
   void Tell(Telling& telling);
   bool Affords(std::string_view capability, const Amounts& amounts,
@@ -441,6 +444,7 @@ class WorldImpl final : public World,
   WorldPaths paths_;
   OpenReport report_;
   bool serial_ = true;
+  bool by_wall_ = false;  // what time it is, the machine says
   std::vector<std::string> names_;  // of reducers that can be used
   std::uint64_t epoch_ = 0;
 
@@ -465,6 +469,7 @@ class WorldImpl final : public World,
   std::atomic<bool> in_flight_{false};
   std::atomic<bool> failed_{false};
   std::atomic<std::uint64_t> position_{0};
+  std::atomic<std::int64_t> last_time_{0};  // of the last round that is finished
   mutable Mutex sources_mutex_;
   SourceMarks sources_ ABSL_GUARDED_BY(sources_mutex_);
   std::atomic<std::uint64_t> handed_over_{0};  // the last ticket
@@ -498,6 +503,7 @@ class WorldImpl final : public World,
   // Of what is judged at this moment; here for its memory.
   Ledger::Consequences consequences_;
   Telling telling_;  // of the round to come or at work
+  bool told_open_ = false;  // of what was open when the world was opened
   std::deque<RoundInFlight> rounds_;
   std::vector<RoundInFlight> spare_rounds_;  // for their memory
   std::deque<PendingControl> controls_;
@@ -784,13 +790,11 @@ absl::Status WorldImpl::Init() {
                                                   : InitDirectory());
   }
   ended_before_ = ledger_->ended();
-  Telling open;
-  open.notices = ledger_->AllOpen();
-  for (Ledger::Notice& notice : open.notices) {
-    if (notice.open) notice.open->begun = notice.open->event_id <= report_.head;
+  last_time_.store(time_.value);
+  const Policy::Executors& listed = ledger_->policy().executors();
+  if (options_.effects != nullptr && !listed.empty()) {
+    options_.effects->Listed(listed);
   }
-  NameOrigins(&open);
-  Tell(open);
   return absl::OkStatus();
 }
 
@@ -836,6 +840,7 @@ absl::Status WorldImpl::Genesis() {
 absl::Status WorldImpl::StartMachine(const StartingPlace& place,
                                      std::unique_ptr<HeadFile> head) {
   config_ = place.config;
+  by_wall_ = config_.clock == ClockKind::kWall;
   REENACT_ASSIGN_OR_RETURN(
       auto reducers,
       ResolveReducers(config_.reducers, config_.modules, options_.modules));
@@ -1237,6 +1242,20 @@ absl::Status WorldImpl::SubmitReceipt(Receipt receipt, Done done) {
   REENACT_ASSIGN_OR_RETURN(Receipt checked, DecodeReceiptUnread(item));
   return PutInLine(
       Incoming{IncomingReceipt{std::move(checked), std::move(done)}, nullptr});
+}
+
+std::chrono::microseconds WorldImpl::TimeUntil(LogicalTime time) const {
+  using std::chrono::microseconds;
+  const LogicalTime last{last_time_.load(std::memory_order_relaxed)};
+  if (time <= last) return microseconds(0);
+  if (!by_wall_) return microseconds::max();
+  const LogicalTime now =
+      options_.wall_clock ? options_.wall_clock() : MachineTime();
+  std::int64_t left = 0;
+  if (__builtin_sub_overflow(time.value, now.value, &left)) {
+    return microseconds::max();
+  }
+  return std::max(microseconds(left), microseconds(0));
 }
 
 void WorldImpl::RefuseReceipt(std::string_view executor,
@@ -2324,9 +2343,32 @@ StartingPlace WorldImpl::PlaceAfter(const RoundInFlight& round) const {
   return place;
 }
 
+// What executors are to hear at `now`. The first time that is everything that is
+// open: before the first round nobody knows what it will find too late.
+std::vector<Ledger::Notice> WorldImpl::TakeNotices(LogicalTime now) {
+  std::vector<Ledger::Notice> notices = ledger_->TakeNotices(now);
+  if (std::exchange(told_open_, true)) return notices;
+  std::erase_if(notices, [](const auto& notice) { return !notice.listed; });
+  std::vector<Ledger::Notice> open = ledger_->AllOpen(now);
+  for (Ledger::Notice& notice : open) {
+    notice.open->begun = notice.open->event_id <= report_.head;
+  }
+  std::move(open.begin(), open.end(), std::back_inserter(notices));
+  return notices;
+}
+
+// No round has come that would have told of what was open before.
+void WorldImpl::TellOpen() {
+  if (told_open_ || failed_) return;
+  Telling open;
+  open.notices = TakeNotices(TimeFor(Round{last_round_.value + 1}));
+  NameOrigins(&open);
+  Tell(open);
+}
+
 // Executors and those who sent receipts hear of it once the round is durable.
 void WorldImpl::TellLater(const RoundInFlight& round) {
-  telling_.notices = ledger_->TakeNotices();
+  telling_.notices = TakeNotices(round.time);
   NameOrigins(&telling_);
   if (telling_.notices.empty() && telling_.verdicts.empty()) return;
   const bool early = REENACT_PLANTED("effects are told of before they are durable");
@@ -2386,6 +2428,7 @@ void WorldImpl::FinishRound(RoundInFlight& round) {
     round.raised.pop_back();
   }
   sequencer_.HandOver(round.round, &round.raised);
+  last_time_.store(round.time.value, std::memory_order_relaxed);
   if (!ledger_->unused()) TellLater(round);
   for (Unit* unit : round.units) sequencer_.Recycle(unit);
   FinishedRound& record = *round.record;
@@ -2625,6 +2668,7 @@ absl::Status WorldImpl::Drive() {
 
     return error();
   }
+  TellOpen();
   return absl::OkStatus();
 }
 

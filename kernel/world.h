@@ -89,7 +89,8 @@ struct WorldOptions {
   // Inputs that Submit() holds before they are admitted.
   std::size_t ingress_capacity = 16384;
 
-  // The clock of worlds with ClockKind::kWall; nullptr: the machine's.
+  // The clock of worlds with ClockKind::kWall; nullptr: the machine's. Any
+  // thread that asks for TimeUntil() calls it.
   std::function<LogicalTime()> wall_clock;
 
   // Snapshot files kept; older ones are removed. 0 keeps all.
@@ -241,7 +242,7 @@ struct AuthorityState {
 // decides. What was durable before it stays so.
 //
 // Thread safety: Submit(), the control commands, SubmitReceipt(),
-// RefuseReceipt(), Read(), Scan(), Effects(), Authority(), head(), durable(),
+// RefuseReceipt(), TimeUntil(), Read(), Scan(), Effects(), Authority(), head(), durable(),
 // source(), stats(), Stop() and Interrupt() from any thread. Everything else from one
 // thread at a time.
 class World : public ReceiptDoor {

@@ -48,11 +48,26 @@ struct Fixture {
     return agenda.Claim(holder, effect->intent_hash, now).value();
   }
 
+  // What the world's clock says to deadlines, which count microseconds here.
+  void OpenUntil(std::uint64_t number, std::chrono::microseconds deadline) {
+    OpenEffect effect = EffectOf(number);
+    effect.deadline = LogicalTime{deadline.count()};
+    REQUIRE(agenda.Open(effect));
+  }
+
   std::uint64_t random = 0;
-  Agenda agenda{{.opening_epoch = kOpening,
-                 .lease = seconds(30),
-                 .refused = {3, seconds(1), seconds(8)},
-                 .random = [this] { return random; }}};
+  std::chrono::microseconds world_time{0};
+  Agenda agenda{
+      {.opening_epoch = kOpening,
+       .lease = seconds(30),
+       .refused = {3, seconds(1), seconds(8)},
+       .random = [this] { return random; },
+       .time_until =
+           [this](LogicalTime time) {
+             const std::chrono::microseconds left(time.value -
+                                                  world_time.count());
+             return std::max(left, std::chrono::microseconds(0));
+           }}};
   Agenda::Time now{std::chrono::hours(1)};
 };
 
@@ -208,6 +223,61 @@ TEST_CASE("what is closed while it waits is never started", "[executors]") {
   REQUIRE_FALSE(at.agenda.Close(IntentOf(2)).has_value());
   REQUIRE(at.Pass(seconds(100)).empty());
   REQUIRE_FALSE(at.agenda.Start(at.now).has_value());
+}
+
+TEST_CASE("trial 12: what waits behind a limit is not started once it is too "
+          "late",
+          "[executors]") {
+  Fixture at;
+  at.Open(1);
+  at.Open(2);
+  at.OpenUntil(3, seconds(5));
+  at.OpenUntil(4, seconds(9));
+  at.Start();
+  const Lease second = at.Start();
+  at.world_time = seconds(5);
+  REQUIRE(at.agenda.Finish(second, Answer::Ok({}), at.now).fate ==
+          Fate::kFinal);
+  REQUIRE(at.Start().effect->event_id == EventId{4});
+  REQUIRE(at.agenda.Stats().overdue == 1);
+  REQUIRE_FALSE(at.agenda.Close(IntentOf(3)).has_value());
+  REQUIRE(at.agenda.Stats().overdue == 0);
+}
+
+TEST_CASE("trial 12: no process is offered, or granted, what is too late",
+          "[executors]") {
+  Fixture at;
+  const HolderId holder = at.agenda.Attach("p", {"do"}, 4);
+  at.OpenUntil(1, seconds(5));
+  at.OpenUntil(2, seconds(6));
+  REQUIRE(at.agenda.Offer(holder, at.now)->event_id == EventId{1});
+  at.world_time = seconds(6);
+  REQUIRE(absl::IsNotFound(
+      at.agenda.Claim(holder, IntentOf(1), at.now).status()));
+  REQUIRE(at.agenda.Offer(holder, at.now) == nullptr);
+  REQUIRE(at.agenda.Stats().overdue == 2);
+  at.Open(3);
+  REQUIRE(at.ClaimFor(holder).effect->event_id == EventId{3});
+}
+
+TEST_CASE("trial 12: nothing is tried again after its deadline",
+          "[executors]") {
+  Fixture at;
+  at.random = 1000;
+  at.OpenUntil(1, seconds(5));
+  at.world_time = milliseconds(4'000);
+  const auto finished =
+      at.agenda.Finish(at.Start(), Answer::Transient("busy"), at.now);
+  REQUIRE(finished.fate == Fate::kFinal);
+
+  // Or its wait took longer than it seemed.
+  at.OpenUntil(2, seconds(10));
+  REQUIRE(at.agenda.Finish(at.Start(), Answer::Transient("busy"), at.now)
+              .fate == Fate::kAgain);
+  at.world_time = seconds(10);
+  at.Pass(seconds(1));
+  REQUIRE_FALSE(at.agenda.Start(at.now).has_value());
+  REQUIRE(at.agenda.Stats().overdue == 1);
 }
 
 TEST_CASE("an effect that is made known twice is there once", "[executors]") {

@@ -699,6 +699,7 @@ TEST_CASE("trial 09: a world tells whose receipts count, at its opening and at "
   REQUIRE(listener.lists.size() == 1);
   CHECK(listener.lists[0].contains("ci"));
   CHECK(listener.opened_before_list == 0);
+  REQUIRE_OK(world->Run());
   CHECK(listener.opened.size() == 2);
 }
 
@@ -926,6 +927,7 @@ TEST_CASE("trial 02: whoever asks while it is under way gets that answer",
   }
   listener.opened.clear();
   auto world = MustOpen(options);
+  REQUIRE_OK(world->Run());
   REQUIRE(listener.opened.size() == 1);
   const std::string said(ReceiptStatusName(status));
   CHECK(Send(*world, Ending(listener.opened[0], status)).ok());
@@ -1185,6 +1187,169 @@ TEST_CASE("chaos 50: a clock that jumps, stands still or runs backward moves "
         return absl::OkStatus();
       }));
   CheckReplays(options);
+}
+
+// --- deadlines that are behind -----------------------------------------------
+
+Value WishUntil(std::string_view kind, std::int64_t deadline) {
+  Value wish = Wish(kind);
+  wish.Set("deadline", deadline);
+  return wish;
+}
+
+constexpr const char* kTooLate = "slow timeout: its deadline has passed";
+
+TEST_CASE("trial 12: what is too late when it is intended is answered at once, "
+          "and nobody is asked",
+          "[effects]") {
+  const auto clock =
+      GENERATE(ClockKind::kRounds, ClockKind::kInput, ClockKind::kWall);
+  TemporaryDirectory directory;
+  Listener listener;
+  WorldOptions options = Options(directory / "w");
+  options.effects = &listener;
+  options.config.clock = clock;
+  options.wall_clock = [] { return LogicalTime{7}; };
+  auto world = MustOpen(options);
+  MustGrant(*world, Create("g", {{"calls", 10}}));
+  for (int round = 0; round < 7; ++round) {
+    Input input = To("other", Value::Map());
+    input.time = LogicalTime{7};
+    MustSubmit(*world, input);
+    REQUIRE_OK(world->Run());
+  }
+  Value paid = Costing("slow", 3);
+  paid.Set("deadline", 6);
+  MustSubmit(*world, Intending("a", {WishUntil("slow", 7), paid,
+                                     WishUntil("slow", 1000)}));
+  REQUIRE_OK(world->Run());
+  CHECK(NotesOf(*world, "a") == Notes{kTooLate, kTooLate});
+  REQUIRE(listener.opened.size() == 1);
+  CHECK(listener.opened[0].deadline == LogicalTime{1000});
+  CHECK(FreeOf(*world, "g") == 10);
+  REQUIRE_OK(world->Close());
+  CheckReplays(options);
+}
+
+TEST_CASE("trial 12: after downtime what has expired is closed first, and only "
+          "the rest is offered",
+          "[effects]") {
+  const auto clock = GENERATE(ClockKind::kInput, ClockKind::kWall);
+  TemporaryDirectory directory;
+  std::int64_t now = 10;
+  WorldOptions options = Options(directory / "w");
+  options.config.clock = clock;
+  options.wall_clock = [&now] { return LogicalTime{now}; };
+  const auto say = [&now](std::string key, std::vector<Value> wishes) {
+    Input input = Intending(std::move(key), std::move(wishes));
+    input.time = LogicalTime{now};
+    return input;
+  };
+  {
+    auto world = MustOpen(options);
+    std::vector<Value> wishes;
+    for (const int until : {20, 30, 40, 50, 60}) {
+      wishes.push_back(WishUntil("slow", until));
+    }
+    MustSubmit(*world, say("a", wishes));
+    REQUIRE_OK(world->Run());
+    REQUIRE(world->Effects().size() == 5);
+    REQUIRE_OK(world->Close());
+  }
+  now = 50;
+  Listener listener;
+  options.effects = &listener;
+  auto world = MustOpen(options);
+  CHECK(listener.opened.empty());
+  // A clock that is moved by inputs tells with the first one how late it is.
+  if (clock == ClockKind::kInput) MustSubmit(*world, say("other", {}));
+  REQUIRE_OK(world->Run());
+  REQUIRE(listener.opened.size() == 1);
+  CHECK(listener.opened[0].deadline == LogicalTime{60});
+  CHECK(NotesOf(*world, "a") == Notes(4, kTooLate));
+  CHECK(Send(*world, ReceiptFor(listener.opened[0])).ok());
+  REQUIRE_OK(world->Close());
+  CheckReplays(options);
+}
+
+TEST_CASE("trial 12: an approval lets nothing out that is too late",
+          "[effects]") {
+  TemporaryDirectory directory;
+  std::int64_t now = 10;
+  Listener listener;
+  WorldOptions options = Options(directory / "w");
+  options.effects = &listener;
+  options.config.clock = ClockKind::kWall;
+  options.wall_clock = [&now] { return LogicalTime{now}; };
+  auto world = MustOpen(options);
+  MustSetPolicy(*world, Value::Map({{"version", 1}, {"otherwise", "ask"}}));
+  MustSubmit(*world, Intending("a", {WishUntil("slow", 20)}));
+  REQUIRE_OK(world->Run());
+  const std::vector<EffectState> held = world->Effects();
+  REQUIRE(held.size() == 1);
+  now = 20;
+  // Before any round has looked at the time.
+  REQUIRE_OK(world->Approve(held[0].effect.intent_hash, "ann", ""));
+  REQUIRE_OK(world->Run());
+  CHECK(listener.opened.empty());
+  CHECK(NotesOf(*world, "a") == Notes{kTooLate});
+  REQUIRE_OK(world->Close());
+  CheckReplays(options);
+}
+
+TEST_CASE("trial 12: who waited for another goes out in its place only if it is "
+          "not too late",
+          "[effects]") {
+  TemporaryDirectory directory;
+  std::int64_t now = 10;
+  Listener listener;
+  WorldOptions options = Options(directory / "w");
+  options.effects = &listener;
+  options.config.clock = ClockKind::kWall;
+  options.wall_clock = [&now] { return LogicalTime{now}; };
+  auto world = MustOpen(options);
+  Value first = Wish("slow");
+  first.Set("id", "charge");
+  Value second = WishUntil("slow", 20);
+  second.Set("id", "charge");
+  MustSubmit(*world, Intending("a", {first}));
+  MustSubmit(*world, Intending("b", {second}));
+  REQUIRE_OK(world->Run());
+  REQUIRE(listener.opened.size() == 1);
+  now = 20;
+  REQUIRE_OK(world->CancelEffect(listener.opened[0].intent_hash, "ann"));
+  REQUIRE_OK(world->Run());
+  CHECK(listener.opened.size() == 1);
+  CHECK(NotesOf(*world, "b") == Notes{kTooLate});
+  REQUIRE_OK(world->Close());
+  CheckReplays(options);
+}
+
+TEST_CASE("trial 12: a world says how long it is until a deadline", "[effects]") {
+  using std::chrono::microseconds;
+  std::int64_t now = 10;
+  WorldOptions options = Options();
+  options.wall_clock = [&now] { return LogicalTime{now}; };
+  SECTION("by the machine's clock") {
+    options.config.clock = ClockKind::kWall;
+    auto world = MustOpen(options);
+    CHECK(world->TimeUntil(LogicalTime{25}) == microseconds(15));
+    CHECK(world->TimeUntil(LogicalTime{10}) == microseconds(0));
+    CHECK(world->TimeUntil(LogicalTime{INT64_MIN}) == microseconds(0));
+    now = -10;
+    CHECK(world->TimeUntil(LogicalTime{INT64_MAX}) == microseconds::max());
+  }
+  SECTION("or only whether it has come") {
+    options.config.clock = ClockKind::kInput;
+    auto world = MustOpen(options);
+    CHECK(world->TimeUntil(LogicalTime{1}) == microseconds::max());
+    Input input = To("a", Value::Map());
+    input.time = LogicalTime{30};
+    MustSubmit(*world, input);
+    REQUIRE_OK(world->Run());
+    CHECK(world->TimeUntil(LogicalTime{30}) == microseconds(0));
+    CHECK(world->TimeUntil(LogicalTime{31}) == microseconds::max());
+  }
 }
 
 TEST_CASE("a round that only records what was refused keeps out of the next "
@@ -1772,6 +1937,7 @@ TEST_CASE("what was open is offered again, as often as the world is opened, and 
     WorldOptions options = Options(path);
     options.effects = &listener;
     auto world = MustOpen(options);
+    REQUIRE_OK(world->Run());
     CHECK(listener.opened == open);
     CHECK(FreeOf(*world, "g") == 7);
     REQUIRE_OK(world->RequestSnapshot());
@@ -1791,6 +1957,7 @@ TEST_CASE("what was open is offered again, as often as the world is opened, and 
     WorldOptions options = Options(path);
     options.effects = &listener;
     auto world = MustOpen(options);
+    REQUIRE_OK(world->Run());
     CHECK(listener.opened == std::vector<OpenEffect>{open[0]});
     CHECK(NotesOf(*world, "a") == Notes{"mail ok done"});
     REQUIRE_OK(world->Close());

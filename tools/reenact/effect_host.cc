@@ -159,10 +159,9 @@ bool EffectHost::Idle() const {
   }
   for (const EffectState& state : world_->Effects()) {
     if (state.held || state.joined) continue;
-    if (state.effect.kind == "timer" || state.effect.deadline) {
-      if (by_clock) return false;
-      continue;
-    }
+    const bool timer = state.effect.kind == "timer";
+    if (by_clock && (timer || state.effect.deadline)) return false;
+    if (timer) continue;
     // Others may still attach to the socket.
     if (server_ != nullptr) return false;
     const auto kind = std::find_if(

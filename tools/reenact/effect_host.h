@@ -90,6 +90,9 @@ class EffectHost final : private ReceiptDoor {
   absl::Status SubmitReceipt(Receipt receipt, Done done) override;
   void RefuseReceipt(std::string_view executor, std::string_view reason,
                      const Digest& digest) override;
+  std::chrono::microseconds TimeUntil(LogicalTime time) const override {
+    return world_->TimeUntil(time);
+  }
 
   absl::Status MakeDispatcher();
   absl::Status RegisterAll();
