@@ -8,6 +8,8 @@
 namespace reenact {
 namespace {
 
+using std::chrono::milliseconds;
+
 // Times are sums of now and a time-out; this one never leaves their range.
 constexpr std::chrono::milliseconds kLongest = std::chrono::hours(24 * 365);
 
@@ -79,7 +81,9 @@ void Agenda::Leave(Entry& entry) {
   const Digest& intent = entry.effect->intent_hash;
   SetAlarm(entry, std::nullopt);
   if (entry.state == State::kReady) {
-    kinds_[entry.effect->kind].ready.erase(PlaceOf(*entry.effect));
+    Kind& kind = kinds_[entry.effect->kind];
+    kind.queues[entry.peer].ready.erase(PlaceOf(*entry.effect));
+    EraseIfEmpty(kind, entry.peer);
   }
   if (const auto holder = holders_.find(entry.holder);
       holder != holders_.end()) {
@@ -90,7 +94,8 @@ void Agenda::Leave(Entry& entry) {
 void Agenda::MakeReady(Entry& entry) {
   Leave(entry);
   entry.state = State::kReady;
-  kinds_[entry.effect->kind].ready.insert(PlaceOf(*entry.effect));
+  kinds_[entry.effect->kind].queues[entry.peer].ready.insert(
+      PlaceOf(*entry.effect));
 }
 
 // From another process, which may have begun it if it had more than an offer.
@@ -121,7 +126,7 @@ bool Agenda::SetAsideIfOverdue(Entry& entry) {
 
 // --- what the world says ---
 
-bool Agenda::Open(OpenEffect effect) {
+bool Agenda::Open(OpenEffect effect, std::string peer) {
   const Digest intent = effect.intent_hash;
   const auto [place, is_new] = entries_.try_emplace(intent);
   if (!is_new) {
@@ -131,6 +136,7 @@ bool Agenda::Open(OpenEffect effect) {
   ++totals_.opened;
   place->second.in_doubt = effect.begun;
   place->second.effect = std::make_shared<const OpenEffect>(std::move(effect));
+  place->second.peer = std::move(peer);
   MakeReady(place->second);
   return true;
 }
@@ -163,55 +169,112 @@ void Agenda::Listed(Policy::Executors executors) {
 
 // --- executors of this process ---
 
-bool Agenda::HasRoom(const Kind& kind) const {
-  return kind.options && kind.barred.empty() &&
-         kind.running < kind.options->concurrency && !kind.ready.empty();
+std::size_t Agenda::Kind::ready() const {
+  std::size_t count = 0;
+  for (const auto& [peer, queue] : queues) count += queue.ready.size();
+  return count;
+}
+
+void Agenda::EraseIfEmpty(Kind& kind, const std::string& peer) {
+  const auto queue = kind.queues.find(peer);
+  if (queue != kind.queues.end() && queue->second.ready.empty() &&
+      queue->second.running == 0) {
+    kind.queues.erase(queue);
+  }
+}
+
+// How many more of a queue could be started, were it alone.
+std::size_t Agenda::RoomIn(const Kind& kind, const std::string& peer,
+                           const Queue& queue) {
+  const std::size_t most = kind.options->per_peer;
+  if (peer.empty() || most == 0) return queue.ready.size();
+  return queue.running >= most
+             ? 0
+             : std::min(queue.ready.size(), most - queue.running);
+}
+
+// Null: there is none.
+const Agenda::Place* Agenda::FirstStartable(const Kind& kind) {
+  if (!kind.options || !kind.barred.empty() ||
+      kind.running >= kind.options->concurrency) {
+    return nullptr;
+  }
+  const Place* first = nullptr;
+  for (const auto& [peer, queue] : kind.queues) {
+    if (RoomIn(kind, peer, queue) == 0) continue;
+    const Place& place = *queue.ready.begin();
+    if (first == nullptr || place < *first) first = &place;
+  }
+  return first;
+}
+
+const Agenda::Place* Agenda::FirstReady(const Kind& kind) {
+  const Place* first = nullptr;
+  for (const auto& [peer, queue] : kind.queues) {
+    if (queue.ready.empty()) continue;
+    const Place& place = *queue.ready.begin();
+    if (first == nullptr || place < *first) first = &place;
+  }
+  return first;
 }
 
 std::size_t Agenda::Startable() const {
   std::size_t count = 0;
   for (const auto& [name, kind] : kinds_) {
-    if (!HasRoom(kind)) continue;
-    count +=
-        std::min(kind.ready.size(), kind.options->concurrency - kind.running);
+    if (FirstStartable(kind) == nullptr) continue;
+    std::size_t of_kind = 0;
+    for (const auto& [peer, queue] : kind.queues) {
+      of_kind += RoomIn(kind, peer, queue);
+    }
+    count += std::min(of_kind, kind.options->concurrency - kind.running);
   }
   return count;
 }
 
 // Null: there is nothing to start, or no room.
-Agenda::Kind* Agenda::NextToStart() {
+Agenda::Entry* Agenda::NextToStart() {
   for (;;) {
-    Kind* first = nullptr;
-    for (auto& [name, kind] : kinds_) {
-      if (!HasRoom(kind)) continue;
-      if (!first || *kind.ready.begin() < *first->ready.begin()) first = &kind;
+    const Place* first = nullptr;
+    for (const auto& [name, kind] : kinds_) {
+      const Place* const place = FirstStartable(kind);
+      if (place && (!first || *place < *first)) first = place;
     }
-    if (!first || !SetAsideIfOverdue(*Find(first->ready.begin()->intent))) {
-      return first;
-    }
+    if (first == nullptr) return nullptr;
+    Entry* const entry = Find(first->intent);
+    if (!SetAsideIfOverdue(*entry)) return entry;
   }
 }
 
 std::optional<Lease> Agenda::Start(Time now) {
-  Kind* const first = NextToStart();
-  if (!first) return std::nullopt;
-  Entry& entry = *Find(first->ready.begin()->intent);
-  const KindOptions& options = *first->options;
+  Entry* const next = NextToStart();
+  if (next == nullptr) return std::nullopt;
+  Entry& entry = *next;
+  Kind& kind = kinds_.at(entry.effect->kind);
+  const KindOptions& options = *kind.options;
+  ++kind.queues[entry.peer].running;
+  ++kind.running;
   Leave(entry);
   entry.state = State::kHeld;
   entry.holder = 0;
   entry.epoch = ++last_epoch_;
   ++entry.attempts;
-  ++first->running;
   ++totals_.started;
   if (!entry.give_up) entry.give_up = now + options.overall_timeout;
   const Time until = std::min(now + options.attempt_timeout, *entry.give_up);
   SetAlarm(entry, until + options.overrun);
-  return Lease{entry.effect, entry.epoch, AttemptOf(entry), until};
+  return Lease{entry.effect, entry.epoch, AttemptOf(entry), until,
+               entry.peer};
 }
 
 std::uint32_t Agenda::AttemptOf(const Entry& entry) {
   return entry.attempts + (entry.effect->begun ? 1 : 0);
+}
+
+void Agenda::Returned(const Lease& lease) {
+  Kind& kind = kinds_.at(lease.effect->kind);
+  --kind.running;
+  --kind.queues.at(lease.peer).running;
+  EraseIfEmpty(kind, lease.peer);
 }
 
 bool Agenda::IsCurrent(const Entry* entry, HolderId holder,
@@ -227,16 +290,24 @@ std::optional<Agenda::Time> Agenda::TimeToTryAgain(const Entry& entry,
   if (!answer.transient || entry.attempts >= options.retry.attempts_max) {
     return std::nullopt;
   }
+  using std::chrono::microseconds;
+  const microseconds left =
+      std::min(std::chrono::duration_cast<microseconds>(*entry.give_up - now),
+               TimeLeft(*entry.effect));
   // What the outside asks for may be any number.
-  const auto asked =
-      std::min(answer.retry_after.value_or(std::chrono::milliseconds(0)),
-               options.overall_timeout);
-  const auto wait = std::max(
-      Backoff(options.retry, entry.attempts, options_.random()), asked);
-  if (wait >= *entry.give_up - now || wait >= TimeLeft(*entry.effect)) {
-    return std::nullopt;
+  const milliseconds asked = std::clamp(
+      answer.retry_after.value_or(milliseconds(0)), milliseconds(0),
+      2 * kLongest);
+  if (asked >= left) return std::nullopt;
+  milliseconds more =
+      Backoff(options.retry, entry.attempts, asked, options_.random());
+  // What is asked for is had, if there is time, and then what is left of it.
+  if (asked > milliseconds(0)) {
+    more %= std::chrono::ceil<milliseconds>(std::min<microseconds>(
+        left - asked, 2 * kLongest));
   }
-  return now + wait;
+  if (asked + more >= left) return std::nullopt;
+  return now + asked + more;
 }
 
 Receipt Agenda::Conclude(Entry& entry, Answer answer) {
@@ -257,7 +328,7 @@ Receipt Agenda::Conclude(Entry& entry, Answer answer) {
 }
 
 Agenda::Finished Agenda::Finish(const Lease& lease, Answer answer, Time now) {
-  --kinds_.at(lease.effect->kind).running;
+  Returned(lease);
   Entry* entry = Find(lease.effect->intent_hash);
   if (!IsCurrent(entry, 0, lease.epoch)) {
     ++totals_.late;
@@ -276,7 +347,7 @@ Agenda::Finished Agenda::Finish(const Lease& lease, Answer answer, Time now) {
 }
 
 void Agenda::Abandon(const Lease& lease) {
-  --kinds_.at(lease.effect->kind).running;
+  Returned(lease);
   Entry* entry = Find(lease.effect->intent_hash);
   if (IsCurrent(entry, 0, lease.epoch)) MakeReady(*entry);
 }
@@ -300,19 +371,21 @@ void Agenda::Detach(HolderId holder) {
   for (const Digest& intent : had) TakeBack(*Find(intent));
 }
 
-const std::string* Agenda::NextKind(const Holder& holder) const {
-  const std::string* first = nullptr;
-  const Place* earliest = nullptr;
-  for (const std::string& name : holder.kinds) {
-    const auto kind = kinds_.find(name);
-    if (kind == kinds_.end() || kind->second.ready.empty()) continue;
-    if (!WhyUncounted(listed_, holder.name, name).empty()) continue;
-    const Place& place = *kind->second.ready.begin();
-    if (earliest && *earliest <= place) continue;
-    first = &name;
-    earliest = &place;
+// Null: nothing of its kinds is ready.
+Agenda::Entry* Agenda::NextFor(const Holder& holder) {
+  for (;;) {
+    const Place* first = nullptr;
+    for (const std::string& name : holder.kinds) {
+      const auto kind = kinds_.find(name);
+      if (kind == kinds_.end()) continue;
+      if (!WhyUncounted(listed_, holder.name, name).empty()) continue;
+      const Place* const place = FirstReady(kind->second);
+      if (place && (!first || *place < *first)) first = place;
+    }
+    if (first == nullptr) return nullptr;
+    Entry* const entry = Find(first->intent);
+    if (!SetAsideIfOverdue(*entry)) return entry;
   }
-  return first;
 }
 
 std::shared_ptr<const OpenEffect> Agenda::Offer(HolderId holder, Time now) {
@@ -322,13 +395,8 @@ std::shared_ptr<const OpenEffect> Agenda::Offer(HolderId holder, Time now) {
   if (to.barred || to.silent || to.has.size() >= to.concurrency) {
     return nullptr;
   }
-  Entry* next = nullptr;
-  do {
-    const std::string* kind = NextKind(to);
-    if (!kind) return nullptr;
-    next = Find(kinds_.find(*kind)->second.ready.begin()->intent);
-  } while (SetAsideIfOverdue(*next));
-
+  Entry* const next = NextFor(to);
+  if (next == nullptr) return nullptr;
   Entry& entry = *next;
   Leave(entry);
   entry.state = State::kOffered;
@@ -517,7 +585,7 @@ DispatcherStats Agenda::Stats() const {
     stats.running += kind.running;
     const auto here = open.find(name);
     stats.kinds.push_back({name, here == open.end() ? 0 : here->second,
-                           kind.ready.size(), kind.running, IsServed(name),
+                           kind.ready(), kind.running, IsServed(name),
                            kind.barred});
   }
   return stats;

@@ -40,6 +40,7 @@ struct Lease {
   // When an attempt in this process has to be over, or the lease of another
   // process ends unless it is renewed.
   std::chrono::steady_clock::time_point until;
+  std::string peer{};  // as it was opened with
 };
 
 // A dispatcher's decisions. Effects go, in the order of their steps, to this
@@ -79,8 +80,8 @@ class Agenda {
 
   // --- what the world says ---
 
-  // False if it is known already.
-  bool Open(OpenEffect effect);
+  // False if it is known already. `peer`: Executor::PeerOf.
+  bool Open(OpenEffect effect, std::string peer = "");
   // Who has it, if anybody has, is to be told: 0 if an attempt in this process
   // runs.
   struct Held {
@@ -195,6 +196,7 @@ class Agenda {
   };
   struct Entry {
     std::shared_ptr<const OpenEffect> effect;
+    std::string peer;
     State state = State::kReady;
     HolderId holder = 0;      // if offered, held or answered
     std::uint64_t epoch = 0;  // of the latest lease
@@ -207,11 +209,18 @@ class Agenda {
     std::optional<Time> give_up;  // end of the overall time-out
     std::optional<Time> alarm;
   };
+  // Effects of a kind that wait for the same peer.
+  struct Queue {
+    std::set<Place> ready;
+    std::size_t running = 0;  // in this process
+  };
   struct Kind {
     std::optional<KindOptions> options;  // none: not served in this process
     std::string barred;  // why receipts of this process would not count
     std::size_t running = 0;
-    std::set<Place> ready;
+    std::map<std::string, Queue, std::less<>> queues;  // by peer; none is empty
+
+    std::size_t ready() const;
   };
   struct Holder {
     std::string name;
@@ -240,10 +249,15 @@ class Agenda {
   Receipt Conclude(Entry& entry, Answer answer);
   std::optional<Time> TimeToTryAgain(const Entry& entry, const Answer& answer,
                                      Time now) const;
-  Kind* NextToStart();
-  const std::string* NextKind(const Holder& holder) const;
+  static std::size_t RoomIn(const Kind& kind, const std::string& peer,
+                            const Queue& queue);
+  static const Place* FirstStartable(const Kind& kind);
+  static const Place* FirstReady(const Kind& kind);
+  static void EraseIfEmpty(Kind& kind, const std::string& peer);
+  void Returned(const Lease& lease);
+  Entry* NextToStart();
+  Entry* NextFor(const Holder& holder);
   void JudgeKind(const std::string& name, Kind* kind) const;
-  bool HasRoom(const Kind& kind) const;
   Expired Expire(Entry& entry);
   bool IsServed(const std::string& kind) const;
 

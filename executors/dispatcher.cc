@@ -425,7 +425,10 @@ std::optional<Now::time_point> Dispatcher::Core::NextTime() const {
 
 void Dispatcher::Core::Read(Note& note) {
   if (auto* effect = std::get_if<OpenEffect>(&note)) {
-    agenda_->Open(std::move(*effect));
+    const auto executor = executors_.find(effect->kind);
+    std::string peer;
+    if (executor != executors_.end()) peer = executor->second->PeerOf(*effect);
+    agenda_->Open(std::move(*effect), std::move(peer));
   } else if (const auto* closing = std::get_if<Closing>(&note)) {
     const auto held = agenda_->Close(closing->intent);
     if (!held) return;

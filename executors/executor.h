@@ -113,6 +113,15 @@ class Executor {
   // Never throws for what the outside did; what it throws all the same becomes
   // an answer with status timeout, as nobody knows what it had done by then.
   virtual Answer Execute(Task& task) = 0;
+
+  // Who has to answer for the effect to come to its end, a host say: effects
+  // that wait for the same one leave room for others (KindOptions::per_peer).
+  // Empty: nobody in particular. A function of the effect that takes no lock;
+  // any thread.
+  virtual std::string PeerOf(const OpenEffect& effect) const {
+    (void)effect;
+    return "";
+  }
 };
 
 }  // namespace reenact

@@ -17,6 +17,7 @@
 #include "reenact/executors/http_url.h"
 #include "reenact/executors/params.h"
 #include "reenact/executors/public_address.h"
+#include "reenact/executors/retry_after.h"
 #include "reenact/executors/secrets.h"
 #include "reenact/kernel/mutex.h"
 
@@ -29,7 +30,6 @@ constexpr std::int64_t kTimeoutDefaultMs = 30'000;
 constexpr long kConnectTimeoutMs = 10'000;
 constexpr std::size_t kHeaderBytesMax = 64 << 10;
 constexpr int kHopsMax = 5;
-constexpr curl_off_t kRetryAfterMaxSeconds = 24 * 60 * 60;
 
 // Headers that decide how a request is read or where it goes.
 constexpr std::string_view kOwnHeaders[] = {
@@ -150,7 +150,9 @@ struct Response {
   std::map<std::string, std::string> headers;  // names in lower case
   Bytes body;
   std::string redirect;  // absolute; empty: there is none
-  std::optional<std::chrono::seconds> retry_after;
+  std::vector<std::string> retry_after;  // as it came
+
+  std::optional<milliseconds> Patience() const;
 };
 
 struct Traffic {
@@ -170,6 +172,23 @@ std::string_view Trimmed(std::string_view text) {
   const auto first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos) return "";
   return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
+}
+
+// What was asked for, and of several the longest. Dates are told from the date
+// that the server says it has, where it does: its clock need not be ours.
+std::optional<milliseconds> Response::Patience() const {
+  const auto date = headers.find("date");
+  const std::int64_t ours =
+      std::chrono::duration_cast<std::chrono::seconds>(
+          std::chrono::system_clock::now().time_since_epoch())
+          .count();
+  const std::int64_t now =
+      date == headers.end() ? ours : ParseHttpDate(date->second).value_or(ours);
+  std::optional<milliseconds> patience;
+  for (const std::string& value : retry_after) {
+    patience = std::max(patience, ParseRetryAfter(value, now));
+  }
+  return patience;
 }
 
 // Takes in what libcurl delivers, up to the limits.
@@ -201,16 +220,22 @@ class Receiver {
     const std::size_t colon = line.find(':');
     if (line.substr(0, 5) == "HTTP/") {
       response_.headers.clear();  // what came before was not final
+      response_.retry_after.clear();
       headers_ended_ = false;
     } else if (Trimmed(line).empty()) {
       headers_ended_ = true;
     } else if (colon != std::string_view::npos) {
-      std::string& value =
-          response_.headers[Lower(std::string(line.substr(0, colon)))];
-      if (!value.empty()) value += ", ";
-      value += Trimmed(line.substr(colon + 1));
+      Field(Lower(std::string(line.substr(0, colon))),
+            Trimmed(line.substr(colon + 1)));
     }
     return line.size();
+  }
+
+  void Field(const std::string& name, std::string_view text) {
+    if (name == "retry-after") response_.retry_after.emplace_back(text);
+    std::string& value = response_.headers[name];
+    if (!value.empty()) value += ", ";
+    value += text;
   }
 
   std::size_t Body(std::string_view part) {
@@ -427,11 +452,6 @@ absl::StatusOr<Response> Transfer(const Handle& handle, const Request& request,
   if (const char* url = Info<char*>(easy, CURLINFO_REDIRECT_URL)) {
     response.redirect = url;
   }
-  const auto patience = Info<curl_off_t>(easy, CURLINFO_RETRY_AFTER);
-  if (patience > 0) {
-    response.retry_after =
-        std::chrono::seconds(std::min(patience, kRetryAfterMaxSeconds));
-  }
   // Without this one, libcurl would go on with a transfer that was given up.
   curl_multi_remove_handle(handle.multi, easy);
   REENACT_RETURN_IF_ERROR(code.status());
@@ -534,7 +554,7 @@ Answer AnswerTo(const Request& request, const Response& response,
     answer.status = reach == Reach::kKnown ? ReceiptStatus::kError
                                            : ReceiptStatus::kTimeout;
     answer.transient = MayHelpAgain(response.status);
-    if (answer.transient) answer.retry_after = response.retry_after;
+    if (answer.transient) answer.retry_after = response.Patience();
     payload.Set("error", cbor::Value(absl::StrCat("status ", response.status)));
   }
   answer.payload = payload.Encode();
@@ -578,6 +598,13 @@ HttpExecutor::HttpExecutor(HttpOptions options)
       connections_(std::make_unique<Connections>()) {}
 
 HttpExecutor::~HttpExecutor() = default;
+
+std::string HttpExecutor::PeerOf(const OpenEffect& effect) const {
+  Params params(effect.params);
+  const auto place = ParsePlainUrl(params.Text("url", ""));
+  if (!place.has_value()) return "";
+  return absl::StrCat(place->host, ":", place->port);
+}
 
 Answer HttpExecutor::Execute(Task& task) {
   const absl::StatusOr<Request> request = ReadRequest(task, options_);

@@ -53,6 +53,8 @@ class HttpExecutor final : public Executor {
 
   std::string_view kind() const override { return "http.request"; }
   Answer Execute(Task& task) override;
+  // Host and port.
+  std::string PeerOf(const OpenEffect& effect) const override;
 
  private:
   class Connections;

@@ -18,9 +18,15 @@ milliseconds BackoffCeiling(const RetryPolicy& policy, std::uint32_t attempt) {
 
 milliseconds Backoff(const RetryPolicy& policy, std::uint32_t attempt,
                      std::uint64_t random) {
-  const auto ceiling =
-      static_cast<std::uint64_t>(BackoffCeiling(policy, attempt).count());
-  return milliseconds(random % (ceiling + 1));
+  return Backoff(policy, attempt, milliseconds(0), random);
+}
+
+milliseconds Backoff(const RetryPolicy& policy, std::uint32_t attempt,
+                     milliseconds asked, std::uint64_t random) {
+  const milliseconds ceiling = BackoffCeiling(policy, attempt);
+  const milliseconds most =
+      std::max(ceiling, std::min(asked, std::max(policy.longest, ceiling)));
+  return milliseconds(random % (static_cast<std::uint64_t>(most.count()) + 1));
 }
 
 }  // namespace reenact

@@ -20,9 +20,16 @@ struct RetryPolicy {
 // The longest wait after attempt `attempt`, which counts from 1.
 std::chrono::milliseconds BackoffCeiling(const RetryPolicy& policy,
                                          std::uint32_t attempt);
-// The wait itself; `random` is any 64 bits.
+// The wait itself; `random` is any 64 bits. With `asked`, what the other side
+// asks for: what comes on top, so that not all who were asked come back at once,
+// drawn from 0 to that once more or to the ceiling, whichever is longer, but
+// never more than `longest`.
 std::chrono::milliseconds Backoff(const RetryPolicy& policy,
                                   std::uint32_t attempt, std::uint64_t random);
+std::chrono::milliseconds Backoff(const RetryPolicy& policy,
+                                  std::uint32_t attempt,
+                                  std::chrono::milliseconds asked,
+                                  std::uint64_t random);
 
 }  // namespace reenact
 

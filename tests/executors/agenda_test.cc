@@ -1,6 +1,8 @@
 #include "reenact/executors/agenda.h"
 
 #include <algorithm>
+#include <map>
+#include <vector>
 
 #include "reenact/kernel/rng.h"
 #include "tests/executors/open_effects.h"
@@ -164,6 +166,83 @@ TEST_CASE(
 
   answer.retry_after = GENERATE(milliseconds(40'000), milliseconds::max());
   REQUIRE(at.agenda.Finish(at.Start(), answer, at.now).fate == Fate::kFinal);
+}
+
+TEST_CASE("trial 13: of those who were asked for the same patience no two come "
+          "back at once",
+          "[executors]") {
+  Fixture at;
+  Rng rng(Seed{13});
+  Answer answer = Answer::Transient("busy");
+  answer.retry_after = seconds(5);
+  for (std::uint64_t n = 1; n <= 40; ++n) {
+    at.random = rng.Next();
+    at.Open(n);
+    REQUIRE(at.agenda.Finish(at.Start(), answer, at.now).fate == Fate::kAgain);
+  }
+  std::map<std::int64_t, int> in_a_tenth;
+  while (const auto alarm = at.agenda.NextAlarm()) {
+    const auto wait =
+        std::chrono::duration_cast<milliseconds>(*alarm - at.now);
+    REQUIRE(wait >= seconds(5));
+    REQUIRE(wait <= seconds(10));
+    const auto due = at.agenda.Stats().delayed;
+    at.agenda.Due(*alarm);
+    in_a_tenth[wait.count() / 100] +=
+        static_cast<int>(due - at.agenda.Stats().delayed);
+  }
+  for (const auto& [tenth, count] : in_a_tenth) REQUIRE(count <= 4);
+}
+
+TEST_CASE("trial 13: patience that leaves little time is had, and the rest of it "
+          "spread",
+          "[executors]") {
+  Fixture at;
+  at.random = 7'777;
+  at.Open(1);
+  Answer answer = Answer::Transient("busy");
+  answer.retry_after = milliseconds(59'990);
+  REQUIRE(at.agenda.Finish(at.Start(), answer, at.now).fate == Fate::kAgain);
+  REQUIRE(*at.agenda.NextAlarm() >= at.now + milliseconds(59'990));
+  REQUIRE(*at.agenda.NextAlarm() < at.now + seconds(60));
+}
+
+TEST_CASE("trial 13: effects that wait for one peer leave room for others",
+          "[executors]") {
+  Fixture at;
+  KindOptions options;
+  options.concurrency = 8;
+  options.per_peer = 4;
+  at.agenda.Serve("ask", options);
+  for (std::uint64_t n = 1; n <= 8; ++n) {
+    REQUIRE(at.agenda.Open(EffectOf(n, "ask"), "slow"));
+  }
+  REQUIRE(at.agenda.Open(EffectOf(9, "ask"), "quick"));
+  REQUIRE(at.agenda.Open(EffectOf(10, "ask")));
+  REQUIRE(at.agenda.Startable() == 6);
+  std::vector<Lease> leases;
+  while (auto lease = at.agenda.Start(at.now)) leases.push_back(*lease);
+  std::vector<std::uint64_t> started;
+  for (const Lease& lease : leases) {
+    started.push_back(lease.effect->event_id.value);
+  }
+  REQUIRE(started == std::vector<std::uint64_t>{1, 2, 3, 4, 9, 10});
+  REQUIRE(at.agenda.Startable() == 0);
+
+  // One that has returned makes room for the next, one that is closed does once
+  // it returns.
+  REQUIRE(at.agenda.Close(IntentOf(2, "ask")).has_value());
+  REQUIRE(at.agenda.Startable() == 0);
+  at.agenda.Finish(leases[1], Answer::Ok({}), at.now);
+  REQUIRE(at.agenda.Startable() == 1);
+  at.agenda.Finish(leases[0], Answer::Ok({}), at.now);
+  REQUIRE(at.Start().effect->event_id == EventId{5});
+  REQUIRE(at.Start().effect->event_id == EventId{6});
+  REQUIRE_FALSE(at.agenda.Start(at.now).has_value());
+
+  // A process that attaches has its own limit.
+  const HolderId holder = at.agenda.Attach("p", {"ask"}, 1);
+  REQUIRE(at.agenda.Offer(holder, at.now)->event_id == EventId{7});
 }
 
 TEST_CASE("an attempt never has more time than is left in all", "[executors]") {

@@ -10,7 +10,10 @@
 #include <string>
 #include <thread>
 
+#include "reenact/executors/dispatcher.h"
+#include "reenact/executors/retry_after.h"
 #include "tests/executors/fake_task.h"
+#include "tests/executors/fake_world.h"
 #include "tests/executors/http_server.h"
 #include "tests/journal/temporary_directory.h"
 #include "tests/support/status_matchers.h"
@@ -345,6 +348,63 @@ TEST_CASE("proxies of the environment are not asked", "[http]") {
   CHECK(AskOf([](const Exchange& exchange) { exchange.Respond(200, ""); },
               options)
             .transient);
+}
+
+TEST_CASE("trial 13: a response says how long to wait, in seconds or by a date",
+          "[http]") {
+  using std::chrono::seconds;
+  const std::string date = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+  const auto [headers, patience] = GENERATE_COPY(
+      table<std::string, std::optional<milliseconds>>({
+          {"Retry-After: 120\r\n", seconds(120)},
+          {"Retry-After: 0\r\n", seconds(0)},
+          {"retry-after:7 \r\n", seconds(7)},
+          {"Retry-After: 99999999999999999999\r\n", kVeryLong},
+          {"Retry-After: Fri, 31 Dec 9999 23:59:59 GMT\r\n", kVeryLong},
+          {date + "Retry-After: Sun, 06 Nov 1994 08:50:37 GMT\r\n", seconds(60)},
+          {date + "Retry-After: Sunday, 06-Nov-94 08:50:37 GMT\r\n",
+           seconds(60)},
+          {date + "Retry-After: Sun Nov  6 08:50:37 1994\r\n", seconds(60)},
+          {"Retry-After: Sun, 06 Nov 1994 08:50:37 GMT\r\n", seconds(0)},
+          {"Retry-After: 5\r\nRetry-After: 9\r\nRetry-After: x\r\n",
+           seconds(9)},
+          {"Retry-After: soon\r\n", std::nullopt},
+          {"Retry-After: -5\r\n", std::nullopt},
+          {"", std::nullopt},
+      }));
+  CAPTURE(headers);
+  const Answer answer = AskOf([&headers = headers](const Exchange& exchange) {
+    exchange.Respond(503, "busy", headers);
+  });
+  REQUIRE(answer.transient);
+  REQUIRE(answer.retry_after == patience);
+}
+
+TEST_CASE("trial 13: requests that hang to one host do not hold up another",
+          "[http]") {
+  HttpServer slow([](const Exchange& exchange) {
+    exchange.WaitForClient();
+  });
+  HttpServer quick([](const Exchange& exchange) {
+    exchange.Respond(200, "here");
+  });
+  const auto asking = [](std::uint64_t number, const HttpServer& server) {
+    OpenEffect effect = EffectOf(number, "http.request");
+    effect.params = Value::Map({{"url", server.Url()}}).Encode();
+    effect.intent_hash = IntentHash(effect.kind, effect.params, "",
+                                    effect.idempotency_key);
+    return effect;
+  };
+  FakeWorld world;
+  Dispatcher dispatcher;
+  REQUIRE(dispatcher.Register(std::make_shared<HttpExecutor>()).ok());
+  world.Listen(&dispatcher);
+  REQUIRE(dispatcher.Start(&world, WorldId(), 1).ok());
+  for (std::uint64_t n = 1; n <= 8; ++n) world.Open(asking(n, slow));
+  const OpenEffect effect = asking(9, quick);
+  world.Open(effect);
+  CHECK(world.WaitFor(effect.intent_hash).status == ReceiptStatus::kOk);
+  REQUIRE(dispatcher.Stop(milliseconds(0)).ok());
 }
 
 TEST_CASE("connections are used again, cookies are not kept", "[http]") {

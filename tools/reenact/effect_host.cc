@@ -95,6 +95,7 @@ absl::Status EffectHost::MakeDispatcher() {
 absl::Status EffectHost::RegisterAll() {
   KindOptions kind;
   kind.concurrency = options_.concurrency;
+  kind.per_peer = options_.per_peer;
   kind.key = options_.key;
   HttpOptions http;
   http.public_only = options_.public_only;

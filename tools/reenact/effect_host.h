@@ -31,6 +31,7 @@ struct EffectHostOptions {
   std::string secrets;    // a directory of them; empty: none
   std::string socket;     // for executors of other processes; empty: none
   std::size_t concurrency = 8;  // effects of one kind at a time
+  std::size_t per_peer = 4;     // KindOptions::per_peer
   std::vector<std::pair<std::string, std::string>> messages;  // name, directory
   // Names of processes that may attach, and the kinds that are left to each;
   // see DispatcherOptions::remotes.

@@ -163,6 +163,7 @@ struct RunOptions {
   bool public_only = false;
   std::string secrets;
   std::size_t concurrency = 8;
+  std::size_t per_host = 4;
   std::vector<std::string> messages;
   bool accept_module_change = false;
   bool accept_config_change = false;
@@ -569,6 +570,7 @@ Failure RunCommand::MakeHost() {
   host.secrets = options_.secrets;
   host.socket = options_.executor_socket;
   host.concurrency = options_.concurrency;
+  host.per_peer = options_.per_host;
   for (const std::string& message : options_.messages) {
     const std::size_t equals = message.find('=');
     if (equals == 0 || equals == std::string::npos) {
@@ -936,6 +938,12 @@ void AddRunCommand(CLI::App& app, Action* action) {
                   "Effects of one kind carried out at a time")
       ->check(Whole(1, 1024))
       ->capture_default_str();
+  run->add_option("--per-host", options->per_host,
+                  "Of those, so many at a time that wait for one host, or world, "
+                  "so that one that does not answer leaves room for others. 0: "
+                  "all of them")
+      ->capture_default_str()
+      ->check(Whole(0, 1024));
   run->add_option("-f,--format", options->format,
                   "jsonl, csv, cborseq or lines");
   run->add_option("--reducer", options->reducer,
