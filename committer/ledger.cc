@@ -190,6 +190,8 @@ Ledger::Judged Ledger::JudgeOne(const Step& step, std::uint32_t index,
   }
   entry.reserved = intent.reserve;
   effect.reserved = intent.reserve;
+  if (retries_) entry.retry = intent.retry.Or(policy_.RetryOf(intent.kind));
+  effect.retry = entry.retry;
   return judged;
 }
 
@@ -478,6 +480,10 @@ absl::Status Ledger::Change(const entry::PolicyChanged& change) {
   if (!shares_ && policy.cache_count()) {
     return absl::InvalidArgumentError(
         "cache_count: a world of a format before 3 keeps 256 answers");
+  }
+  if (!retries_ && policy.has_retries()) {
+    return absl::InvalidArgumentError(
+        "retry: a world of a format before 3 records no such rules");
   }
   REENACT_PROBE_IF(!policy_.none() && policy.none(), "ledger: a policy goes");
   REENACT_PROBE_IF(!policy.none(), "ledger: a policy comes");
@@ -904,7 +910,7 @@ Ledger::Answer Ledger::AnswerFor(const Open& open, Cause cause,
 // open    = [event_id, index, intent hash, idempotency key, reducer, key, kind,
 //            capability, params as bytes, reserved, queued, deadline / null,
 //            round, held, rule, cache scope, identity,
-//            null / [event_id, index] that it joins]
+//            null / [event_id, index] that it joins, ? retry rule]
 // settled = [intent hash, receipt digest, status]
 // cached  = [of, expires, input, receipt as bytes]
 // identity = [idempotency key, wish, null / [input, receipt as bytes]]
@@ -928,7 +934,8 @@ Digest DecodeDigest(cbor::Reader& reader) {
 void EncodeOpen(const Ledger::Open& open, bool shares,
                 cbor::Encoder& encoder) {
   const OpenEffect& effect = open.effect;
-  encoder.Array(shares ? 18 : 16);
+  const bool retry = !effect.retry.empty();
+  encoder.Array(retry ? 19 : shares ? 18 : 16);
   encoder.Unsigned(effect.event_id.value);
   encoder.Unsigned(effect.index);
   EncodeDigest(effect.intent_hash, encoder);
@@ -952,10 +959,14 @@ void EncodeOpen(const Ledger::Open& open, bool shares,
   encoder.Text(open.cache_scope);
   if (!shares) return;
   encoder.Bool(open.identity);
-  if (!open.joins) return encoder.Null();
-  encoder.Array(2);
-  encoder.Unsigned(open.joins->first.value);
-  encoder.Unsigned(open.joins->second);
+  if (open.joins) {
+    encoder.Array(2);
+    encoder.Unsigned(open.joins->first.value);
+    encoder.Unsigned(open.joins->second);
+  } else {
+    encoder.Null();
+  }
+  if (retry) effect.retry.Encode(encoder);
 }
 
 template <typename Integer>
@@ -981,7 +992,11 @@ std::optional<Ledger::Place> DecodeJoins(cbor::Reader& reader) {
 Ledger::Open DecodeOpen(bool shares, cbor::Reader& reader) {
   Ledger::Open open;
   OpenEffect& effect = open.effect;
-  reader.ExpectArray(shares ? 18 : 16);
+  const std::uint64_t size = reader.Array();
+  const bool retry = shares && size == 19;
+  if (!retry && size != (shares ? 18 : 16)) {
+    reader.Fail("an open effect has another number of items");
+  }
   effect.event_id = EventId{reader.Unsigned()};
   effect.index = Narrow<std::uint32_t>(reader);
   effect.intent_hash = DecodeDigest(reader);
@@ -1006,6 +1021,7 @@ Ledger::Open DecodeOpen(bool shares, cbor::Reader& reader) {
     open.identity = reader.Bool();
     open.joins = DecodeJoins(reader);
   }
+  if (retry) effect.retry = RetryRule::Decode(reader);
   if (reader.ok() && (open.reducer == kNoReducer ||
                       !cbor::Validate(effect.params).ok() ||
                       (effect.kind == kTimerKind && !effect.deadline))) {

@@ -146,7 +146,8 @@ class Ledger {
   // `format`: the world's format_version.
   explicit Ledger(Bytes world_id, std::uint64_t format = kFormatVersion)
       : world_id_(std::move(world_id)),
-        shares_(format >= kFormatVersionSharing) {}
+        shares_(format >= kFormatVersionSharing),
+        retries_(format >= kFormatVersionRetries) {}
 
   // --- at commit ---
 
@@ -342,7 +343,8 @@ class Ledger {
   void CountEnd(const OpenEffect& effect, ReceiptStatus status);
 
   Bytes world_id_;
-  bool shares_;  // whether answers are shared, and identities known
+  bool shares_;   // whether answers are shared, and identities known
+  bool retries_;  // whether there are retry rules
   Grants grants_;
   Policy policy_;
   Rates rates_;

@@ -245,12 +245,19 @@ Agenda::Entry* Agenda::NextToStart() {
   }
 }
 
+// Of its kind, with the rule that is on record for it.
+KindOptions Agenda::OptionsFor(const Entry& entry) const {
+  KindOptions options = *kinds_.at(entry.effect->kind).options;
+  Apply(entry.effect->retry, &options.retry, &options.overall_timeout);
+  return options;
+}
+
 std::optional<Lease> Agenda::Start(Time now) {
   Entry* const next = NextToStart();
   if (next == nullptr) return std::nullopt;
   Entry& entry = *next;
   Kind& kind = kinds_.at(entry.effect->kind);
-  const KindOptions& options = *kind.options;
+  const KindOptions options = OptionsFor(entry);
   ++kind.queues[entry.peer].running;
   ++kind.running;
   Leave(entry);
@@ -286,7 +293,7 @@ bool Agenda::IsCurrent(const Entry* entry, HolderId holder,
 std::optional<Agenda::Time> Agenda::TimeToTryAgain(const Entry& entry,
                                                    const Answer& answer,
                                                    Time now) const {
-  const KindOptions& options = *kinds_.at(entry.effect->kind).options;
+  const KindOptions options = OptionsFor(entry);
   if (!answer.transient || entry.attempts >= options.retry.attempts_max) {
     return std::nullopt;
   }

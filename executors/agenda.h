@@ -254,6 +254,7 @@ class Agenda {
   static const Place* FirstStartable(const Kind& kind);
   static const Place* FirstReady(const Kind& kind);
   static void EraseIfEmpty(Kind& kind, const std::string& peer);
+  KindOptions OptionsFor(const Entry& entry) const;
   void Returned(const Lease& lease);
   Entry* NextToStart();
   Entry* NextFor(const Holder& holder);

@@ -68,7 +68,8 @@ void Write(const Welcome& welcome, Bytes* out) {
 
 void Write(const Offer& offer, Bytes* out) {
   const OpenEffect& effect = offer.effect;
-  Writer writer(out, 2, effect.deadline ? 11 : 10);
+  const bool retry = !effect.retry.empty();
+  Writer writer(out, 2, retry ? 12 : effect.deadline ? 11 : 10);
   writer.Intent(effect.intent_hash);
   writer.ByteString(effect.idempotency_key.view());
   writer.Unsigned(effect.event_id.value);
@@ -82,7 +83,12 @@ void Write(const Offer& offer, Bytes* out) {
   writer.ByteString(effect.params);
   effect.reserved.Encode(writer.Next());
   writer.Next().Integer(effect.queued.value);
-  if (effect.deadline) writer.Next().Integer(effect.deadline->value);
+  if (effect.deadline) {
+    writer.Next().Integer(effect.deadline->value);
+  } else if (retry) {
+    writer.Next().Null();
+  }
+  if (retry) effect.retry.Encode(writer.Next());
 }
 
 void Write(const Claim& claim, Bytes* out) {
@@ -238,9 +244,15 @@ Frame ReadOffer(MemberReader& members) {
   effect.params = Bytes(members.Next().ByteString());
   effect.reserved = Amounts::Decode(members.Next());
   effect.queued.value = members.Next().Integer();
-  if (members.HasMore()) {
-    effect.deadline = LogicalTime{members.Next().Integer()};
+  if (!members.HasMore()) return offer;
+  cbor::Reader& deadline = members.Next();
+  if (deadline.Peek() != cbor::Type::kNull) {
+    effect.deadline = LogicalTime{deadline.Integer()};
+  } else {
+    deadline.Null();
+    if (!members.HasMore()) deadline.Fail("no deadline is left out");
   }
+  if (members.HasMore()) effect.retry = RetryRule::Decode(members.Next());
   return offer;
 }
 

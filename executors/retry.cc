@@ -6,6 +6,20 @@ namespace reenact {
 
 using std::chrono::milliseconds;
 
+void Apply(const RetryRule& rule, RetryPolicy* policy, milliseconds* in_all) {
+  const auto set = [](const std::optional<std::uint64_t>& from,
+                      milliseconds* to) {
+    if (from) *to = milliseconds(std::min(*from, RetryRule::kMsMax));
+  };
+  if (rule.attempts) {
+    policy->attempts_max = static_cast<std::uint32_t>(
+        std::min(*rule.attempts, RetryRule::kAttemptsMax));
+  }
+  set(rule.first_ms, &policy->first);
+  set(rule.longest_ms, &policy->longest);
+  set(rule.for_ms, in_all);
+}
+
 milliseconds BackoffCeiling(const RetryPolicy& policy, std::uint32_t attempt) {
   milliseconds ceiling = std::max(policy.first, milliseconds(0));
   for (std::uint32_t i = 1; i < attempt && ceiling < policy.longest; ++i) {

@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cstdint>
 
+#include "reenact/kernel/retry_rule.h"
+
 namespace reenact {
 
 // Exponential backoff with full jitter: before attempt n + 1 the wait is drawn
@@ -16,6 +18,10 @@ struct RetryPolicy {
   std::chrono::milliseconds first{200};
   std::chrono::milliseconds longest{30'000};
 };
+
+// As `rule` says, where it does; `in_all`, what all attempts may take, too.
+void Apply(const RetryRule& rule, RetryPolicy* policy,
+           std::chrono::milliseconds* in_all);
 
 // The longest wait after attempt `attempt`, which counts from 1.
 std::chrono::milliseconds BackoffCeiling(const RetryPolicy& policy,

@@ -206,6 +206,11 @@ class ModelStep final : public StepContext {
         config_.format_version < kFormatVersionSharing) {
       throw Refused{FailureCode::kInvalidOutput};
     }
+    if (!intent.retry.IsValid() ||
+        (!intent.retry.empty() &&
+         config_.format_version < kFormatVersionRetries)) {
+      throw Refused{FailureCode::kInvalidOutput};
+    }
     CountOutput(intent.kind.size() + intent.capability.size() +
                 intent.params.size() + intent.idempotency.size() +
                 intent.cache_scope.size() + intent.identity.size());
@@ -546,6 +551,7 @@ void ModelKernel::PlayTicket(Round round, const Unit& unit,
     const IntentNames names = NamesOf(config_.world_id, intent, id, i);
     queued.idempotency_key = names.idempotency_key;
     queued.intent_hash = names.intent_hash;
+    queued.retry = intent.retry;
     // Nothing ends here, so all after the first of an identity wait for it.
     if (!intent.identity.empty()) {
       const auto [first, fresh] = identities_.emplace(intent.identity, names);

@@ -250,7 +250,7 @@ void Append(const entry::EffectQueued& effect, Bytes* out) {
   OptionalFields fields(EntryKind::kEffectQueued, 6,
                         {!open, !effect.reserved.empty(),
                          !effect.reason.empty(), effect.answered_by.value != 0,
-                         effect.joins.has_value()},
+                         effect.joins.has_value(), !effect.retry.empty()},
                         out);
   fields.first().Unsigned(effect.event_id.value);
   fields.At(2).Unsigned(effect.lane_id.value);
@@ -264,6 +264,7 @@ void Append(const entry::EffectQueued& effect, Bytes* out) {
     fields.At(9).Unsigned(effect.answered_by.value);
   }
   if (effect.joins) fields.Digest(10, *effect.joins);
+  if (!effect.retry.empty()) effect.retry.Encode(fields.At(12));
 }
 
 void Append(const entry::ReceiptAppended& receipt, Bytes* out) {
@@ -465,8 +466,8 @@ void ReadRaised(cbor::Reader& reader, entry::RaisedEventView* event) {
   if (size == 5) event->due = LogicalTime{reader.Integer()};
 }
 
-// {0: reserve, 1: must_pass, 2: deadline, 3: cache scope, 10: identity}, what
-// says nothing left out.
+// {0: reserve, 1: must_pass, 2: deadline, 3: cache scope, 10: identity, 12:
+// retry rule}, what says nothing left out.
 void ReadEffectOptions(cbor::Reader& reader, entry::EffectIntentView* effect) {
   EntryFields fields;
   const std::uint64_t size = reader.Map();
@@ -489,6 +490,7 @@ void ReadEffectOptions(cbor::Reader& reader, entry::EffectIntentView* effect) {
     effect->identity = reader.ByteString();
     FailIf(reader, effect->identity.empty(), "no identity is left out");
   }
+  if (fields.Has(12)) effect->retry = RetryRule::Decode(reader);
   fields.End();
 }
 
@@ -708,6 +710,13 @@ entry::EffectQueued ReadEffectQueued(cbor::Reader& reader,
   FailIf(reader,
          effect.joins.has_value() != (effect.verdict == EffectVerdict::kJoined),
          "what it joins goes with the verdict joined");
+  if (fields.Has(12)) {
+    effect.retry = RetryRule::Decode(reader);
+    FailIf(reader,
+           effect.verdict == EffectVerdict::kDenied ||
+               effect.verdict == EffectVerdict::kAnswered,
+           "a retry rule goes with what may go out");
+  }
   return effect;
 }
 
@@ -1101,9 +1110,11 @@ void EntryWriter::Effect(const EffectIntent& effect) {
   const bool reserve = !effect.reserve.empty();
   const bool scope = !effect.cache_scope.empty();
   const bool identity = !effect.identity.empty();
+  const bool retry = !effect.retry.empty();
   const std::uint64_t options =
       (reserve ? 1U : 0U) + (effect.must_pass ? 1U : 0U) +
-      (effect.deadline ? 1U : 0U) + (scope ? 1U : 0U) + (identity ? 1U : 0U);
+      (effect.deadline ? 1U : 0U) + (scope ? 1U : 0U) + (identity ? 1U : 0U) +
+      (retry ? 1U : 0U);
   char* at = Text(Array(Room(), options == 0 ? 4 : 5), effect.kind);
   at = Text(at, effect.capability);
   at = Copy(at, effect.params);
@@ -1132,6 +1143,10 @@ void EntryWriter::Effect(const EffectIntent& effect) {
   if (identity) {
     encoder.Unsigned(10);
     encoder.ByteString(effect.identity);
+  }
+  if (retry) {
+    encoder.Unsigned(12);
+    effect.retry.Encode(encoder);
   }
   next_ = Copy(Room(), rest);
 }
@@ -1514,7 +1529,7 @@ EffectIntent EffectIntentView::Own() const {
           Bytes(params),     Bytes(idempotency),
           reserve,           must_pass,
           deadline,          std::string(cache_scope),
-          Bytes(identity)};
+          Bytes(identity),   retry};
 }
 
 }  // namespace entry

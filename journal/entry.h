@@ -159,6 +159,7 @@ struct EffectQueued {
   std::string reason;   // the rule that had it held, or why it was denied
   InputId answered_by;  // kAnswered: the input that brought the receipt
   std::optional<Digest> joins;  // kJoined, and then alone: the other's hash
+  RetryRule retry{};  // what intent and policy say; of what may go out
   friend bool operator==(const EffectQueued&, const EffectQueued&) = default;
 };
 // A receipt that was accepted. Its ticket goes to the cell that has the intent.
@@ -448,6 +449,7 @@ struct EffectIntentView {
   std::optional<LogicalTime> deadline;
   std::string_view cache_scope;
   BytesView identity;
+  RetryRule retry;
 
   EffectIntent Own() const;
 };

@@ -29,6 +29,8 @@ inline constexpr std::uint64_t kFormatVersionSharing = 3;
 // its timers are due.
 inline constexpr std::uint64_t kFormatVersionLimits = 3;
 inline constexpr std::uint64_t kFormatVersionFailures = 3;  // FailureOrdered
+// Intents and policies may have retry rules, and EffectQueued has what applies.
+inline constexpr std::uint64_t kFormatVersionRetries = 3;
 inline constexpr std::uint64_t kFormatVersionOldest = 1;
 
 // What a round's logical time is; see spec/scheduling.md.

@@ -13,6 +13,7 @@
 #include "reenact/kernel/event.h"
 #include "reenact/kernel/hash.h"
 #include "reenact/kernel/ids.h"
+#include "reenact/kernel/retry_rule.h"
 
 namespace reenact {
 
@@ -51,6 +52,9 @@ struct EffectIntent {
   // REQUIRES (else the effect is refused): the kind, params and capability that
   // others of the identity have. (else the step fails): a world of format 3.
   Bytes identity{};
+  // How often it is tried; what it does not say, the policy does, or else who
+  // carries it out. REQUIRES (else the step fails): valid; a world of format 3.
+  RetryRule retry{};
 
   friend bool operator==(const EffectIntent&, const EffectIntent&) = default;
 };
@@ -108,6 +112,7 @@ struct OpenEffect {
   Amounts reserved;
   LogicalTime queued;
   std::optional<LogicalTime> deadline{};
+  RetryRule retry{};
   // It was open when the world was opened, or somebody else had it before: it
   // may have been begun, and nobody here knows what came of that. Not recorded.
   bool begun = false;

@@ -670,13 +670,15 @@ absl::Status Forwarder::OnEffects(EventId by, EntryReader* entries) {
   while (entries->NextEffect(&view)) intents.push_back(view.Own());
   if (!entries->status().ok()) return Wrong(entries->status());
   if (intents.empty()) return absl::OkStatus();
-  if (place_->config.format_version < kFormatVersionSharing &&
-      std::any_of(intents.begin(), intents.end(), [](const auto& intent) {
-        return !intent.identity.empty();
-      })) {
-    return Wrong("ticket " + std::to_string(by.value) +
-                 " has an identity, which a world of format " +
-                 std::to_string(place_->config.format_version) +
+  const std::uint64_t format = place_->config.format_version;
+  for (const EffectIntent& intent : intents) {
+    const bool identity =
+        !intent.identity.empty() && format < kFormatVersionSharing;
+    const bool retry = !intent.retry.empty() && format < kFormatVersionRetries;
+    if (!identity && !retry) continue;
+    return Wrong("ticket " + std::to_string(by.value) + " has " +
+                 (identity ? "an identity" : "a retry rule") +
+                 ", which a world of format " + std::to_string(format) +
                  " knows nothing of");
   }
   if (!own_ || own_->reducer >= place_->config.reducers.size()) {

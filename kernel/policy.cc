@@ -109,6 +109,18 @@ absl::StatusOr<std::int64_t> ParsePositive(const Value& value) {
   return Refuse("should be a whole number from 1 to 2^63-1");
 }
 
+absl::StatusOr<std::uint64_t> ParseFrom(std::uint64_t low, std::uint64_t high,
+                                        const Value& value) {
+  const auto number = value.AsInteger();
+  if (number.ok() && *number >= 0 &&
+      static_cast<std::uint64_t>(*number) >= low &&
+      static_cast<std::uint64_t>(*number) <= high) {
+    return static_cast<std::uint64_t>(*number);
+  }
+  return Refuse("should be a whole number from " + std::to_string(low) + " to " +
+                std::to_string(high));
+}
+
 absl::StatusOr<Verdict> ParseVerdict(const Value& value) {
   if (value.IsText()) {
     for (std::size_t i = 0; i < std::size(kVerdicts); ++i) {
@@ -167,7 +179,8 @@ class Policy::Parser {
   absl::Status Parse(const Value& document) {
     REENACT_RETURN_IF_ERROR(
         Members(document,
-                "version, rules, otherwise, executors, cache and cache_count",
+                "version, rules, otherwise, executors, cache, cache_count and "
+                "retry",
                 [this](std::string_view member, const Value& value) {
                   return SetMember(member, value);
                 }));
@@ -221,6 +234,7 @@ class Policy::Parser {
     if (member == "executors") return Done(member, ParseExecutors(value));
     if (member == "cache") return Done(member, ParseCache(value));
     if (member == "cache_count") return Done(member, ParseCacheCount(value));
+    if (member == "retry") return Done(member, ParseRetries(value));
     return Known::kNo;
   }
 
@@ -349,21 +363,57 @@ class Policy::Parser {
                    });
   }
 
-  absl::Status ParseCache(const Value& document) {
+  // Calls `set` for each kind and what is under it.
+  template <typename Set>
+  static absl::Status Kinds(const Value& document, std::size_t most, Set set) {
     if (!document.IsMap()) return NotA("a map from kinds", document);
-    REENACT_RETURN_IF_ERROR(CheckCount(document.size(), kCacheMax));
+    REENACT_RETURN_IF_ERROR(CheckCount(document.size(), most));
     for (const auto& [key, value] : document.pairs()) {
-      REENACT_ASSIGN_OR_RETURN(std::string kind, ParseNameValue(key));
+      REENACT_ASSIGN_OR_RETURN(const std::string kind, ParseNameValue(key));
+      const std::string place = "[" + Quoted(kind) + "]";
       if (kind.find('*') != kind.npos) {
-        return Refuse("[" + Quoted(kind) +
-                      "]: should be one kind, without \"*\"");
+        return Refuse(place + ": should be one kind, without \"*\"");
       }
-      std::int64_t ttl = 0;
-      REENACT_RETURN_IF_ERROR(
-          Within("[" + Quoted(kind) + "]", ParseCacheEntry(value, &ttl)));
-      policy_.cache_.emplace(std::move(kind), ttl);
+      REENACT_RETURN_IF_ERROR(Within(place, set(kind, value)));
     }
     return absl::OkStatus();
+  }
+
+  absl::Status ParseCache(const Value& document) {
+    return Kinds(document, kCacheMax,
+                 [this](const std::string& kind, const Value& value) {
+                   return ParseCacheEntry(value, &policy_.cache_[kind]);
+                 });
+  }
+
+  absl::Status ParseRetries(const Value& document) {
+    return Kinds(document, kRetriesMax,
+                 [this](const std::string& kind, const Value& value) {
+                   return ParseRetry(value, &policy_.retries_[kind]);
+                 });
+  }
+
+  static absl::Status ParseRetry(const Value& document, RetryRule* rule) {
+    constexpr std::uint64_t kMs = RetryRule::kMsMax;
+    REENACT_RETURN_IF_ERROR(Members(
+        document, "attempts, first_ms, longest_ms and for_ms",
+        [rule](std::string_view member, const Value& value) -> Read {
+          if (member == "attempts") {
+            return Set(member, ParseFrom(1, RetryRule::kAttemptsMax, value),
+                       &rule->attempts);
+          }
+          if (member == "first_ms") {
+            return Set(member, ParseFrom(0, kMs, value), &rule->first_ms);
+          }
+          if (member == "longest_ms") {
+            return Set(member, ParseFrom(0, kMs, value), &rule->longest_ms);
+          }
+          if (member == "for_ms") {
+            return Set(member, ParseFrom(1, kMs, value), &rule->for_ms);
+          }
+          return Known::kNo;
+        }));
+    return rule->empty() ? Refuse("says nothing") : absl::OkStatus();
   }
 
   static absl::Status ParseCacheEntry(const Value& document,
@@ -484,6 +534,11 @@ std::optional<std::int64_t> Policy::CacheTtl(std::string_view kind) const {
   return found->second;
 }
 
+RetryRule Policy::RetryOf(std::string_view kind) const {
+  const auto found = retries_.find(kind);
+  return found == retries_.end() ? RetryRule() : found->second;
+}
+
 // --- In words
 // -----------------------------------------------------------------
 
@@ -566,6 +621,9 @@ std::string Policy::OthersInWords() const {
   }
   if (cache_count_) {
     text += "cache " + std::to_string(*cache_count_) + " answers\n";
+  }
+  for (const auto& [kind, rule] : retries_) {
+    text += "retry " + Quoted(kind) + ": " + rule.ToString() + "\n";
   }
   return text;
 }

@@ -17,6 +17,7 @@
 #include "reenact/kernel/ids.h"
 #include "reenact/kernel/predicate.h"
 #include "reenact/kernel/receipt.h"
+#include "reenact/kernel/retry_rule.h"
 #include "reenact/kernel/status.h"
 
 namespace reenact {
@@ -60,7 +61,9 @@ class Rates {
 //     "executors": {
 //       "ci": { "key": "<64 hex digits>", "kinds": ["process.run"] } },
 //     "cache": { "http.request": { "ttl": 3600 } },
-//     "cache_count": 1000 }
+//     "cache_count": 1000,
+//     "retry": { "http.request": { "attempts": 10, "first_ms": 200,
+//                                  "longest_ms": 60000, "for_ms": 3600000 } } }
 //
 // The first rule that matches and has a `then` decides; a rate rule that
 // matches denies if its bucket is empty, and else goes on to its own `then` or
@@ -97,6 +100,7 @@ class Policy {
   static constexpr std::size_t kPatternsMax = 256;  // of a member
   static constexpr std::size_t kExecutorsMax = 1024;
   static constexpr std::size_t kCacheMax = 1024;
+  static constexpr std::size_t kRetriesMax = 1024;
   static constexpr std::int64_t kCacheCountMax = 65536;
   static constexpr std::size_t kNameBytesMax = 64;  // of rules and executors
 
@@ -128,6 +132,10 @@ class Policy {
 
   // How many such receipts are kept; nullopt: it does not say.
   std::optional<std::int64_t> cache_count() const { return cache_count_; }
+
+  // What it says about attempts at effects of this kind; empty: nothing.
+  RetryRule RetryOf(std::string_view kind) const;
+  bool has_retries() const { return !retries_.empty(); }
 
   // Every rule in words, in order, a line each. With `facts`: and what each
   // makes of them. Without: then executors and cache, too. What `reenact policy
@@ -167,6 +175,7 @@ class Policy {
   Executors executors_;
   std::map<std::string, std::int64_t, std::less<>> cache_;
   std::optional<std::int64_t> cache_count_;
+  std::map<std::string, RetryRule, std::less<>> retries_;
 };
 
 }  // namespace reenact

@@ -849,6 +849,7 @@ absl::Status WorldImpl::StartMachine(const StartingPlace& place,
   rules_.world_seed = config_.seed;
   rules_.limits = config_.limits;
   rules_.identities = config_.format_version >= kFormatVersionSharing;
+  rules_.retries = config_.format_version >= kFormatVersionRetries;
   rules_.limits_reserve = config_.format_version >= kFormatVersionLimits;
   rules_.due_max = DueMaxOf(config_);
 

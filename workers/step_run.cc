@@ -572,7 +572,8 @@ void StepRun::Intend(EffectIntent intent) {
   CheckItem(intent.params);
   if (!cbor::IsUtf8(intent.kind) || !cbor::IsUtf8(intent.capability) ||
       !cbor::IsUtf8(intent.cache_scope) ||
-      (!intent.identity.empty() && !rules_->identities)) {
+      (!intent.identity.empty() && !rules_->identities) ||
+      (!intent.retry.empty() && !rules_->retries) || !intent.retry.IsValid()) {
     throw Abort{FailureCode::kInvalidOutput};
   }
   CheckReserve(intent.reserve);

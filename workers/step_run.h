@@ -40,6 +40,7 @@ struct StepRules {
   Digest world_seed;
   Limits limits;
   bool identities = true;  // whether intents may have them
+  bool retries = true;     // and retry rules
   // The world's format holds steps to Amounts::IsWithinLimits().
   bool limits_reserve = true;
   // The latest time that a timer may be due at.

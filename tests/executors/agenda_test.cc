@@ -4,6 +4,7 @@
 #include <map>
 #include <vector>
 
+#include "reenact/executors/retry_after.h"
 #include "reenact/kernel/rng.h"
 #include "tests/executors/open_effects.h"
 #include "tests/support/status_matchers.h"
@@ -166,6 +167,41 @@ TEST_CASE(
 
   answer.retry_after = GENERATE(milliseconds(40'000), milliseconds::max());
   REQUIRE(at.agenda.Finish(at.Start(), answer, at.now).fate == Fate::kFinal);
+}
+
+TEST_CASE("trial 13: the rule on record for an effect goes before that of its "
+          "kind",
+          "[executors]") {
+  Fixture at;
+  at.random = ~0ULL - 16;
+  OpenEffect once = EffectOf(1);
+  once.retry.attempts = 1;
+  REQUIRE(at.agenda.Open(once));
+  REQUIRE(at.agenda.Finish(at.Start(), Answer::Transient("busy"), at.now)
+              .fate == Fate::kFinal);
+
+  // Longer than the kind's 60 s, more often than its 3 times, waits within 2 s.
+  OpenEffect patient = EffectOf(2);
+  patient.retry = {6, 2000, 2000, 600'000};
+  REQUIRE(at.agenda.Open(patient));
+  Answer answer = Answer::Transient("busy");
+  answer.retry_after = seconds(100);
+  for (int attempt = 1; attempt < 6; ++attempt) {
+    REQUIRE(at.agenda.Finish(at.Start(), answer, at.now).fate == Fate::kAgain);
+    const auto wait = *at.agenda.NextAlarm() - at.now;
+    REQUIRE(wait >= seconds(100));
+    REQUIRE(wait <= seconds(102));
+    at.Pass(seconds(102));
+  }
+  REQUIRE(at.agenda.Finish(at.Start(), answer, at.now).fate == Fate::kFinal);
+
+  OpenEffect hasty = EffectOf(3);
+  hasty.retry.for_ms = 2000;
+  REQUIRE(at.agenda.Open(hasty));
+  const Lease lease = at.Start();
+  REQUIRE(lease.until == at.now + seconds(2));
+  answer.retry_after = kVeryLong;
+  REQUIRE(at.agenda.Finish(lease, answer, at.now).fate == Fate::kFinal);
 }
 
 TEST_CASE("trial 13: of those who were asked for the same patience no two come "

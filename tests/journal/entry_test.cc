@@ -116,8 +116,18 @@ class Random {
       if (Below(3) == 0) effect.deadline = Time();
       effect.cache_scope = Maybe(Text());
       effect.identity = Maybe(Text());
+      effect.retry = MaybeRule();
     }
     return step;
+  }
+
+  RetryRule MaybeRule() {
+    RetryRule rule;
+    if (Below(4) == 0) rule.attempts = 1 + Below(RetryRule::kAttemptsMax);
+    for (auto* time : {&rule.first_ms, &rule.longest_ms, &rule.for_ms}) {
+      if (Below(4) == 0) *time = 1 + Below(RetryRule::kMsMax);
+    }
+    return rule;
   }
 
   SourceMark Mark() { return {Big(), Maybe(AnyDigest())}; }
@@ -143,8 +153,13 @@ class Random {
                                Maybe(AnyAmounts()),
                                Maybe(Text()),
                                InputId{Below(2) == 0 ? Big() : 0},
-                               std::nullopt};
+                               std::nullopt,
+                               {}};
     if (queued.verdict == EffectVerdict::kJoined) queued.joins = AnyDigest();
+    if (queued.verdict != EffectVerdict::kDenied &&
+        queued.verdict != EffectVerdict::kAnswered) {
+      queued.retry = MaybeRule();
+    }
     return queued;
   }
 

@@ -336,7 +336,8 @@ TEST_CASE("executors and their keys, and how long receipts live",
     "executors": {"ci": {"key": ")" +
                               key + R"(", "kinds": "process.run"},
                   "web": {}},
-    "cache": {"http.request": {"ttl": 3600}}})");
+    "cache": {"http.request": {"ttl": 3600}},
+    "retry": {"http.request": {"attempts": 9, "for_ms": 60000}}})");
   CHECK(policy.executors().size() == 2);
   const auto* const ci = policy.FindExecutor("ci");
   REQUIRE(ci != nullptr);
@@ -350,7 +351,9 @@ TEST_CASE("executors and their keys, and how long receipts live",
              Contains("executor \"ci\" answers \"process.run\", signed with " +
                       key + "\n" +
                       "executor \"web\" answers everything\n"
-                      "cache \"http.request\" for 3600\n"));
+                      "cache \"http.request\" for 3600\n"
+                      "retry \"http.request\": at most 9 attempts, for 60000 ms "
+                      "in all\n"));
   CHECK(policy.CacheTtl("http.request") == 3600);
   CHECK_FALSE(policy.CacheTtl("http"));
 }
@@ -441,6 +444,15 @@ TEST_CASE("what is wrong with a policy is said with its place",
       {R"({"version": 1, "cache": {"http.*": {"ttl": 1}}})",
        "cache[\"http.*\"]: should be one kind"},
       {R"({"version": 1, "cache": {"k": {}}})", "cache[\"k\"]: has no ttl"},
+      {R"({"version": 1, "retry": {"http.*": {"attempts": 1}}})",
+       "retry[\"http.*\"]: should be one kind"},
+      {R"({"version": 1, "retry": {"k": {}}})", "retry[\"k\"]: says nothing"},
+      {R"({"version": 1, "retry": {"k": {"attempts": 0}}})",
+       "retry[\"k\"].attempts: should be a whole number from 1 to 1000000"},
+      {R"({"version": 1, "retry": {"k": {"for_ms": -1}}})",
+       "retry[\"k\"].for_ms: should be a whole number from 1 to 31536000000"},
+      {R"({"version": 1, "retry": {"k": {"first": 1}}})",
+       "retry[\"k\"]: unknown member"},
       {R"({"version": 1, "cache": {"k": {"ttl": 0}}})",
        "cache[\"k\"].ttl: should be"},
   };

@@ -51,6 +51,15 @@ EffectIntent IntentOf(const Value& wish) {
   if (wish.Find("reserve")) intent.reserve = AmountsOf(*wish.Find("reserve"));
   if (wish.Find("must")) intent.must_pass = true;
   if (wish.Find("scope")) intent.cache_scope = wish.GetText("scope").value();
+  if (const Value* retry = wish.Find("retry")) {
+    const auto number = [retry](std::string_view name) {
+      const auto value = retry->GetInteger(name);
+      if (!value.ok()) return std::optional<std::uint64_t>();
+      return std::optional<std::uint64_t>(static_cast<std::uint64_t>(*value));
+    };
+    intent.retry = {number("attempts"), number("first_ms"),
+                    number("longest_ms"), number("for_ms")};
+  }
   if (wish.Find("id")) intent.identity = wish.GetText("id").value();
   if (wish.Find("deadline")) {
     intent.deadline = LogicalTime{wish.GetInteger("deadline").value()};
@@ -1187,6 +1196,93 @@ TEST_CASE("chaos 50: a clock that jumps, stands still or runs backward moves "
         return absl::OkStatus();
       }));
   CheckReplays(options);
+}
+
+// --- how often it is tried ------------------------------------------------------
+
+Value Trying(Value rule) {
+  Value wish = Wish("mail");
+  wish.Set("retry", std::move(rule));
+  return wish;
+}
+
+TEST_CASE("trial 13: the gate decides which retry rule applies, and records it",
+          "[effects]") {
+  TemporaryDirectory directory;
+  Listener listener;
+  WorldOptions options = Options(directory / "w");
+  options.effects = &listener;
+  const RetryRule both{3, 200, std::nullopt, 5000};
+  const RetryRule of_policy{7, 200, std::nullopt, std::nullopt};
+  {
+    auto world = MustOpen(options);
+    MustSetPolicy(
+        *world,
+        Value::Map({{"version", 1},
+                    {"otherwise", "allow"},
+                    {"retry", Value::Map({{"mail", Value::Map({{"attempts", 7},
+                                                               {"first_ms", 200}})}})}}));
+    MustSubmit(*world,
+               Intending("a", {Trying(Value::Map({{"attempts", 3}, {"for_ms", 5000}})),
+                               Wish("mail"), Wish("fax")}));
+    REQUIRE_OK(world->Run());
+    // What applies is what applied when it was intended.
+    MustSetPolicy(*world, Value::Map({{"version", 1}, {"otherwise", "allow"}}));
+    REQUIRE(listener.opened.size() == 3);
+    CHECK(listener.opened[0].retry == both);
+    CHECK(listener.opened[1].retry == of_policy);
+    CHECK(listener.opened[2].retry.empty());
+    REQUIRE_OK(world->RequestSnapshot());
+    REQUIRE_OK(world->Run());
+    REQUIRE_OK(world->Close());
+  }
+  const std::vector<OpenEffect> before = std::exchange(listener.opened, {});
+  {
+    auto world = MustOpen(options);
+    REQUIRE_OK(world->Run());
+    CHECK(listener.opened == before);
+    REQUIRE_OK(world->Close());
+  }
+  CheckReplays(options);
+  const auto archive = Archive::Open(directory / "w");
+  REQUIRE_OK(archive);
+  std::vector<RetryRule> recorded;
+  REQUIRE_OK((*archive)->ScanEntries(
+      0, [&recorded](const BlockHeader&, const Entry& entry, BytesView) {
+        if (const auto* queued = std::get_if<entry::EffectQueued>(&entry)) {
+          recorded.push_back(queued->retry);
+        }
+        return absl::OkStatus();
+      }));
+  CHECK(recorded == std::vector<RetryRule>{both, of_policy, {}});
+}
+
+TEST_CASE("trial 13: a rule that makes no sense fails its step",
+          "[effects]") {
+  auto world = MustOpen(Options());
+  const Value rule = GENERATE(
+      Value::Map({{"attempts", 0}}), Value::Map({{"attempts", 1'000'001}}),
+      Value::Map({{"for_ms", 0}}), Value::Map({{"first_ms", INT64_MAX}}));
+  MustSubmit(*world, Intending("a", {Trying(rule)}));
+  REQUIRE_OK(world->Run());
+  const std::vector<std::pair<FailureCode, std::uint64_t>> failures{
+      {FailureCode::kInvalidOutput, 1}};
+  CHECK(world->stats().failures == failures);
+}
+
+TEST_CASE("trial 13: a world of format 2 has no retry rules", "[effects]") {
+  WorldOptions options = Options();
+  options.config.format_version = 2;
+  auto world = MustOpen(options);
+  MustSubmit(*world, Intending("a", {Trying(Value::Map({{"attempts", 2}}))}));
+  const auto policy = world->SetPolicy(
+      Value::Map({{"version", 1},
+                  {"retry", Value::Map({{"mail", Value::Map({{"attempts", 2}})}})}})
+          .Encode());
+  REQUIRE_OK(policy);
+  REQUIRE_OK(world->Run());
+  CHECK(world->Effects().empty());
+  CHECK(world->stats().failed == 2);
 }
 
 // --- deadlines that are behind -----------------------------------------------

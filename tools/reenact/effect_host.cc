@@ -96,6 +96,7 @@ absl::Status EffectHost::RegisterAll() {
   KindOptions kind;
   kind.concurrency = options_.concurrency;
   kind.per_peer = options_.per_peer;
+  Apply(options_.retry, &kind.retry, &kind.overall_timeout);
   kind.key = options_.key;
   HttpOptions http;
   http.public_only = options_.public_only;

@@ -21,6 +21,7 @@
 #include "reenact/kernel/effects.h"
 #include "reenact/kernel/policy.h"
 #include "reenact/kernel/receipt.h"
+#include "reenact/kernel/retry_rule.h"
 #include "reenact/kernel/status.h"
 #include "reenact/kernel/world.h"
 
@@ -32,6 +33,7 @@ struct EffectHostOptions {
   std::string socket;     // for executors of other processes; empty: none
   std::size_t concurrency = 8;  // effects of one kind at a time
   std::size_t per_peer = 4;     // KindOptions::per_peer
+  RetryRule retry;              // where neither intent nor policy says
   std::vector<std::pair<std::string, std::string>> messages;  // name, directory
   // Names of processes that may attach, and the kinds that are left to each;
   // see DispatcherOptions::remotes.

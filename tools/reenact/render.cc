@@ -144,6 +144,7 @@ class Fields {
       json["answered_by"] = effect.answered_by.value;
     }
     if (effect.joins) json["joins"] = effect.joins->ToHex();
+    if (!effect.retry.empty()) json["retry"] = Of(effect.retry);
     return json;
   }
   Json operator()(const entry::ReceiptAppended& appended) const {
@@ -310,9 +311,18 @@ class Fields {
     if (effect.deadline) json["deadline"] = effect.deadline->value;
     if (!effect.cache_scope.empty()) json["cache"] = effect.cache_scope;
     if (!effect.identity.empty()) json["identity"] = Bytes16(effect.identity);
+    if (!effect.retry.empty()) json["retry"] = Of(effect.retry);
     return json;
   }
   static Json Of(const Amounts& amounts) { return AmountsJson(amounts); }
+  static Json Of(const RetryRule& rule) {
+    Json json = Json::object();
+    if (rule.attempts) json["attempts"] = *rule.attempts;
+    if (rule.first_ms) json["first_ms"] = *rule.first_ms;
+    if (rule.longest_ms) json["longest_ms"] = *rule.longest_ms;
+    if (rule.for_ms) json["for_ms"] = *rule.for_ms;
+    return json;
+  }
   Json Of(const std::vector<ModuleRecord>& modules) const {
     Json json = Json::array();
     for (const ModuleRecord& module : modules) {

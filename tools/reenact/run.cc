@@ -16,7 +16,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "reenact/journal/archive.h"
+#include "reenact/kernel/duration.h"
 #include "reenact/kernel/hash.h"
+#include "reenact/kernel/retry_rule.h"
 #include "reenact/kernel/step_guard.h"
 #include "reenact/kernel/world.h"
 #include "tools/reenact/command_line.h"
@@ -164,6 +166,7 @@ struct RunOptions {
   std::string secrets;
   std::size_t concurrency = 8;
   std::size_t per_host = 4;
+  std::string retry;
   std::vector<std::string> messages;
   bool accept_module_change = false;
   bool accept_config_change = false;
@@ -554,16 +557,57 @@ Failure RunCommand::ReadExecutors(
   return {};
 }
 
+// "attempts=5,first=200ms,longest=30s,for=10m", or some of it.
+absl::StatusOr<RetryRule> ParseRetry(const std::string& text) {
+  RetryRule rule;
+  const auto refuse = [&text](std::string_view why) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--retry ", text, ": ", ToAbsl(why),
+                     "; it is attempts=N,first=TIME,longest=TIME,for=TIME, or "
+                     "some of these"));
+  };
+  if (text.empty()) return rule;
+  const std::vector<std::string> parts = absl::StrSplit(text, ',');
+  for (const std::string& part : parts) {
+    const std::pair<std::string, std::string> field =
+        absl::StrSplit(part, absl::MaxSplits('=', 1));
+    std::optional<std::uint64_t>* const value =
+        field.first == "attempts"  ? &rule.attempts
+        : field.first == "first"   ? &rule.first_ms
+        : field.first == "longest" ? &rule.longest_ms
+        : field.first == "for"     ? &rule.for_ms
+                                   : nullptr;
+    if (value == nullptr || value->has_value()) {
+      return refuse(absl::StrCat("there is no ", field.first, ", or two"));
+    }
+    std::uint64_t number = 0;
+    if (value == &rule.attempts) {
+      if (!absl::SimpleAtoi(field.second, &number)) {
+        return refuse("attempts is no whole number");
+      }
+    } else {
+      const auto span = ParseDuration(field.second, kMillisecond);
+      if (!span.ok()) return refuse(ToStd(span.status().message()));
+      number = static_cast<std::uint64_t>(*span / kMillisecond);
+    }
+    *value = number;
+  }
+  if (rule.IsValid()) return rule;
+  return refuse(
+      "attempts are 1 to 1000000, times a year at most, and `for` is not 0");
+}
+
 Failure RunCommand::MakeHost() {
   const bool asked = !options_.executor_socket.empty() ||
                      !options_.executors.empty() ||
                      !options_.executor_key.empty() || options_.public_only ||
-                     !options_.secrets.empty() || !options_.messages.empty();
+                     !options_.secrets.empty() || !options_.messages.empty() ||
+                     !options_.retry.empty();
   if (!options_.with_executors) {
     if (!asked) return {};
     return Usage(
-        "--executor-socket, --executor, --executor-key, --secrets, --message "
-        "and --public-addresses go with --with-executors");
+        "--executor-socket, --executor, --executor-key, --secrets, --message, "
+        "--retry and --public-addresses go with --with-executors");
   }
   EffectHostOptions host;
   host.world = options_.world;
@@ -571,6 +615,9 @@ Failure RunCommand::MakeHost() {
   host.socket = options_.executor_socket;
   host.concurrency = options_.concurrency;
   host.per_peer = options_.per_host;
+  const auto retry = ParseRetry(options_.retry);
+  if (!retry.ok()) return Usage(std::string(retry.status().message()));
+  host.retry = *retry;
   for (const std::string& message : options_.messages) {
     const std::size_t equals = message.find('=');
     if (equals == 0 || equals == std::string::npos) {
@@ -938,6 +985,12 @@ void AddRunCommand(CLI::App& app, Action* action) {
                   "Effects of one kind carried out at a time")
       ->check(Whole(1, 1024))
       ->capture_default_str();
+  run->add_option("--retry", options->retry,
+                  "attempts=N,first=TIME,longest=TIME,for=TIME, or some of these: "
+                  "how often effects are tried, how long the first and any wait "
+                  "between attempts may be, and how long all of it, where neither "
+                  "intent nor policy says "
+                  "[attempts=5,first=200ms,longest=30s,for=10m]");
   run->add_option("--per-host", options->per_host,
                   "Of those, so many at a time that wait for one host, or world, "
                   "so that one that does not answer leaves room for others. 0: "
