@@ -183,6 +183,10 @@ void MessageExecutor::Add(std::string name,
 
 void MessageExecutor::Remove(std::string_view name) { targets_->Remove(name); }
 
+std::string MessageExecutor::PeerOf(const OpenEffect& effect) const {
+  return Params(effect.params).Text("to", "");
+}
+
 Answer MessageExecutor::Execute(Task& task) {
   const absl::StatusOr<Message> message = ReadMessage(task.effect());
   if (!message.ok()) return AnswerOf(message.status(), task);

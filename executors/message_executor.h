@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "reenact/executors/executor.h"
-#include "reenact/executors/params.h"
 #include "reenact/kernel/event.h"
 #include "reenact/kernel/status.h"
 #include "reenact/kernel/world.h"
@@ -62,9 +61,7 @@ class MessageExecutor final : public Executor {
   std::string_view kind() const override { return "message.send"; }
   Answer Execute(Task& task) override;
   // The world that it is for.
-  std::string PeerOf(const OpenEffect& effect) const override {
-    return Params(effect.params).Text("to", "");
-  }
+  std::string PeerOf(const OpenEffect& effect) const override;
 
  private:
   class Targets;

@@ -184,8 +184,8 @@ foreach(file IN LISTS files)
     elseif(name MATCHES "^(tools|examples|bench|tests|harness)/")
       refuse(${file} ${name} "the library does not see what is built on it")
     elseif(name MATCHES "^curl/" AND NOT file MATCHES
-           "^executors/http_(executor|url)\\.cc$")
-      refuse(${file} ${name} "only http_executor.cc and http_url.cc know libcurl")
+           "^executors/(http_(executor|url)|retry_after)\\.cc$")
+      refuse(${file} ${name} "only the sources of http.request know libcurl")
     elseif(file MATCHES "^executors/(agenda|frames|retry)\\." AND
            name MATCHES ${threads})
       refuse(${file} ${name} "decisions, frames and waits are values")
