@@ -70,7 +70,7 @@ inline pid_t StartInOtherEnvironment(std::vector<std::string> arguments,
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   const int now = personality(0xffffffff);
   if (now >= 0) {
-    (void)personality(static_cast<unsigned long>(now) & ~ADDR_NO_RANDOMIZE);
+    (void)personality(static_cast<unsigned long>(now & ~ADDR_NO_RANDOMIZE));
   }
   const int nowhere = open("/dev/null", O_RDWR);
   dup2(nowhere, STDIN_FILENO);

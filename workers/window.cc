@@ -204,7 +204,7 @@ void Window::RunStep(Slot* slot, RunMode mode, StepRun* run,
   } else if (slot->ticket.failure != nullptr) {
     result->outcome.failure = FailureCode::kFailedByOrder;
   } else if (slot->ticket.kind != UnitKind::kControl) {
-    REENACT_PROBE("window: nobody has the reducer any more");
+    // Only a history that no world wrote leads here.
     result->outcome.failure = FailureCode::kUnknownReducer;
   }
   if (mode == RunMode::kInTurn && !options_.run_twice) return;

@@ -44,24 +44,30 @@ struct Caught {
   unsigned long long tickets = 0;
 };
 
-// Looks for it until it is found, in every scenario.
-Caught Look(const std::string& name) {
-  Arm(name);
-  Caught caught;
+// Looks for it in every scenario, until it is found.
+bool LookIn(std::uint64_t runs, Caught* caught) {
   for (const Scenario& scenario : AllScenarios()) {
     ExploreOptions options;
-    options.runs = 4'000;
+    options.runs = runs;
     options.threads = 1;
     options.double_run_one_in = 0;
     options.shrink_runs = 1'500;
     const Exploration exploration = Explore(scenario, options);
-    caught.runs += exploration.runs;
+    caught->runs += exploration.runs;
     if (!exploration.found) continue;
-    caught.found = true;
-    caught.switches = exploration.found->result.switches;
-    caught.tickets = exploration.found->result.tickets;
-    break;
+    caught->found = true;
+    caught->switches = exploration.found->result.switches;
+    caught->tickets = exploration.found->result.tickets;
+    return true;
   }
+  return false;
+}
+
+// Most show soon, in the scenario that is about them.
+Caught Look(const std::string& name) {
+  Arm(name);
+  Caught caught;
+  if (!LookIn(250, &caught)) LookIn(4'000, &caught);
   return caught;
 }
 

@@ -179,8 +179,7 @@ void RemoveAndLook(StepContext& step) {
   (void)step.Scan("actor", "", "z", 4);
 }
 
-// Raises, waits and acts as its payload says, and notes which code it is. The
-// second version has no reducer for what the first has raised for later.
+// Raises, waits and acts as its payload says, and notes which code it is.
 Module MakeActor(const std::string& version) {
   const auto act = [version](StepContext& step) {
     const std::int64_t what =
@@ -209,19 +208,9 @@ Module MakeActor(const std::string& version) {
     }
     if (auto intent = SeldomIntended(what)) step.Intend(*std::move(intent));
     if (what == 12) RemoveAndLook(step);
-    if (what == 14 && version == "1") {
-      step.RaiseAt(LogicalTime{step.time().value + 5},
-                   {"former", "k", "", cbor::EncodeInteger(0)});
-    }
     return absl::OkStatus();
   };
-  std::vector<std::shared_ptr<const Reducer>> reducers = {
-      MakeReducer("actor", act)};
-  if (version == "1") {
-    reducers.push_back(MakeReducer(
-        "former", [](StepContext&) { return absl::OkStatus(); }));
-  }
-  return *MakeModule("actor", version, std::move(reducers));
+  return *MakeModule("actor", version, {MakeReducer("actor", act)});
 }
 
 // Null: none. Which effects it lets pass, holds or denies.
