@@ -126,7 +126,8 @@ bool Agenda::SetAsideIfOverdue(Entry& entry) {
 
 // --- what the world says ---
 
-bool Agenda::Open(OpenEffect effect, std::string peer) {
+bool Agenda::Open(OpenEffect effect, std::string peer,
+                  std::optional<Before> before) {
   const Digest intent = effect.intent_hash;
   const auto [place, is_new] = entries_.try_emplace(intent);
   if (!is_new) {
@@ -137,7 +138,14 @@ bool Agenda::Open(OpenEffect effect, std::string peer) {
   place->second.in_doubt = effect.begun;
   place->second.effect = std::make_shared<const OpenEffect>(std::move(effect));
   place->second.peer = std::move(peer);
-  MakeReady(place->second);
+  Entry& entry = place->second;
+  MakeReady(entry);
+  if (!before) return true;
+  entry.attempts = before->attempts;
+  entry.usage = std::move(before->usage);
+  entry.in_doubt |= before->in_doubt;
+  entry.first = before->first;
+  if (before->not_before > before->first) Delay(entry, before->not_before);
   return true;
 }
 
@@ -252,12 +260,32 @@ KindOptions Agenda::OptionsFor(const Entry& entry) const {
   return options;
 }
 
+// Attempts of processes before this one may have been all that there may be. It
+// is answered for as if the last of them had overrun, by Due().
+bool Agenda::EndIfSpent(Entry& entry, const KindOptions& options, Time now) {
+  if (entry.first && !entry.give_up) {
+    entry.give_up = *entry.first + options.overall_timeout;
+  }
+  if (entry.attempts < options.retry.attempts_max &&
+      (!entry.give_up || now < *entry.give_up)) {
+    return false;
+  }
+  Leave(entry);
+  entry.state = State::kHeld;
+  entry.holder = 0;
+  entry.epoch = ++last_epoch_;
+  entry.spent = true;
+  SetAlarm(entry, now);
+  return true;
+}
+
 std::optional<Lease> Agenda::Start(Time now) {
   Entry* const next = NextToStart();
   if (next == nullptr) return std::nullopt;
   Entry& entry = *next;
   Kind& kind = kinds_.at(entry.effect->kind);
   const KindOptions options = OptionsFor(entry);
+  if (EndIfSpent(entry, options, now)) return Start(now);
   ++kind.queues[entry.peer].running;
   ++kind.running;
   Leave(entry);
@@ -266,7 +294,8 @@ std::optional<Lease> Agenda::Start(Time now) {
   entry.epoch = ++last_epoch_;
   ++entry.attempts;
   ++totals_.started;
-  if (!entry.give_up) entry.give_up = now + options.overall_timeout;
+  if (!entry.first) entry.first = now;
+  if (!entry.give_up) entry.give_up = *entry.first + options.overall_timeout;
   const Time until = std::min(now + options.attempt_timeout, *entry.give_up);
   SetAlarm(entry, until + options.overrun);
   return Lease{entry.effect, entry.epoch, AttemptOf(entry), until,
@@ -348,15 +377,35 @@ Agenda::Finished Agenda::Finish(const Lease& lease, Answer answer, Time now) {
     ++totals_.retries;
     if (answer.status == ReceiptStatus::kTimeout) entry->in_doubt = true;
     Delay(*entry, *time);
-    return {Fate::kAgain, {}};
+    return {Fate::kAgain, {}, BeforeOf(*entry, *time)};
   }
   return {Fate::kFinal, Conclude(*entry, std::move(answer))};
 }
 
-void Agenda::Abandon(const Lease& lease) {
+Agenda::Before Agenda::BeforeOf(const Entry& entry, Time next) {
+  return {entry.attempts, entry.usage, entry.in_doubt, *entry.first, next};
+}
+
+Agenda::Finished Agenda::Abandon(const Lease& lease, const Answer& answer,
+                                 Time now) {
   Returned(lease);
   Entry* entry = Find(lease.effect->intent_hash);
-  if (IsCurrent(entry, 0, lease.epoch)) MakeReady(*entry);
+  if (!IsCurrent(entry, 0, lease.epoch)) return {};
+  entry->usage.Add(answer.usage);
+  entry->in_doubt |= answer.status != ReceiptStatus::kError;
+  MakeReady(*entry);
+  const milliseconds asked = std::clamp(
+      answer.retry_after.value_or(milliseconds(0)), milliseconds(0),
+      2 * kLongest);
+  return {Fate::kAgain, {}, BeforeOf(*entry, now + asked)};
+}
+
+void Agenda::Postpone(const Lease& lease, Time again) {
+  Returned(lease);
+  Entry* entry = Find(lease.effect->intent_hash);
+  if (!IsCurrent(entry, 0, lease.epoch)) return;
+  --entry->attempts;
+  Delay(*entry, again);
 }
 
 // --- other processes ---
@@ -535,6 +584,12 @@ Agenda::Expired Agenda::Expire(Entry& entry) {
   expired.intent = entry.effect->intent_hash;
   if (entry.state == State::kHeld) expired.epoch = entry.epoch;
   if (entry.holder == 0) {
+    if (entry.spent) {
+      expired.receipt = Conclude(
+          entry, Answer::Error("no other attempt is allowed, and no process "
+                               "lived to see the last one's end"));
+      return expired;
+    }
     ++totals_.overruns;
     expired.receipt = Conclude(entry, TimedOut());
     return expired;

@@ -80,8 +80,17 @@ class Agenda {
 
   // --- what the world says ---
 
+  // What is known of attempts before this process.
+  struct Before {
+    std::uint32_t attempts = 0;
+    Amounts usage;
+    bool in_doubt = false;
+    Time first;       // when the first was begun
+    Time not_before;  // when there may be another
+  };
   // False if it is known already. `peer`: Executor::PeerOf.
-  bool Open(OpenEffect effect, std::string peer = "");
+  bool Open(OpenEffect effect, std::string peer = "",
+            std::optional<Before> before = std::nullopt);
   // Who has it, if anybody has, is to be told: 0 if an attempt in this process
   // runs.
   struct Held {
@@ -106,12 +115,16 @@ class Agenda {
   struct Finished {
     Fate fate = Fate::kLate;
     Receipt receipt;  // if kFinal; without a signature
+    // If kAgain: what is known by now, and when there may be another.
+    Before before{};
   };
   // The attempt under `lease` has returned.
   Finished Finish(const Lease& lease, Answer answer, Time now);
-  // The same, but it is not to be answered nor tried again: it is ready, as if
-  // the attempt had not been.
-  void Abandon(const Lease& lease);
+  // The same, but it is not to be answered nor tried again in this process: it is
+  // ready. kAgain, or kLate.
+  Finished Abandon(const Lease& lease, const Answer& answer, Time now);
+  // The attempt could not be begun after all; it is tried again at `again`.
+  void Postpone(const Lease& lease, Time again);
 
   // --- other processes ---
 
@@ -206,7 +219,9 @@ class Agenda {
     bool ended_by_us = false;     // an error went to the world in its place
     bool in_doubt = false;  // an attempt that is over may have been carried out
     Amounts usage;                // of the attempts before
+    std::optional<Time> first;    // when the first attempt was begun
     std::optional<Time> give_up;  // end of the overall time-out
+    bool spent = false;  // there were as many attempts as there may be
     std::optional<Time> alarm;
   };
   // Effects of a kind that wait for the same peer.
@@ -257,6 +272,8 @@ class Agenda {
   KindOptions OptionsFor(const Entry& entry) const;
   void Returned(const Lease& lease);
   Entry* NextToStart();
+  bool EndIfSpent(Entry& entry, const KindOptions& options, Time now);
+  static Before BeforeOf(const Entry& entry, Time next);
   Entry* NextFor(const Holder& holder);
   void JudgeKind(const std::string& name, Kind* kind) const;
   Expired Expire(Entry& entry);

@@ -18,6 +18,7 @@ class BlobPutExecutor final : public Executor {
  public:
   std::string_view kind() const override { return "blob.put"; }
   Answer Execute(Task& task) override;
+  Amounts LeastUsage() const override { return {{"calls", 1}}; }
 };
 
 // {"digest": ..., "max": n} comes from it; the payload is {"bytes": ...}. More
@@ -31,6 +32,7 @@ class BlobGetExecutor final : public Executor {
 
   std::string_view kind() const override { return "blob.get"; }
   Answer Execute(Task& task) override;
+  Amounts LeastUsage() const override { return {{"calls", 1}}; }
 
  private:
   const std::uint64_t bytes_max_;

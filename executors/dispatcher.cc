@@ -15,6 +15,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "reenact/executors/agenda.h"
+#include "reenact/executors/attempt_log.h"
 #include "reenact/executors/running_task.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/mutex.h"
@@ -36,6 +37,20 @@ std::function<std::uint64_t()> MachineRandom() {
   std::random_device device;
   const std::uint64_t seed = (std::uint64_t{device()} << 32) | device();
   return [engine = std::mt19937_64(seed)]() mutable { return engine(); };
+}
+
+// In milliseconds since 1970.
+std::int64_t WallTime() {
+  return std::chrono::duration_cast<milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+// How long ago that was, by a clock that may have been set since.
+milliseconds Since(std::int64_t then, std::int64_t now) {
+  constexpr auto kMost = static_cast<std::int64_t>(RetryRule::kMsMax);
+  return milliseconds(std::clamp(now - std::clamp(then, now - kMost, now),
+                                 std::int64_t{0}, kMost));
 }
 
 milliseconds Until(Now::time_point time) {
@@ -157,6 +172,8 @@ class Dispatcher::Core : public std::enable_shared_from_this<Core> {
   std::vector<Note> TakeNotes(std::optional<Now::time_point> until);
   void WakeClerk();
   void Read(Note& note) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::optional<Agenda::Before> BeforeThis(const Digest& intent) const;
+  void NoteEnd(const Digest& intent, const Agenda::Before& before);
   void ReadVerdict(const Verdict& verdict)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CountVerdict(absl::StatusCode code)
@@ -423,13 +440,35 @@ std::optional<Now::time_point> Dispatcher::Core::NextTime() const {
   return next;
 }
 
+std::optional<Agenda::Before> Dispatcher::Core::BeforeThis(
+    const Digest& intent) const {
+  if (!options_.attempts) return std::nullopt;
+  auto past = options_.attempts->Find(intent);
+  if (!past) return std::nullopt;
+  const std::int64_t wall = WallTime();
+  const auto now = Now::now();
+  return Agenda::Before{past->count, std::move(past->usage), past->in_doubt,
+                        now - Since(past->first, wall),
+                        now + Since(wall, std::max(past->not_before, wall))};
+}
+
+void Dispatcher::Core::NoteEnd(const Digest& intent,
+                               const Agenda::Before& before) {
+  if (!options_.attempts) return;
+  PastAttempts past{before.attempts, before.usage, before.in_doubt, 0, 0};
+  past.not_before = WallTime() + Until(before.not_before).count();
+  options_.attempts->Ended(intent, past);
+}
+
 void Dispatcher::Core::Read(Note& note) {
   if (auto* effect = std::get_if<OpenEffect>(&note)) {
     const auto executor = executors_.find(effect->kind);
     std::string peer;
     if (executor != executors_.end()) peer = executor->second->PeerOf(*effect);
-    agenda_->Open(std::move(*effect), std::move(peer));
+    auto before = BeforeThis(effect->intent_hash);
+    agenda_->Open(std::move(*effect), std::move(peer), std::move(before));
   } else if (const auto* closing = std::get_if<Closing>(&note)) {
+    if (options_.attempts) options_.attempts->Forget(closing->intent);
     const auto held = agenda_->Close(closing->intent);
     if (!held) return;
     if (held->holder == 0) return Cancel(held->epoch);
@@ -603,6 +642,7 @@ void Dispatcher::Core::Work(Thread* self) {
     if (auto lease = agenda_->Start(Now::now())) {
       WorkOne(*std::move(lease));
     } else {
+      if (agenda_->NextAlarm() <= Now::now()) WakeClerk();
       ++idle_;
       work_.Wait(&mutex_);
       --idle_;
@@ -621,13 +661,24 @@ void Dispatcher::Core::WorkOne(Lease lease) {
   WakeClerk();  // it has a deadline to keep
 
   mutex_.Unlock();
+  absl::Status noted;
+  if (options_.attempts) {
+    noted = options_.attempts->Began(task->effect().intent_hash,
+                                     executor->LeastUsage(), WallTime());
+  }
   bool thrown = false;
-  Answer answer = AnswerOf(*executor, *task, &thrown);
+  Answer answer;
+  if (noted.ok()) answer = AnswerOf(*executor, *task, &thrown);
   mutex_.Lock();
 
   tasks_.erase(epoch);
   if (thrown) ++counts_.thrown;
-  if (!over_) Finish(*task, std::move(answer));
+  if (!noted.ok()) {
+    // What is not on record is not done; the disk may have room again.
+    agenda_->Postpone(task->lease(), Now::now() + std::chrono::seconds(1));
+  } else if (!over_) {
+    Finish(*task, std::move(answer));
+  }
   quiet_.SignalAll();
   WakeClerk();
 }
@@ -637,11 +688,17 @@ void Dispatcher::Core::Finish(const RunningTask& task, Answer answer) {
   const bool gave_up =
       answer.status == ReceiptStatus::kCancelled && task.cancelled();
   if (stopping_ && (gave_up || answer.transient)) {
-    return agenda_->Abandon(task.lease());
+    const auto left = agenda_->Abandon(task.lease(), answer, Now::now());
+    if (left.fate == Agenda::Fate::kAgain) {
+      NoteEnd(task.effect().intent_hash, left.before);
+    }
+    return;
   }
   auto finished = agenda_->Finish(task.lease(), std::move(answer), Now::now());
   if (finished.fate == Agenda::Fate::kFinal) {
     Post(std::move(finished.receipt), task.effect().kind);
+  } else if (finished.fate == Agenda::Fate::kAgain) {
+    NoteEnd(task.effect().intent_hash, finished.before);
   }
 }
 

@@ -114,6 +114,9 @@ class Executor {
   // an answer with status timeout, as nobody knows what it had done by then.
   virtual Answer Execute(Task& task) = 0;
 
+  // What an attempt has used of which nothing is known but that it was begun.
+  virtual Amounts LeastUsage() const { return {}; }
+
   // Who has to answer for the effect to come to its end, a host say: effects
   // that wait for the same one leave room for others (KindOptions::per_peer).
   // Empty: nobody in particular. A function of the effect that takes no lock;

@@ -53,6 +53,7 @@ class HttpExecutor final : public Executor {
 
   std::string_view kind() const override { return "http.request"; }
   Answer Execute(Task& task) override;
+  Amounts LeastUsage() const override { return {{"calls", 1}}; }
   // Host and port.
   std::string PeerOf(const OpenEffect& effect) const override;
 

@@ -60,6 +60,7 @@ class MessageExecutor final : public Executor {
 
   std::string_view kind() const override { return "message.send"; }
   Answer Execute(Task& task) override;
+  Amounts LeastUsage() const override { return {{"calls", 1}}; }
   // The world that it is for.
   std::string PeerOf(const OpenEffect& effect) const override;
 

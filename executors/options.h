@@ -18,6 +18,7 @@
 
 namespace reenact {
 
+class AttemptLog;
 class BlobStore;
 
 // How effects of one kind are carried out in this process.
@@ -47,6 +48,9 @@ struct DispatcherOptions {
   // What executors in this process get to see; see executor.h.
   Secrets secrets;
   BlobStore* blobs = nullptr;  // outlives the dispatcher
+  // Notes of attempts in this process, and of those before it. Outlives the
+  // dispatcher. Null: attempts count for as long as the process lives.
+  AttemptLog* attempts = nullptr;
 
   // Which processes may attach, by the names that they give themselves, and
   // the kinds that each of them may take. What stands here is left to them: an

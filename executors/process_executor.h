@@ -50,6 +50,7 @@ class ProcessExecutor final : public Executor {
 
   std::string_view kind() const override { return "process.run"; }
   Answer Execute(Task& task) override;
+  Amounts LeastUsage() const override { return {{"calls", 1}}; }
 
  private:
   const ProcessOptions options_;

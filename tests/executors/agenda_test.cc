@@ -645,7 +645,7 @@ TEST_CASE("an attempt that is abandoned leaves the effect as it was",
           "[executors]") {
   Fixture at;
   at.Open(1);
-  at.agenda.Abandon(at.Start());
+  at.agenda.Abandon(at.Start(), Answer::Error("stopped"), at.now);
   REQUIRE(at.agenda.Stats().running == 0);
   REQUIRE(at.Start().effect->event_id == EventId{1});
 }

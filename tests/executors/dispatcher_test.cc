@@ -1,12 +1,16 @@
 #include "reenact/executors/dispatcher.h"
 
+#include <filesystem>
+
 #include <poll.h>
 
 #include <atomic>
 #include <stdexcept>
 #include <thread>
 
+#include "reenact/executors/attempt_log.h"
 #include "tests/executors/fake_world.h"
+#include "tests/journal/temporary_directory.h"
 #include "tests/support/status_matchers.h"
 
 namespace reenact {
@@ -119,6 +123,112 @@ TEST_CASE("what fails for the moment is tried again, with the same key",
   REQUIRE(at.world.WaitFor(IntentOf(1)).usage == Amounts{{"calls", 3}});
   REQUIRE(same);
   REQUIRE(at.dispatcher.Stats().retries == 2);
+}
+
+// The notes of attempts as a crash leaves them that comes while the attempt after
+// `failed` others runs, of which each used a call.
+void CrashAfter(int failed, const TemporaryDirectory& from,
+                const TemporaryDirectory& to) {
+  const auto log = AttemptLog::Open(from / ".", 1).value();
+  FakeWorld world;
+  DispatcherOptions options;
+  options.attempts = log.get();
+  Dispatcher dispatcher(std::move(options));
+  world.Listen(&dispatcher);
+  Signal runs;
+  KindOptions quick;
+  quick.retry = {10, milliseconds(0), milliseconds(0)};
+  REQUIRE_OK(dispatcher.Register(
+      Do("do",
+         [&](Task& task) {
+           if (task.attempt() <= static_cast<std::uint32_t>(failed)) {
+             return Answer::Transient("busy", {{"calls", 1}});
+           }
+           runs.Give();
+           while (!task.cancelled()) std::this_thread::yield();
+           return Answer::Transient("stopped", {{"calls", 1}});
+         }),
+      quick));
+  REQUIRE_OK(dispatcher.Start(&world, WorldId(), 1));
+  world.Open(EffectOf(1));
+  runs.Wait();
+  std::filesystem::copy_file(from / "attempts", to / "attempts");
+  REQUIRE_OK(dispatcher.Stop(milliseconds(0)));
+}
+
+TEST_CASE("trial 13: attempts and what they used count whichever process made "
+          "them",
+          "[executors]") {
+  const TemporaryDirectory before;
+  const TemporaryDirectory after;
+  CrashAfter(2, before, after);
+  const auto log = AttemptLog::Open(after / ".", 1).value();
+  const auto past = log->Find(IntentOf(1));
+  REQUIRE(past.has_value());
+  CHECK(past->count == 3);
+  CHECK(past->in_doubt);
+
+  const std::uint32_t allowed = GENERATE(3, 4, 5);
+  CAPTURE(allowed);
+  FakeWorld world;
+  DispatcherOptions options;
+  options.attempts = log.get();
+  Dispatcher dispatcher(std::move(options));
+  world.Listen(&dispatcher);
+  std::atomic<std::uint32_t> made{0};
+  KindOptions quick;
+  quick.retry = {allowed, milliseconds(0), milliseconds(0)};
+  REQUIRE_OK(dispatcher.Register(
+      Do("do",
+         [&](Task&) {
+           ++made;
+           return Answer::Transient("busy", {{"calls", 1}});
+         }),
+      quick));
+  REQUIRE_OK(dispatcher.Start(&world, WorldId(), 2));
+  world.Open(EffectOf(1));
+  const Receipt receipt = world.WaitFor(IntentOf(1));
+  CHECK(made == allowed - 3);
+  // The third may have been carried out: nobody lived to see.
+  CHECK(receipt.status == ReceiptStatus::kTimeout);
+  // What is known of it is that it was begun.
+  CHECK(receipt.usage.Of("calls") == 2 + made);
+  REQUIRE_OK(dispatcher.Stop(std::chrono::seconds(5)));
+  CHECK_FALSE(log->Find(IntentOf(1)).has_value());
+}
+
+TEST_CASE("trial 13: notes of attempts that are torn or damaged count as far as "
+          "they are whole",
+          "[executors]") {
+  const TemporaryDirectory directory;
+  const std::string path = directory / "attempts";
+  {
+    const auto log = AttemptLog::Open(directory / ".", 5).value();
+    for (std::uint64_t n = 1; n <= 3; ++n) {
+      REQUIRE_OK(log->Began(IntentOf(n), {{"calls", 1}}, 5));
+    }
+    REQUIRE_OK(log->Began(IntentOf(1), {{"calls", 1}}, 9));
+    log->Forget(IntentOf(2));
+  }
+  {
+    const auto log = AttemptLog::Open(directory / ".", 9).value();
+    const PastAttempts twice{2, {{"calls", 2}}, true, 5, 0};
+    CHECK(log->Find(IntentOf(1)) == twice);
+    CHECK_FALSE(log->Find(IntentOf(2)).has_value());
+    CHECK(log->Find(IntentOf(3)).has_value());
+  }
+  const auto size = std::filesystem::file_size(path);
+  std::filesystem::resize_file(path, size - 1);
+  {
+    const auto log = AttemptLog::Open(directory / ".", 9).value();
+    CHECK(log->Find(IntentOf(1)).has_value() !=
+          log->Find(IntentOf(3)).has_value());
+  }
+  // A year later nothing of it is of use to anybody.
+  const auto log =
+      AttemptLog::Open(directory / ".", 100'000'000'000).value();
+  CHECK_FALSE(log->Find(IntentOf(1)).has_value());
+  CHECK_FALSE(log->Find(IntentOf(3)).has_value());
 }
 
 TEST_CASE("retries end", "[executors]") {

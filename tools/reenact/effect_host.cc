@@ -81,8 +81,13 @@ absl::Status EffectHost::Start(World* world) {
 
 absl::Status EffectHost::MakeDispatcher() {
   REENACT_ASSIGN_OR_RETURN(blobs_, BlobStore::Open(options_.world + "/blobs"));
+  const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::system_clock::now().time_since_epoch());
+  REENACT_ASSIGN_OR_RETURN(attempts_,
+                           AttemptLog::Open(options_.world, now.count()));
   DispatcherOptions options;
   options.blobs = blobs_.get();
+  options.attempts = attempts_.get();
   options.remotes = options_.remotes;
   if (!options_.secrets.empty()) {
     REENACT_ASSIGN_OR_RETURN(options.secrets,

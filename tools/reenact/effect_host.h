@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "reenact/executors/attempt_log.h"
 #include "reenact/executors/blob_store.h"
 #include "reenact/executors/dispatcher.h"
 #include "reenact/executors/inbox.h"
@@ -107,6 +108,7 @@ class EffectHost final : private ReceiptDoor {
   World* world_ = nullptr;
   Relay relay_;
   std::unique_ptr<BlobStore> blobs_;
+  std::unique_ptr<AttemptLog> attempts_;
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<ExecutorServer> server_;
   std::unique_ptr<InboxSource> inbox_;
