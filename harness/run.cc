@@ -549,6 +549,11 @@ bool Run::LiveOnce(bool last) {
   internals.start = place_;
   internals.config_as_is = place_.has_value();
   internals.never_inline = never_inline_;
+  // With large windows about half of the threads run steps, the others only
+  // commit; nothing is drawn for that.
+  if (never_inline_ && options.window > kWindows[0]) {
+    internals.threads = (options.workers + 2) / 2;
+  }
   internals.writer_thread = true;
   if (settings_.engine != EngineKind::kFree) internals.observer = &tallies_;
   {

@@ -54,36 +54,27 @@
 #include "reenact/workers/cells.h"
 #include "reenact/workers/pool.h"
 #include "reenact/workers/step_run.h"
+#include "reenact/workers/throttle.h"
 #include "reenact/workers/window.h"
 
 namespace reenact {
 
 namespace {
 
-// Steps shorter than this are not worth handing to another thread; above the
-// second figure they are again.
-constexpr std::uint64_t kInlineBelowNs = 400;
-constexpr std::uint64_t kInlineAboveNs = 600;
-// In a round of so many units, nine in ten of which follow one of their own
-// cell, steps run one after the other whoever runs them.
-constexpr std::size_t kChainedLeast = 64;
-// How long the ordered role runs steps itself before it looks round.
+// How long the ordered role runs steps itself before it looks round: inputs
+// that arrive meanwhile wait that long.
 constexpr std::uint64_t kInlineNs = 100'000;
-// Fewer tickets in flight above the first rate of steps that are run again,
-// more below the second; looked at each time so many were committed. So many
-// for each worker there always are.
-constexpr std::uint64_t kRerunPercentHigh = 10;
-constexpr std::uint64_t kRerunPercentLow = 3;
-constexpr std::uint64_t kAdaptEvery = 512;
-constexpr std::size_t kInFlightPerWorker = 16;
 // Tickets that the ordered role commits before it looks round.
 constexpr std::size_t kBurst = 256;
 // Rows that it pulls before it does.
 constexpr std::size_t kPullBurst = 64;
-// A round that this thread may write itself: of so many tickets at most, whose
-// steps take so long at most.
-constexpr std::size_t kLoneTickets = 64;
-constexpr std::uint64_t kLoneNs = 50'000;
+// A round that was made in less than one in so many of the time that writing
+// one takes is written by whoever has committed it: making the next one
+// meanwhile would gain no more than that, and waking the writer costs about as
+// much.
+constexpr std::uint64_t kLonePart = 2;
+// One of so many that take longer is, too, to measure that.
+constexpr std::uint64_t kLoneProbe = 64;
 // How long a background world waits before it looks at the clock again.
 constexpr std::uint64_t kIdleWaitMs = 50;
 
@@ -187,6 +178,7 @@ struct RoundInFlight {
   std::vector<Unit*> raised;
   std::vector<CellRef> timers_dropped;
   std::uint64_t block = 0;
+  std::uint64_t opened_ns = 0;  // a metric
   std::unique_ptr<FinishedRound> record;
 
   // Nothing is composed beyond it until it is committed.
@@ -395,7 +387,8 @@ class WorldImpl final : public World,
     return ledger_->Affords(capability, amounts, now);
   }
   bool FrontIsCommitted() const;
-  bool IsLone(const FinishedRound& record) const;
+  bool IsLone(const FinishedRound& record);
+  void WriteHere(std::unique_ptr<FinishedRound> record);
   void FinishRounds();
   void FinishRound(RoundInFlight& round);
   absl::Status TakeSnapshot(const StartingPlace& place,
@@ -406,9 +399,17 @@ class WorldImpl final : public World,
   // Lets go of cells_->exclusive() for a moment, which the analysis cannot see.
   void LetReadersIn() ABSL_NO_THREAD_SAFETY_ANALYSIS;
   void PublishCounts();
-  void AdaptWindow();
-  bool WorthHandingOver() const;
+  // Whether the world may use fewer threads than its pool has.
+  bool Throttled() const {
+    return !serial_ && !internals_.never_inline && !pool_->chooses();
+  }
+  Throttle::Seen Seen() const;
   void ChooseMode();
+  void UseThreads(std::size_t threads);
+  bool RunSomeIfWanted(std::size_t worker);
+  bool Enter();
+  void Leave();
+  std::size_t MoreThreads() const;
   bool Serial() const { return serial_ || inline_; }
   StartingPlace PlaceAfter(const RoundInFlight& round) const;
   bool binds_open_work() const {
@@ -483,6 +484,8 @@ class WorldImpl final : public World,
   bool is_telling_ ABSL_GUARDED_BY(waiting_mutex_) = false;
 
   std::atomic<bool> look_again_{false};  // somebody found the role taken
+  std::atomic<std::size_t> threads_{0};  // that are to run steps
+  std::atomic<std::size_t> at_work_{0};  // of them, if that is not all
 
   // The ordered role's own.
   Mutex role_;
@@ -534,9 +537,12 @@ class WorldImpl final : public World,
   bool pulling_ = false;  // the round to come may admit more
   bool inline_ = false;
   bool want_inline_ = false;
-  bool chained_ = false;  // the last round composed was on one cell, mostly
-  std::uint64_t adapted_done_ = 0;  // what AdaptWindow() has looked at
-  std::uint64_t adapted_reruns_ = 0;
+  std::optional<Throttle> throttle_;
+  // What the last round took to be made, and what it takes lately to write a
+  // round here; metrics, 0: not known.
+  std::uint64_t made_ns_ = 0;
+  std::uint64_t write_ns_ = 0;
+  std::uint64_t lone_ = 0;  // rounds that it was asked of and took longer
   HashMap<std::uint64_t, SubmissionState> live_;  // by InputId
   WorldStats counts_;
   EffectsEnded ended_before_{};  // in histories before this opening
@@ -876,6 +882,9 @@ absl::Status WorldImpl::StartMachine(const StartingPlace& place,
   window.workers = pool_->workers();
   window.run_twice = internals_.run_twice;
   window.observer = internals_.observer;
+  throttle_.emplace(std::max<std::size_t>(1, pool_->workers()),
+                    options_.window);
+  threads_ = internals_.threads != 0 ? internals_.threads : pool_->workers();
   window_ = std::make_unique<Window>(cells_.get(), &rules_, EncodeResult,
                                      place.event_id, window);
 
@@ -1941,15 +1950,8 @@ void WorldImpl::FindCells(RoundInFlight& round) {
     round.cells.push_back(cell);
     user = user.Next();
   }
-  const Cell* before = nullptr;
-  std::size_t following = 0;  // units on the same cell as the one before
   for (const Cell* cell : round.cells) {
     __builtin_prefetch(cell->committed.load(std::memory_order_relaxed));
-    following += cell == before;
-    before = cell;
-  }
-  if (round.units.size() >= kChainedLeast) {
-    chained_ = following * 10 >= round.units.size() * 9;
   }
 }
 
@@ -1985,6 +1987,7 @@ void WorldImpl::FailIfOrdered(Ticket* ticket) const {
 void WorldImpl::OpenRound(RoundInFlight round) {
   REENACT_FAILPOINT("D02 round composed, not recorded");
   round.first = next_ticket_;
+  round.opened_ns = instrument::NowNs();
   if (!round.control) FindCells(round);
   next_ticket_.value += round.units.size();
   const std::uint64_t block = next_block_++;
@@ -2108,8 +2111,8 @@ bool WorldImpl::RunInOrder() {
   for (std::size_t i = 0; i < kBurst && !failed_ && !rounds_.empty(); ++i) {
     RoundInFlight& round = rounds_.front();
     if (round.issued == round.units.size()) break;
-    if (i % 16 == 15 && i * window_->step_cost_ns() > kInlineNs) break;
-    if (inline_ && WorthHandingOver()) break;
+    if (i * window_->step_cost_ns() > kInlineNs) break;
+    if (inline_ && throttle_->HasChanged(window_->step_cost_ns())) break;
     FillTicket(round);
     Slot* slot = window_->Issue(/*serial=*/true);
     window_->RunInTurn(slot);
@@ -2409,6 +2412,7 @@ void WorldImpl::Tell(Telling& telling) {
 }
 
 void WorldImpl::FinishRound(RoundInFlight& round) {
+  made_ns_ = instrument::NowNs() - round.opened_ns;
   const EventId last{round.first.value + round.units.size() - 1};
   failures_.erase(failures_.begin(), failures_.upper_bound(last));
   if (round.rolled_back) sequencer_.DropAll();
@@ -2510,48 +2514,51 @@ absl::Status WorldImpl::TakeSnapshot(const StartingPlace& place,
 
 // --- the crew ----------------------------------------------------------------
 
-// How many tickets may be in flight: a step that guessed wrong is run again by
-// the ordered role, alone. Never changes what is recorded.
-void WorldImpl::AdaptWindow() {
+Throttle::Seen WorldImpl::Seen() const {
   const Committer::Counts& counts = committer_->counts();
-  const std::uint64_t done = counts.committed + counts.failed - adapted_done_;
-  if (done < kAdaptEvery) return;
-  const std::uint64_t reruns = counts.reruns - adapted_reruns_;
-  adapted_done_ += done;
-  adapted_reruns_ += reruns;
-  const std::size_t limit = window_->limit();
-  if (reruns * 100 > done * kRerunPercentHigh) {
-    const std::size_t least =
-        std::min(window_->size(), kInFlightPerWorker * pool_->workers());
-    window_->SetLimit(std::max(limit / 2, least));
-  } else if (reruns * 100 < done * kRerunPercentLow) {
-    window_->SetLimit(std::min(limit * 2, window_->size()));
-  }
-}
-
-// Whether steps are, to other threads, by what they cost lately.
-bool WorldImpl::WorthHandingOver() const {
-  return !chained_ && window_->step_cost_ns() >=
-                          (want_inline_ ? kInlineAboveNs : kInlineBelowNs);
+  return {instrument::NowNs(), counts.committed + counts.failed, counts.reruns,
+          window_->step_cost_ns()};
 }
 
 // Who runs steps from here on. Never changes what is recorded.
 void WorldImpl::ChooseMode() {
-  if (serial_ || internals_.never_inline || pool_->chooses()) return;
-  if (window_->step_cost_ns() == 0) return;
-  want_inline_ = !WorthHandingOver();
+  if (!Throttled()) return;
+  const Committer::Counts& counts = committer_->counts();
+  if (throttle_->IsDue(counts.committed + counts.failed,
+                       window_->step_cost_ns())) {
+    throttle_->Turn(Seen());
+    window_->SetLimit(throttle_->in_flight());
+    UseThreads(throttle_->threads());
+  }
   // The tickets in flight come first; until then no more are issued.
   if (window_->issued() == window_->committed()) inline_ = want_inline_;
+}
+
+void WorldImpl::UseThreads(std::size_t threads) {
+  if (threads == threads_.load(std::memory_order_relaxed)) return;
+  threads_.store(threads, std::memory_order_relaxed);
+  want_inline_ = threads == 1;
+  window_->ForgetCost();
 }
 
 // Whether this thread may as well write the round: nothing else is under way,
 // and making the next one takes no longer than a sync, during which what it
 // will hold arrives.
-bool WorldImpl::IsLone(const FinishedRound& record) const {
-  return rounds_.empty() && finished_.size() == 1 && feed_ == nullptr &&
-         record.ticket_count <= kLoneTickets &&
-         record.ticket_count * window_->step_cost_ns() <= kLoneNs &&
-         !record.then;
+bool WorldImpl::IsLone(const FinishedRound& record) {
+  if (!rounds_.empty() || finished_.size() != 1 || feed_ != nullptr ||
+      record.then) {
+    return false;
+  }
+  // Now and then whatever it took, to see what writing takes by now.
+  return made_ns_ * kLonePart <= write_ns_ || lone_++ % kLoneProbe == 0;
+}
+
+void WorldImpl::WriteHere(std::unique_ptr<FinishedRound> record) {
+  REENACT_PROBE("world: a round is written by who committed it");
+  const std::uint64_t start = instrument::NowNs();
+  writer_->AppendHere(std::move(record));
+  const std::uint64_t took = instrument::NowNs() - start;
+  write_ns_ = write_ns_ == 0 ? took : (7 * write_ns_ + took) / 8;
 }
 
 // What it was at when memory ran out is half done.
@@ -2579,8 +2586,7 @@ bool WorldImpl::Order() {
     did = true;
     handed_over_ = record->first.value + record->ticket_count - 1;
     if (IsLone(*record)) {
-      REENACT_PROBE("world: a round is written by who committed it");
-      writer_->AppendHere(std::move(record));
+      WriteHere(std::move(record));
     } else {
       writer_->Append(std::move(record));
     }
@@ -2589,14 +2595,13 @@ bool WorldImpl::Order() {
   if (!writer_->status().ok()) Fail(writer_->status());
 
   ChooseMode();
-  AdaptWindow();
   bool composed = false;
   do {
     if (!Serial()) {
       if (!want_inline_) did |= IssueTickets();
       // One of the claims will be this thread's own.
-      const std::size_t claims = window_->claims_waiting();
-      if (claims > 1) pool_->Wake(claims - 1);
+      const std::size_t threads = MoreThreads();
+      if (threads > 1) pool_->Wake(threads - 1);
     }
     composed = !failed_ && Compose();
     did |= composed;
@@ -2606,8 +2611,49 @@ bool WorldImpl::Order() {
 
 bool WorldImpl::Work(std::size_t worker) {
   bool did = TryOrder();
-  if (!serial_ && RunSomeOrFail(worker)) did = true;
+  if (!serial_ && RunSomeIfWanted(worker)) did = true;
   return did;
+}
+
+// Runs steps unless as many threads do as are wanted. What a thread has begun
+// it ends, since nobody else can.
+bool WorldImpl::RunSomeIfWanted(std::size_t worker) {
+  if (threads_.load(std::memory_order_relaxed) >= pool_->workers() ||
+      window_->HasBegun(worker)) {
+    return RunSomeOrFail(worker);
+  }
+  if (!Enter()) return false;
+  const bool did = RunSomeOrFail(worker);
+  Leave();
+  // Whoever was turned away meanwhile left what it had seen to this thread.
+  return did || window_->claims_waiting() > 0;
+}
+
+// False: enough threads run steps. The fences: either those see what was issued
+// before this, or this sees that one of them has left.
+bool WorldImpl::Enter() {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  std::size_t at_work = at_work_.load();
+  do {
+    if (at_work >= threads_.load(std::memory_order_relaxed)) {
+      REENACT_PROBE("world: enough threads run steps");
+      return false;
+    }
+  } while (!at_work_.compare_exchange_weak(at_work, at_work + 1));
+  return true;
+}
+
+void WorldImpl::Leave() {
+  at_work_.fetch_sub(1);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
+// How many threads beside those at it there is work for.
+std::size_t WorldImpl::MoreThreads() const {
+  const std::size_t wanted = threads_.load(std::memory_order_relaxed);
+  const std::size_t at_work = at_work_.load();
+  return std::min<std::size_t>(window_->claims_waiting(),
+                               wanted - std::min(wanted, at_work));
 }
 
 // Whoever finds the role taken may have just finished what the one who has it
@@ -2657,12 +2703,14 @@ void WorldImpl::Choose(std::size_t index) {
 absl::Status WorldImpl::Drive() {
   if (failed_) return error();
   idle_ = false;
+  if (Throttled()) throttle_->Begin(Seen());
   try {
     pool_->Drive(this);
   } catch (const std::bad_alloc&) {
     // In a step, or in what its thread does around it.
     Fail(OutOfMemory());
   }
+  if (Throttled()) throttle_->Pause(Seen());
   if (failed_) {
     REENACT_PROBE("world: it has failed");
     EndSubmissions(error());

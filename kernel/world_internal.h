@@ -92,6 +92,8 @@ struct WorldInternals {
   // Never runs steps on the ordering thread because they are short: for tests
   // of what happens when they are not.
   bool never_inline = false;
+  // With it: how many of the pool's threads run steps; 0: all.
+  std::size_t threads = 0;
   // With a store: the journal's writer has a thread of its own, as that of a
   // durable world does.
   bool writer_thread = false;

@@ -234,8 +234,8 @@ void Window::RunInTurn(Slot* slot) {
   // that cost more than was thought is followed by another: if that is a trend,
   // each further step that is run here keeps a core idle.
   const bool sampled =
-      options_.workers > 0 &&
-      (inline_count_++ % kSampleEvery == 0 || dearer_than_thought_);
+      options_.workers > 0 && (inline_count_++ % kSampleEvery == 0 ||
+                               dearer_than_thought_ || step_cost_ns() == 0);
   const std::uint64_t start = sampled ? NowNs() : 0;
   RunStep(slot, RunMode::kInTurn, &ordered_->run, &slot->results[0]);
   REENACT_FAILPOINT("a step run in turn");
@@ -374,6 +374,10 @@ std::size_t Window::RunSome(std::size_t index) {
   REENACT_PROBE_IF(!worker->runnable.empty() && worker->runnable.size() <= want, "window: released steps are kept");
   if (worker->runnable.size() > want) Share(want, worker);
   return ran == 0 ? 1 : ran;
+}
+
+bool Window::HasBegun(std::size_t worker) const {
+  return !workers_[worker]->runnable.empty();
 }
 
 // False if nothing was left to claim. What waits for a predecessor will be run

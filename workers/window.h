@@ -100,6 +100,10 @@ class Window {
   // Options::workers).
   std::size_t RunSome(std::size_t worker);
 
+  // Whether `worker` has steps that nobody else can run: the next RunSome()
+  // runs those. Any thread, as `worker`.
+  bool HasBegun(std::size_t worker) const;
+
   // For pools that choose: the number of tickets that could run now, and
   // running one of them. One thread, instead of RunSome().
   std::size_t ReadyCount();
@@ -110,6 +114,8 @@ class Window {
     return cost_ns_.load(std::memory_order_relaxed);
   }
   void ObserveCost(std::uint64_t ns_per_step);
+  // It is measured afresh.
+  void ForgetCost() { cost_ns_.store(0, std::memory_order_relaxed); }
 
   // How many claims what is issued and not claimed amounts to; a hint.
   std::size_t claims_waiting() const;

@@ -80,12 +80,13 @@ std::string FirstDifference(const std::vector<Bytes>& a,
 
 Outcome RunInMemory(WorldOptions options, const std::vector<Input>& inputs,
                     std::unique_ptr<Pool> pool,
-                    const std::vector<EventId>& failures) {
+                    const std::vector<EventId>& failures, std::size_t threads) {
   const std::shared_ptr<Store> store = NewMemoryStore();
   WorldInternals internals;
   internals.store = std::make_unique<SharedStore>(store);
   internals.pool = std::move(pool);
   internals.never_inline = true;
+  internals.threads = threads;
   auto world = OpenWorld(std::move(options), std::move(internals));
   REQUIRE_OK(world);
   for (const EventId id : failures) {

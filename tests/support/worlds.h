@@ -109,10 +109,12 @@ struct Outcome {
 
 // Feeds `inputs` to a new world in memory with the pool given (null: what the
 // options say), never short-cutting short steps.
-// `failures` are made to fail, by "test", since they were "drawn".
+// `failures` are made to fail, by "test", since they were "drawn". `threads` of
+// the pool run steps; 0: all.
 Outcome RunInMemory(WorldOptions options, const std::vector<Input>& inputs,
                     std::unique_ptr<Pool> pool = nullptr,
-                    const std::vector<EventId>& failures = {});
+                    const std::vector<EventId>& failures = {},
+                    std::size_t threads = 0);
 
 }  // namespace reenact
 

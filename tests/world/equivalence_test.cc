@@ -285,6 +285,45 @@ TEST_CASE("a cache that holds next to nothing changes no byte", "[world]") {
   CHECK(loads > 200 * 3 * 16);  // cells were dropped and came back
 }
 
+TEST_CASE("trial 28: however many of the threads run steps, no byte changes",
+          "[world]") {
+  Tally tally;
+  for (std::uint64_t seed = 400; seed < 408; ++seed) {
+    CAPTURE(seed);
+    const Play play = TorturePlay(seed, 250);
+    const ModelKernel model = ModelOf(play);
+    for (std::size_t threads = 1; threads <= 4; ++threads) {
+      CAPTURE(threads);
+      WorldOptions options = OptionsOf(play);
+      options.workers = 4;
+      options.window = 16;
+      RequireSame(
+          RunInMemory(std::move(options), play.inputs, nullptr, {}, threads),
+          model, &tally);
+    }
+  }
+}
+
+TEST_CASE("trial 28: a world that tries settings as it runs changes no byte",
+          "[world]") {
+  const Play play = TorturePlay(420, 6'000);
+  const auto digest = [&play](std::size_t workers) {
+    WorldOptions options = OptionsOf(play);
+    options.workers = workers;
+    auto world = World::Open(std::move(options));
+    REQUIRE_OK(world);
+    InputList source(play.inputs);
+    REQUIRE_OK((*world)->Feed(source));
+    REQUIRE_OK((*world)->Close());
+    return (*world)->journal_digest();
+  };
+  const Digest serial = digest(0);
+  for (const std::size_t workers : {2, 3, 4, 8}) {
+    CAPTURE(workers);
+    CHECK(digest(workers) == serial);
+  }
+}
+
 struct OnDisk {
   std::vector<Bytes> blocks;
   StateMap states;
