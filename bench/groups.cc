@@ -31,6 +31,9 @@ const std::vector<Group>& AllGroups() {
       {"workloads",
        "YCSB, TPC-C and transfers, parallel / serial, checked at the end",
        WorkloadRuns, MeasureWorkloads},
+      {"neighbour",
+       "the same while a process that does nothing takes one of the cores",
+       WorkloadRuns, MeasureNeighbour},
       {"latency",
        "from submitting to durable: one client, an open loop at 50 and 90 % "
        "of the peak, 32 submitters",

@@ -27,6 +27,7 @@ bool Wanted(const Group& group, const Settings& settings);
 absl::Status MeasureParallel(Bench& bench);   // parallel.cc
 absl::Status MeasureDurable(Bench& bench);    // durable.cc
 absl::Status MeasureWorkloads(Bench& bench);  // workload_runs.cc
+absl::Status MeasureNeighbour(Bench& bench);  // workload_runs.cc
 absl::Status MeasureLatency(Bench& bench);    // latency.cc
 absl::Status MeasureReplay(Bench& bench);     // replay.cc
 absl::Status MeasureMemory(Bench& bench);     // memory.cc

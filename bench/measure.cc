@@ -1,6 +1,7 @@
 #include "bench/measure.h"
 
 #include <malloc.h>
+#include <sys/resource.h>
 #include <sys/statfs.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -19,6 +20,17 @@ double Seconds(clockid_t clock) {
   clock_gettime(clock, &now);
   return static_cast<double>(now.tv_sec) +
          static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+// Of this process and of those that it has started and that have ended.
+double OwnSeconds() {
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) +
+           static_cast<double>(time.tv_usec) * 1e-6;
+  };
+  rusage children{};
+  getrusage(RUSAGE_CHILDREN, &children);
+  return CpuSeconds() + seconds(children.ru_utime) + seconds(children.ru_stime);
 }
 
 double LoadAverage() {
@@ -120,7 +132,7 @@ std::uint64_t HeapInUse() {
 
 MachineWatch::MachineWatch(const std::filesystem::path& directory)
     : start_wall_(WallSeconds()),
-      start_cpu_(CpuSeconds()),
+      start_cpu_(OwnSeconds()),
       start_busy_(BusySeconds()) {
   machine_.cpu = CpuName();
   machine_.cores = std::thread::hardware_concurrency();
@@ -138,7 +150,7 @@ Machine MachineWatch::Finish() const {
   machine.load_after = LoadAverage();
   machine.seconds = WallSeconds() - start_wall_;
   const double all = machine.seconds * machine.cores;
-  const double ours = CpuSeconds() - start_cpu_;
+  const double ours = OwnSeconds() - start_cpu_;
   const double busy = BusySeconds() - start_busy_;
   if (all > 0) machine.busy_others = std::max(0.0, busy - ours) / all;
   return machine;

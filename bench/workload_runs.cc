@@ -1,4 +1,5 @@
-// Workloads that other systems are measured with: parallel ÷ serial.
+// Workloads that other systems are measured with: parallel ÷ serial, on a
+// machine that has nothing else to do, and beside a busy neighbour.
 
 #include <algorithm>
 #include <memory>
@@ -6,6 +7,7 @@
 #include <vector>
 
 #include "bench/groups.h"
+#include "bench/neighbour.h"
 #include "bench/statistics.h"
 #include "bench/workload.h"
 
@@ -30,10 +32,21 @@ std::string IdPart(const std::string& name) {
   return part;
 }
 
+// What each workload is measured for.
+struct Circumstances {
+  const char* id;    // of the group
+  const char* text;  // as a section ends
+};
+constexpr Circumstances kAlone = {"workloads", "in memory"};
+constexpr Circumstances kBeside = {"neighbour",
+                                   "in memory, beside a busy neighbour"};
+
 class WorkloadRun {
  public:
-  WorkloadRun(const Workload& workload, Bench* bench)
+  WorkloadRun(const Workload& workload, const Circumstances& circumstances,
+              Bench* bench)
       : workload_(workload),
+        circumstances_(circumstances),
         bench_(*bench),
         workers_(WorkersOf(bench->settings())) {}
 
@@ -52,8 +65,6 @@ class WorkloadRun {
   }
 
  private:
-  static constexpr const char* kSection = "workloads, in memory: ";
-
   // As many transactions as take about as long as a run should.
   absl::Status ChooseCount() {
     const std::size_t few = bench_.settings().quick ? 40 : 2'000;
@@ -102,8 +113,9 @@ class WorkloadRun {
 
   Figure Start(std::size_t workers, const char* what, const char* unit) const {
     Figure figure;
-    figure.id = "workloads." + IdPart(workload_.name()) + "." +
-                std::to_string(workers) + "." + what;
+    figure.id = std::string(circumstances_.id) + "." +
+                IdPart(workload_.name()) + "." + std::to_string(workers) + "." +
+                what;
     figure.name = workload_.name() + ", " +
                   (workers == 0   ? std::string("serial")
                    : workers == 1 ? std::string("1 worker")
@@ -116,7 +128,8 @@ class WorkloadRun {
                   const std::vector<RunResult>& runs) {
     if (workers > 0) {
       Figure ratio = Start(workers, "ratio", "×");
-      ratio.section = "parallel ÷ serial, workloads, in memory";
+      ratio.section =
+          std::string("parallel ÷ serial, workloads, ") + circumstances_.text;
       for (std::size_t i = 0; i < runs.size(); ++i) {
         AddRatio(serial[i].time, runs[i].time, &ratio);
       }
@@ -124,7 +137,8 @@ class WorkloadRun {
       ratios_.push_back(std::move(ratio));
     }
     Figure rate = Start(workers, "rate", "tickets/s");
-    rate.section = kSection + std::string("tickets per second");
+    rate.section = std::string("workloads, ") + circumstances_.text +
+                   ": tickets per second";
     for (const RunResult& run : runs) {
       const double tickets = run.Grown(&WorldStats::tickets);
       rate.values.push_back(tickets / run.time.wall);
@@ -136,14 +150,16 @@ class WorkloadRun {
 
   std::vector<std::pair<std::string, double>> Notes(
       const std::vector<RunResult>& runs) const {
-    std::vector<double> reruns, failed, per_second;
+    std::vector<double> in_line, reruns, failed, per_second;
     for (const RunResult& run : runs) {
       const double tickets = std::max(run.Grown(&WorldStats::tickets), 1.0);
+      in_line.push_back(100 * run.Grown(&WorldStats::inline_steps) / tickets);
       reruns.push_back(100 * run.Grown(&WorldStats::reruns) / tickets);
       failed.push_back(100 * run.Grown(&WorldStats::failed) / tickets);
       per_second.push_back(static_cast<double>(count_) / run.time.wall);
     }
     return {{"transactions/s", Median(per_second)},
+            {"in line %", Median(in_line)},
             {"re-runs %", Median(reruns)},
             {"refused %", Median(failed)}};
   }
@@ -154,10 +170,25 @@ class WorkloadRun {
 
  private:
   const Workload& workload_;
+  const Circumstances& circumstances_;
   Bench& bench_;
   const std::vector<std::size_t> workers_;
   std::size_t count_ = 0;
 };
+
+absl::Status MeasureAll(const Circumstances& circumstances, Bench& bench) {
+  std::vector<Figure> rates;
+  absl::Status status;
+  for (const auto& workload : AllWorkloads(bench.settings().quick)) {
+    WorkloadRun run(*workload, circumstances, &bench);
+    status = run.Measure();
+    for (Figure& figure : run.ratios_) bench.Add(std::move(figure));
+    std::move(run.rates_.begin(), run.rates_.end(), std::back_inserter(rates));
+    if (!status.ok()) break;
+  }
+  for (Figure& figure : rates) bench.Add(std::move(figure));
+  return status;
+}
 
 }  // namespace
 
@@ -167,17 +198,13 @@ double WorkloadRuns(const Settings& settings) {
 }
 
 absl::Status MeasureWorkloads(Bench& bench) {
-  std::vector<Figure> rates;
-  absl::Status status;
-  for (const auto& workload : AllWorkloads(bench.settings().quick)) {
-    WorkloadRun run(*workload, &bench);
-    status = run.Measure();
-    for (Figure& figure : run.ratios_) bench.Add(std::move(figure));
-    std::move(run.rates_.begin(), run.rates_.end(), std::back_inserter(rates));
-    if (!status.ok()) break;
-  }
-  for (Figure& figure : rates) bench.Add(std::move(figure));
-  return status;
+  return MeasureAll(kAlone, bench);
+}
+
+absl::Status MeasureNeighbour(Bench& bench) {
+  REENACT_ASSIGN_OR_RETURN(const std::unique_ptr<Neighbour> neighbour,
+                           Neighbour::Start());
+  return MeasureAll(kBeside, bench);
 }
 
 }  // namespace reenact::bench

@@ -48,8 +48,8 @@ TEST_CASE("bench: a quick run measures every group and writes it down",
     CHECK(figure["values"].size() >= 1);
   }
   CHECK(groups == std::set<std::string>{"durable", "latency", "memory",
-                                        "parallel", "replay", "scaling",
-                                        "workloads"});
+                                        "neighbour", "parallel", "replay",
+                                        "scaling", "workloads"});
   CHECK_FALSE(parsed["stopped"]);
   CHECK(NotWellFormed(Contents(page_path)) == "");
 
