@@ -108,13 +108,14 @@ bool IsStackOverflow(int signal, [[maybe_unused]] const siginfo_t& info,
                      [[maybe_unused]] const void* context) {
   if (signal != SIGSEGV) return false;
 #if defined(__x86_64__)
-  // What a frame that does not fit touches first is near the stack's end, or,
-  // for a large one, below it.
+  // What a frame that does not fit touches first is near the stack's end: below
+  // it, or above where the frame is large, since no more of it is there.
   const auto* const interrupted = static_cast<const ucontext_t*>(context);
   const auto top =
       static_cast<std::uintptr_t>(interrupted->uc_mcontext.gregs[REG_RSP]);
   const auto address = reinterpret_cast<std::uintptr_t>(info.si_addr);
-  return address + (std::uintptr_t{64} << 10) > top && address < top + 256;
+  constexpr std::uintptr_t kNear = std::uintptr_t{64} << 10;
+  return address + kNear > top && address < top + kNear;
 #else
   return false;
 #endif
