@@ -24,13 +24,17 @@ std::map<std::string, Play> GoldenPlays() {
   plays.emplace("torture-2", TorturePlay(2, 60));
   plays.emplace("torture-5", TorturePlay(5, 60));
   for (auto& [name, play] : plays) play.config.format_version = 1;
-  // Format 2: intents are judged.
-  std::map<std::string, Play> judged;
-  judged.emplace("counter-format-2", CounterPlay(60));
-  judged.emplace("torture-2-format-2", TorturePlay(2, 60));
-  judged.emplace("torture-5-format-2", TorturePlay(5, 60));
-  for (auto& [name, play] : judged) play.config.format_version = 2;
-  plays.merge(judged);
+  // From format 2 on intents are judged; from 3 on blocks bind what is open.
+  for (const std::uint64_t format : {2, 3}) {
+    const std::string suffix = "-format-" + std::to_string(format);
+    std::map<std::string, Play> judged;
+    judged.emplace("counter" + suffix, CounterPlay(60));
+    judged.emplace("torture-2" + suffix, TorturePlay(2, 60));
+    judged.emplace("torture-5" + suffix, TorturePlay(5, 60));
+    if (format >= 3) judged.emplace("orders" + suffix, OrdersPlay(60));
+    for (auto& [name, play] : judged) play.config.format_version = format;
+    plays.merge(judged);
+  }
   return plays;
 }
 

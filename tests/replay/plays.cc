@@ -9,6 +9,7 @@
 #include "examples/bank/generate.h"
 #include "examples/cases/cases.h"
 #include "examples/counter/counter.h"
+#include "reenact/kernel/answer.h"
 #include "reenact/kernel/cbor_value.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/torture.h"
@@ -90,12 +91,57 @@ Play TorturePlay(std::uint64_t seed, std::size_t size) {
   return play;
 }
 
+namespace {
+
+// Orders one of three things, or gives up all that its cell has ordered; counts
+// what it is told.
+absl::Status Order(StepContext& step) {
+  const std::int64_t told =
+      step.state() ? cbor::DecodeInteger(*step.state()).value_or(0) : 0;
+  if (step.event().schema == kAnswerSchema) {
+    step.SetState(cbor::EncodeInteger(told + 1));
+    return absl::OkStatus();
+  }
+  const std::int64_t what = cbor::DecodeInteger(step.payload()).value_or(0);
+  EffectIntent intent;
+  intent.kind = "order";
+  intent.identity = "order " + std::to_string(what % 3);
+  intent.params = cbor::EncodeInteger(what == 13 ? 1 : 0);
+  if (what % 2 == 0) intent.deadline = LogicalTime{step.time().value + what % 5};
+  if (what % 4 != 0) {
+    intent.retry.attempts = static_cast<std::uint64_t>(what % 4);
+    intent.retry.for_ms = 60'000;
+  }
+  step.Intend(std::move(intent));
+  if (what % 7 == 0) {
+    EffectIntent cancel;
+    cancel.kind = "effect.cancel";
+    cancel.params = Value::Map({{"all", true}}).Encode();
+    step.Intend(std::move(cancel));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Play OrdersPlay(std::size_t size) {
+  Play play{"orders", {MakeReducer("orders", Order)}, {}, {}};
+  UseSmallRounds(&play.config);
+  for (std::size_t i = 0; i < size; ++i) {
+    play.inputs.push_back(
+        InputFor("orders", "c" + std::to_string(i % 5),
+                 cbor::EncodeInteger(static_cast<std::int64_t>(i))));
+  }
+  return play;
+}
+
 std::vector<Play> AllPlays(std::size_t size) {
   return {CounterPlay(size),
           BankPlay("declared", size),
           BankPlay("undeclared", size),
           BankPlay("events", size),
           CasesPlay(size),
+          OrdersPlay(size),
           TorturePlay(1, size),
           TorturePlay(2, size),
           TorturePlay(5, size)};
