@@ -17,10 +17,9 @@ namespace reenact {
 namespace {
 
 constexpr std::size_t kFileBytesMax = 256 << 20;
-// When the file has so many bytes, and more than twice what it would have if it
-// were written anew, it is.
+// A file of more bytes, and of twice what it had when it was last written anew,
+// is written anew.
 constexpr std::size_t kRewriteBytes = 1 << 20;
-constexpr std::size_t kRecordBytes = 96;  // about
 
 // [intent, count, usage, in doubt, first, not before]; count 0: no more of it.
 void Write(const Digest& intent, const PastAttempts& past, Bytes* out) {
@@ -62,19 +61,17 @@ bool ReadOne(cbor::Reader& reader, Digest* intent, PastAttempts* past) {
   return true;
 }
 
-}  // namespace
-
-class AttemptLog::Core {
+class AttemptFile final : public AttemptLog {
  public:
-  explicit Core(posix::Directory directory)
+  explicit AttemptFile(posix::Directory directory)
       : directory_(std::move(directory)) {}
 
   absl::Status Begin(std::int64_t now);
-  std::optional<PastAttempts> Find(const Digest& intent) const;
+  std::optional<PastAttempts> Find(const Digest& intent) const override;
   absl::Status Began(const Digest& intent, const Amounts& least,
-                     std::int64_t now);
-  void Ended(const Digest& intent, const PastAttempts& past);
-  void Forget(const Digest& intent);
+                     std::int64_t now) override;
+  void Ended(const Digest& intent, const PastAttempts& past) override;
+  void Forget(const Digest& intent) override;
 
  private:
   std::string path() const { return directory_.path() + "/attempts"; }
@@ -87,10 +84,11 @@ class AttemptLog::Core {
   mutable Mutex mutex_;
   std::optional<posix::File> file_ ABSL_GUARDED_BY(mutex_);
   std::size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::size_t rewritten_ ABSL_GUARDED_BY(mutex_) = 0;  // bytes_ then
   std::map<Digest, PastAttempts> past_ ABSL_GUARDED_BY(mutex_);
 };
 
-absl::Status AttemptLog::Core::Begin(std::int64_t now) {
+absl::Status AttemptFile::Begin(std::int64_t now) {
   constexpr auto kYear = static_cast<std::int64_t>(RetryRule::kMsMax);
   REENACT_RETURN_IF_ERROR(NewFile::RemoveAbandoned(directory_.path()));
   MutexLock lock(&mutex_);
@@ -101,7 +99,7 @@ absl::Status AttemptLog::Core::Begin(std::int64_t now) {
   return Rewrite();
 }
 
-absl::Status AttemptLog::Core::Read() {
+absl::Status AttemptFile::Read() {
   REENACT_ASSIGN_OR_RETURN(const std::optional<Bytes> bytes,
                            posix::ReadSmallFile(path(), kFileBytesMax));
   if (!bytes) return absl::OkStatus();
@@ -119,7 +117,7 @@ absl::Status AttemptLog::Core::Read() {
   return absl::OkStatus();
 }
 
-absl::Status AttemptLog::Core::Rewrite() {
+absl::Status AttemptFile::Rewrite() {
   Bytes bytes;
   for (const auto& [intent, past] : past_) Write(intent, past, &bytes);
   REENACT_ASSIGN_OR_RETURN(NewFile file, NewFile::In(directory_.path()));
@@ -128,15 +126,14 @@ absl::Status AttemptLog::Core::Rewrite() {
   REENACT_ASSIGN_OR_RETURN(posix::File opened,
                            posix::File::Open(path(), O_WRONLY | O_APPEND));
   file_ = std::move(opened);
-  bytes_ = bytes.size();
+  bytes_ = rewritten_ = bytes.size();
   return absl::OkStatus();
 }
 
-absl::Status AttemptLog::Core::Note(const Digest& intent, const PastAttempts& past,
-                              bool durable) {
+absl::Status AttemptFile::Note(const Digest& intent, const PastAttempts& past,
+                               bool durable) {
   // After one that failed the end of the file is unknown.
-  if (!file_ || (bytes_ > kRewriteBytes &&
-                 bytes_ > 2 * kRecordBytes * past_.size())) {
+  if (!file_ || bytes_ > std::max(kRewriteBytes, 2 * rewritten_)) {
     file_.reset();
     return Rewrite();  // with this one in it
   }
@@ -149,15 +146,15 @@ absl::Status AttemptLog::Core::Note(const Digest& intent, const PastAttempts& pa
   return noted;
 }
 
-std::optional<PastAttempts> AttemptLog::Core::Find(const Digest& intent) const {
+std::optional<PastAttempts> AttemptFile::Find(const Digest& intent) const {
   MutexLock lock(&mutex_);
   const auto found = past_.find(intent);
   if (found == past_.end()) return std::nullopt;
   return found->second;
 }
 
-absl::Status AttemptLog::Core::Began(const Digest& intent, const Amounts& least,
-                               std::int64_t now) {
+absl::Status AttemptFile::Began(const Digest& intent, const Amounts& least,
+                                std::int64_t now) {
   MutexLock lock(&mutex_);
   const auto [place, fresh] = past_.try_emplace(intent);
   const PastAttempts before = place->second;
@@ -177,7 +174,7 @@ absl::Status AttemptLog::Core::Began(const Digest& intent, const Amounts& least,
   return noted;
 }
 
-void AttemptLog::Core::Ended(const Digest& intent, const PastAttempts& past) {
+void AttemptFile::Ended(const Digest& intent, const PastAttempts& past) {
   MutexLock lock(&mutex_);
   const auto found = past_.find(intent);
   if (found == past_.end()) return;
@@ -187,39 +184,21 @@ void AttemptLog::Core::Ended(const Digest& intent, const PastAttempts& past) {
   Note(intent, found->second, false).IgnoreError();
 }
 
-void AttemptLog::Core::Forget(const Digest& intent) {
+void AttemptFile::Forget(const Digest& intent) {
   MutexLock lock(&mutex_);
   if (past_.erase(intent) == 0) return;
   Note(intent, PastAttempts(), false).IgnoreError();
 }
 
-// --- AttemptLog ---
-
-AttemptLog::AttemptLog(std::unique_ptr<Core> core) : core_(std::move(core)) {}
-AttemptLog::~AttemptLog() = default;
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<AttemptLog>> AttemptLog::Open(
     const std::string& directory, std::int64_t now) {
   REENACT_ASSIGN_OR_RETURN(posix::Directory opened,
                            posix::Directory::Open(directory));
-  auto core = std::make_unique<Core>(std::move(opened));
-  REENACT_RETURN_IF_ERROR(core->Begin(now));
-  return std::unique_ptr<AttemptLog>(new AttemptLog(std::move(core)));
+  auto file = std::make_unique<AttemptFile>(std::move(opened));
+  REENACT_RETURN_IF_ERROR(file->Begin(now));
+  return file;
 }
-
-std::optional<PastAttempts> AttemptLog::Find(const Digest& intent) const {
-  return core_->Find(intent);
-}
-
-absl::Status AttemptLog::Began(const Digest& intent, const Amounts& least,
-                               std::int64_t now) {
-  return core_->Began(intent, least, now);
-}
-
-void AttemptLog::Ended(const Digest& intent, const PastAttempts& past) {
-  core_->Ended(intent, past);
-}
-
-void AttemptLog::Forget(const Digest& intent) { core_->Forget(intent); }
 
 }  // namespace reenact

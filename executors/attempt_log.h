@@ -36,7 +36,7 @@ struct PastAttempts {
 // Thread safety: any thread.
 class AttemptLog {
  public:
-  ~AttemptLog();
+  virtual ~AttemptLog() = default;
   // Made if it is not there. Forgets what was begun more than a year before
   // `now`, which no rule allows for: a crash may leave notes of effects that have
   // ended. What the system said.
@@ -44,24 +44,18 @@ class AttemptLog {
       const std::string& directory, std::int64_t now);
 
   // Nullopt: none was noted.
-  std::optional<PastAttempts> Find(const Digest& intent) const;
+  virtual std::optional<PastAttempts> Find(const Digest& intent) const = 0;
 
   // An attempt is about to begin at `now`. Until it is noted that it ended, it
   // has used `least`, and may have been carried out. Durable on return; an
   // error: it is not to be begun.
-  absl::Status Began(const Digest& intent, const Amounts& least,
-                     std::int64_t now);
+  virtual absl::Status Began(const Digest& intent, const Amounts& least,
+                             std::int64_t now) = 0;
   // The latest ended without a receipt: what all have used by now. A crash may
   // lose this.
-  void Ended(const Digest& intent, const PastAttempts& past);
+  virtual void Ended(const Digest& intent, const PastAttempts& past) = 0;
   // There will be no other.
-  void Forget(const Digest& intent);
-
- private:
-  class Core;
-  explicit AttemptLog(std::unique_ptr<Core> core);
-
-  const std::unique_ptr<Core> core_;
+  virtual void Forget(const Digest& intent) = 0;
 };
 
 }  // namespace reenact
