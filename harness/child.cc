@@ -50,7 +50,6 @@ struct SharedRecord::Layout {
     std::array<char, 128> reducer{};
     std::array<char, 256> key{};
   };
-  std::atomic<std::uint64_t> run{0};
   std::atomic<std::uint64_t> progress{0};
   std::atomic<std::uint64_t> task{0};
   std::array<Step, kTasks> steps{};
@@ -76,16 +75,11 @@ SharedRecord::SharedRecord()
 SharedRecord::~SharedRecord() { munmap(layout_, sizeof(Layout)); }
 
 void SharedRecord::Clear() {
-  layout_->run = 0;
+  BeginRun();
   layout_->progress = 0;
-  layout_->task = 0;
-  for (Layout::Step& step : layout_->steps) step.event_id = 0;
-  layout_->mirror.size = 0;
-  layout_->events_size = 0;
 }
 
-void SharedRecord::BeginRun(std::uint64_t number) {
-  layout_->run = number;
+void SharedRecord::BeginRun() {
   layout_->task = 0;
   for (Layout::Step& step : layout_->steps) step.event_id = 0;
   layout_->mirror.size = 0;
@@ -137,7 +131,6 @@ std::string SharedRecord::Events() const {
 
 ChoiceMirror* SharedRecord::mirror() { return &layout_->mirror; }
 
-std::uint64_t SharedRecord::run() const { return layout_->run; }
 std::uint64_t SharedRecord::progress() const { return layout_->progress; }
 
 std::string SharedRecord::CurrentStep() const {

@@ -35,7 +35,8 @@ class SharedRecord {
   void Clear();
 
   // --- by the child ---
-  void BeginRun(std::uint64_t number);
+  // Before each run: what the one before it had drawn is forgotten.
+  void BeginRun();
   // `task` runs from now on.
   void Running(std::uint64_t task);
   void BeginStep(std::uint64_t task, EventId event_id, std::string_view reducer,
@@ -48,7 +49,6 @@ class SharedRecord {
   static constexpr std::uint64_t kChecking = 127;
 
   // --- by who forked it ---
-  std::uint64_t run() const;
   // Changes with each run and step.
   std::uint64_t progress() const;
   // "event 3, counter/c1", or "" if it was not a step that ran.

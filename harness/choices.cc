@@ -88,12 +88,16 @@ std::uint32_t CheckOf(const ChoiceLog& log) {
   return hash;
 }
 
-std::string EncodeLog(const ChoiceLog& log) {
+Script ScriptOf(const ChoiceLog& log) {
   Script script;
   for (const Choice& choice : log) script.values.push_back(choice.value);
   script.check = CheckOf(log);
   script.length = log.size();
-  return EncodeScript(script);
+  return script;
+}
+
+std::string EncodeLog(const ChoiceLog& log) {
+  return EncodeScript(ScriptOf(log));
 }
 
 std::string EncodeScript(const Script& script) {

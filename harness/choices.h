@@ -50,6 +50,8 @@ std::uint32_t SiteHash(std::string_view site);
 std::string EncodeLog(const ChoiceLog& log);
 
 struct Script;
+// What follows all of a log.
+Script ScriptOf(const ChoiceLog& log);
 // The same of a script that was taken from a log.
 std::string EncodeScript(const Script& script);
 

@@ -227,7 +227,7 @@ class Explorer {
   }
 
   void One(std::uint64_t number) {
-    const std::uint64_t seed = Mix64(options_.seed * Dice::kStep + number);
+    const std::uint64_t seed = SeedOf(options_, number);
     const Shape shape = CurrentShape(number);
     RunResult run =
         RunOnce(scenario_, options_.settings, shape, Choices(seed));
@@ -277,8 +277,6 @@ class Explorer {
     }
     return *shape_;
   }
-
-  static constexpr std::uint64_t kTrialRuns = 64;
 
   const Scenario& scenario_;
   const ExploreOptions& options_;
@@ -491,14 +489,8 @@ absl::StatusOr<RunResult> RunReplay(const Scenario& scenario,
   return run;
 }
 
-absl::StatusOr<Found> Shrink(const Scenario& scenario, std::string_view text,
-                             std::uint64_t runs) {
-  REENACT_ASSIGN_OR_RETURN(RunResult run, RunReplay(scenario, text));
-  if (!run.violation) {
-    return absl::FailedPreconditionError("the run holds; nothing to shrink");
-  }
-  REENACT_ASSIGN_OR_RETURN(const Replay replay, ParseReplay(text));
-  return MakeFound(scenario, replay.settings, std::move(run), 0, runs);
+std::uint64_t SeedOf(const ExploreOptions& options, std::uint64_t number) {
+  return Mix64(options.seed * Dice::kStep + number);
 }
 
 }  // namespace reenact::harness

@@ -34,6 +34,11 @@ struct ExploreOptions {
   std::function<bool()> cancelled;
 };
 
+// So many runs are made before what is typical of them says what others draw.
+inline constexpr std::uint64_t kTrialRuns = 64;
+// What run `number` draws its numbers from.
+std::uint64_t SeedOf(const ExploreOptions& options, std::uint64_t number);
+
 // A failure, made as small as could be.
 struct Found {
   RunResult result;       // of the smallest run, with trace and blocks
@@ -124,11 +129,6 @@ absl::StatusOr<Replay> ParseReplay(std::string_view text);
 // another scenario, or has drifted, so that the run proves nothing.
 absl::StatusOr<RunResult> RunReplay(const Scenario& scenario,
                                     std::string_view replay);
-
-// Makes the failure of `replay` as small as it can in `runs` runs: fewest
-// faults, then switches, tickets and numbers drawn; the property stays.
-absl::StatusOr<Found> Shrink(const Scenario& scenario, std::string_view replay,
-                             std::uint64_t runs);
 
 }  // namespace reenact::harness
 

@@ -30,7 +30,6 @@ double SecondsSince(Clock::time_point start) {
 }
 
 constexpr std::uint64_t kBatch = 64;
-constexpr std::uint64_t kTrialRuns = 64;
 // What a step may take while a loop without end is made smaller, and how often.
 constexpr double kStuckSeconds = 0.5;
 constexpr std::uint64_t kStuckRuns = 60;
@@ -38,16 +37,30 @@ constexpr std::uint64_t kStuckRuns = 60;
 constexpr const char* kElsewhere = "a step gives the same in any process";
 constexpr const char* kBehind = "a run gives the same whatever ran before it";
 
-Script ScriptOf(const ChoiceLog& log) {
-  Script script;
-  for (const Choice& choice : log) script.values.push_back(choice.value);
-  script.check = CheckOf(log);
-  script.length = log.size();
-  return script;
-}
-
 std::uint64_t Lines(const std::string& text) {
   return static_cast<std::uint64_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+// What is known of a run whose process did not live to its end.
+RunResult Died(const Ending& ending, const SharedRecord& record,
+               double step_seconds) {
+  RunResult died;
+  died.violation = ending.ToViolation(record, step_seconds);
+  died.log = record.Log();
+  died.begun = record.Events();
+  died.tickets = Lines(died.begun);
+  return died;
+}
+
+// Of one that was stopped, or had no process: it says nothing.
+RunResult NotMade(const Ending& ending) {
+  RunResult none;
+  none.drift = ending.said.empty() ? absl::CancelledError("it was stopped")
+                                   : absl::UnavailableError(ending.said);
+  return none;
+}
+bool WasMade(const RunResult& run) {
+  return !absl::IsCancelled(run.drift) && !absl::IsUnavailable(run.drift);
 }
 
 // --- one run -----------------------------------------------------------------
@@ -78,7 +91,10 @@ class Fresh {
   RunResult Everywhere(const RunSettings& settings, const Shape& shape,
                        const Choices& choices) {
     RunResult run = Once(settings, shape, choices);
-    if (run.violation || settings.engine == EngineKind::kFree) return run;
+    if (run.violation || !WasMade(run) ||
+        settings.engine == EngineKind::kFree) {
+      return run;
+    }
     if (run.blocks.size() > 2) {
       run.violation = PartOf(settings, run);
       if (run.violation) return run;
@@ -99,8 +115,9 @@ class Fresh {
       send(EncodeRun(RunOnce(scenario_, settings, Shape(), Choices(last), true,
                              &record_)));
     });
-    if (run.violation) return run;
+    if (run.violation || !WasMade(run)) return run;
     const RunResult alone = Once(settings, Shape(), Choices(last));
+    if (!WasMade(alone)) return alone;
     if (alone.violation || alone.journal == run.journal) return run;
     run.violation =
         Violation{kBehind, DescribeDifferences(alone.blocks, "alone",
@@ -138,18 +155,8 @@ class Fresh {
                                        run = *std::move(decoded);
                                    });
     if (run) return *std::move(run);
-    RunResult died;
-    if (ending.stopped) {
-      if (!ending.said.empty()) {
-        died.drift = absl::UnavailableError(ending.said);
-      }
-      return died;
-    }
-    died.violation = ending.ToViolation(record_, step_seconds);
-    died.log = record_.Log();
-    died.begun = record_.Events();
-    died.tickets = Lines(died.begun);
-    return died;
+    return ending.stopped ? NotMade(ending)
+                          : Died(ending, record_, step_seconds);
   }
 
   // The second half of the history, alone: a value that was kept from the first
@@ -177,7 +184,7 @@ class Fresh {
   std::optional<Violation> Compare(const RunSettings& settings,
                                    const RunResult& run) {
     const absl::StatusOr<RunResult> other = other_->Run(settings, run.log);
-    if (!other.ok()) return std::nullopt;
+    if (!other.ok() || !WasMade(*other)) return std::nullopt;
     std::string detail;
     if (other->violation) {
       detail = other->violation->detail;
@@ -368,10 +375,6 @@ class Explorer {
     std::vector<std::uint64_t> before;
   };
 
-  std::uint64_t SeedOf(std::uint64_t number) const {
-    return Mix64(options_.seed * Dice::kStep + number);
-  }
-
   // From the first runs, so that the same seed gives the same run.
   Shape ShapeOf(std::uint64_t number) const {
     return number < kTrialRuns || !shape_ ? Shape() : *shape_;
@@ -423,7 +426,7 @@ class Explorer {
     for (std::uint64_t number = batch->begin; number < batch->end; ++number) {
       if (TimeIsUp()) return;
       RunResult run = RunOnce(scenario_, options_.settings, ShapeOf(number),
-                              Choices(SeedOf(number)), false, &batch->record);
+                              Choices(SeedOf(options_, number)), false, &batch->record);
       const bool violated = run.violation.has_value();
       if (!violated) run.log.clear();
       send(EncodeRun(run));
@@ -454,19 +457,14 @@ class Explorer {
     }
     const Ending ending = batch->child->Finish();
     if (ending.in_order || ending.stopped) return false;
-    RunResult died;
-    died.violation = ending.ToViolation(batch->record, options_.step_seconds);
-    died.log = batch->record.Log();
-    died.begun = batch->record.Events();
-    died.tickets = Lines(died.begun);
-    Take(batch, std::move(died));
+    Take(batch, Died(ending, batch->record, options_.step_seconds));
     return false;
   }
 
   std::vector<std::uint64_t> Before(const Batch& batch) const {
     std::vector<std::uint64_t> seeds;
     for (std::uint64_t number = batch.begin; number < batch.next; ++number) {
-      seeds.push_back(SeedOf(number));
+      seeds.push_back(SeedOf(options_, number));
     }
     return seeds;
   }
@@ -502,9 +500,10 @@ class Explorer {
     if (failed_ && failed_->number <= sample.number) return;
     if (sum_.cancelled || !sum_.problem.ok()) return;
     RunResult run = fresh_.Everywhere(options_.settings, ShapeOf(sample.number),
-                                      Choices(SeedOf(sample.number)));
+                                      Choices(SeedOf(options_, sample.number)));
     ++sum_.double_runs;
-    if (options_.cancelled && options_.cancelled()) return;
+    if (absl::IsUnavailable(run.drift)) sum_.problem = run.drift;
+    if (!WasMade(run) || (options_.cancelled && options_.cancelled())) return;
     if (!run.violation && run.journal != sample.journal) {
       run.violation =
           Violation{kBehind,
@@ -577,12 +576,7 @@ Exploration ExploreAllInProcesses(const Scenario& scenario,
       });
   sum.cancelled = ending.stopped;
   if (!ending.in_order && !ending.stopped) {
-    RunResult died;
-    died.violation = ending.ToViolation(record, options.step_seconds);
-    died.log = record.Log();
-    died.begun = record.Events();
-    died.tickets = Lines(died.begun);
-    take(std::move(died));
+    take(Died(ending, record, options.step_seconds));
   }
   if (failed) {
     Fresh fresh(scenario, options, other);
@@ -608,6 +602,8 @@ absl::StatusOr<Exploration> ReplayInProcesses(const Scenario& scenario,
     run = replay.before.empty()
               ? fresh.Everywhere(own.settings, Shape(), Choices(replay.script))
               : fresh.Behind(own.settings, replay.before, replay.script);
+    sum.cancelled = absl::IsCancelled(run.drift);
+    if (sum.cancelled) return sum;
     REENACT_RETURN_IF_ERROR(run.drift);
     REENACT_RETURN_IF_ERROR(DriftOf(replay.script, run.log));
     AddUp(run, &sum);

@@ -80,7 +80,6 @@ absl::Status WriteReports(const ProgramOptions& options,
   return absl::OkStatus();
 }
 
-// A replay is an exploration of one run.
 // What the options ask for. Threads that run freely cannot be forked.
 absl::StatusOr<Exploration> Made(const Scenario& scenario,
                                  const ProgramOptions& options,
@@ -100,10 +99,6 @@ absl::StatusOr<Exploration> Made(const Scenario& scenario,
   }
   return ExploreInProcesses(scenario, explore, other.get());
 }
-
-}  // namespace
-
-namespace {
 
 // A duration becomes a number of seconds.
 CLI::Validator Seconds() {

@@ -83,7 +83,9 @@ class Run final : public Case, private EffectListener {
         shape_(shape),
         choices_(std::move(choices)),
         record_(record) {
-    if (record_ != nullptr) choices_.CopyTo(record_->mirror());
+    if (record_ == nullptr) return;
+    record_->BeginRun();
+    choices_.CopyTo(record_->mirror());
   }
 
   RunResult Go(bool keep);

@@ -248,6 +248,38 @@ TEST_CASE("trial 05: what a step does to its process is survived, and is a "
   }
 }
 
+TEST_CASE("trial 05: what a step does to its process in a later run is made small, "
+          "and given again",
+          "[fuzz]") {
+#ifndef REENACT_SANITIZED
+  const TemporaryDirectory directory;
+  const std::string events = directory / "two.jsonl";
+  WriteWholeFile(events,
+                 "{\"counter\": \"c0\", \"add\": 1}\n"
+                 "{\"counter\": \"c1\", \"add\": 13}\n");
+  const With with("REENACT_DEATH", "abort()");
+  bool later = false;
+  for (const std::string seed : {"1", "2", "3", "4"}) {
+    const std::vector<std::string> fuzz = {
+        "fuzz", "--module", ModulePath("deadly"), "--events", events,
+        "--shrink", "20"};
+    std::vector<std::string> explore = fuzz;
+    explore.insert(explore.end(), {"--runs", "60", "--seed", seed});
+    const CommandResult found = RunReenact(explore);
+    CAPTURE(seed, found.out, found.err);
+    REQUIRE(found.code == 1);
+    later |= found.out.find("(run 0,") == std::string::npos;
+    CHECK(found.out.find("fresh processes") == std::string::npos);
+    std::vector<std::string> replay = fuzz;
+    replay.insert(replay.end(), {"--replay", ReplayIn(found.out)});
+    const CommandResult again = RunReenact(replay);
+    CAPTURE(again.out, again.err);
+    CHECK(again.code == 1);
+  }
+  CHECK(later);
+#endif
+}
+
 TEST_CASE("trial 23: what a step keeps in its process is found, and the string "
           "gives it again",
           "[fuzz]") {

@@ -247,7 +247,8 @@ int Main(int argc, char** argv) {
       ->check(Whole(1, 100'000));
   harness::AddOptions(app, &options.program);
   app.footer(harness::ProgramFooter(
-      "reenact fuzz --module counter --events clicks.jsonl"));
+                 "reenact fuzz --module counter --events clicks.jsonl") +
+             " 9: the events cannot\nbe read.");
   if (const auto ended = ParseCommandLine(app, argc, argv)) {
     return static_cast<int>(*ended);
   }
