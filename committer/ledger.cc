@@ -313,10 +313,9 @@ const Ledger::Open* Ledger::FindFlight(const Open& open,
   }
   for (auto it = flights_.lower_bound({*key, Place()});
        it != flights_.end() && it->first == *key; ++it) {
+    if (pending.cancelled.count(it->second) == 0) return &open_.at(it->second);
     // Who waits for one that its own step is about to cancel goes out then.
-    std::vector<Place> places = WaitingFor(it->second);
-    places.insert(places.begin(), it->second);
-    for (const Place& place : places) {
+    for (const Place& place : WaitingFor(it->second)) {
       if (pending.cancelled.count(place) == 0) return &open_.at(place);
     }
   }
@@ -335,9 +334,14 @@ std::vector<Ledger::Place> Ledger::WaitingFor(const Place& flight) const {
 
 void Ledger::LetGo(Place place, EventId event_id, Consequences* into) {
   Open& open = open_.at(place);
-  open.held = false;
-  open.rule.clear();
-  if (!shares_) return GoOut(open);
+  const auto let = [&open] {
+    open.held = false;
+    open.rule.clear();
+  };
+  if (!shares_) {
+    let();
+    return GoOut(open);
+  }
   const Cause cause{InputId{0}, event_id, 0};
   // Whoever approved it wants no answer of the cache, so all of those are too
   // old.
@@ -351,6 +355,7 @@ void Ledger::LetGo(Place place, EventId event_id, Consequences* into) {
     REENACT_PROBE("ledger: what is approved is known already");
     return Share(place, cause, known.heard->receipt, into);
   }
+  let();
   if (known.flight == nullptr) return GoOut(open);
   REENACT_PROBE("ledger: what is approved joins another");
   Join(&open, {known.flight->effect.event_id, known.flight->effect.index});

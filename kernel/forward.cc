@@ -17,6 +17,7 @@
 #include "reenact/journal/entry.h"
 #include "reenact/journal/plain_entries.h"
 #include "reenact/journal/recorded_config.h"
+#include "reenact/journal/snapshot_file.h"
 #include "reenact/kernel/cbor.h"
 #include "reenact/kernel/cell_hash.h"
 #include "reenact/kernel/due_times.h"
@@ -180,6 +181,7 @@ class Forwarder {
     after_ =
         After{place_->round, place_->time, EventId{0}, place_->last_input, 0};
     opened_ = false;
+    snapshot_ = false;
     own_.reset();
     entries_read_ = 0;
     next_ticket_ = block_->header().first;
@@ -268,11 +270,18 @@ class Forwarder {
                         " entries and says that it has " +
                         std::to_string(block_->header().entry_count));
     }
-    if (opened_ && !open_ticket_ &&
-        next_ticket_ == block_->header().last().Next()) {
-      return absl::OkStatus();
+    if (!opened_ || open_ticket_ ||
+        next_ticket_ != block_->header().last().Next()) {
+      return WrongBlock("its tickets are not those that it says");
     }
-    return WrongBlock("its tickets are not those that it says");
+    const bool binds =
+        place_->config.format_version >= kFormatVersionOpenWork &&
+        (snapshot_ || block_->header().index % kOpenWorkEvery == 0);
+    if (block_->header().open_work.has_value() != binds) {
+      return WrongBlock(binds ? "it does not say what is open at its end"
+                              : "it says what is open at its end");
+    }
+    return absl::OkStatus();
   }
 
   // --- blocks that leave nothing waiting ---
@@ -325,6 +334,7 @@ class Forwarder {
   EventId applied_;  // diffs of steps up to here are in `cells_`
   After after_;
   bool opened_ = false;
+  bool snapshot_ = false;  // one is taken at its end
   std::optional<entry::CellRefView> own_;
   // Passing over: its inputs, and which of them have had their tickets.
   std::vector<std::pair<std::string_view, InputId>> submissions_;
@@ -408,7 +418,9 @@ absl::StatusOr<bool> Forwarder::TryPassOver() {
       const entry::StepFailed failed = entries.StepFailed();
       if (!entries.status().ok()) return Wrong(entries.status());
       REENACT_RETURN_IF_ERROR(OnOutcome(failed.event_id));
-    } else if (*kind != EntryKind::kSnapshotTaken) {
+    } else if (*kind == EntryKind::kSnapshotTaken) {
+      snapshot_ = true;
+    } else {
       return false;
     }
   }
@@ -548,6 +560,7 @@ absl::Status Forwarder::OnEntry(EntryKind kind, EntryReader* entries) {
       return OnOutcome(failed.event_id);
     }
     case EntryKind::kSnapshotTaken:
+      snapshot_ = true;
       return absl::OkStatus();
     case EntryKind::kGenesis:
       return Wrong("a second Genesis");

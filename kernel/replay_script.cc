@@ -64,9 +64,12 @@ absl::Status BlockScript::Read(const KeptBlock& block, ScriptedRound* round) {
     if (i == count) break;
     const std::optional<EntryKind> kind = entries.Next();
     if (kind && EndsInputs(*kind)) break;
-    if (kind && IsAmongInputs(*kind)) continue;
-    absl::Status status =
-        kind ? Take(*kind, &entries, round) : entries.status();
+    absl::Status status = entries.status();
+    if (kind && IsAmongInputs(*kind)) {
+      entries.Finish();
+    } else if (kind) {
+      status = Take(*kind, &entries, round);
+    }
     if (status.ok()) status = entries.status();
     if (status.ok() && !kind) status = absl::DataLossError("nothing is there");
     if (!status.ok()) return Unreadable(i, status);

@@ -1192,6 +1192,10 @@ absl::StatusOr<Submission> WorldImpl::RollBack(EventId snapshot,
   if (kind != posix::Kind::kFile) return NoSuchSnapshot(snapshot);
   REENACT_ASSIGN_OR_RETURN(const SnapshotContents contents,
                            ReadSnapshotFile(path));
+  if (contents.header.round.value == 0 ||
+      contents.header.event_id != snapshot) {
+    return absl::DataLossError(path + ": it is not what its name says");
+  }
   return OfferControl(entry::RolledBack{
       kAnyInput, snapshot, contents.header.round, std::string(by),
       std::string(reason), contents.header.sources});
@@ -1854,7 +1858,8 @@ absl::Status WorldImpl::PrepareRollback(const entry::RolledBack& back) {
     REENACT_RETURN_IF_ERROR(writer_->Flush());
     REENACT_ASSIGN_OR_RETURN(
         target, ReadRollbackTarget(paths_.Snapshot(back.to), Blocks()));
-    if (target.place.round != back.round) {
+    if (target.place.round != back.round ||
+        target.place.event_id != back.to) {
       return absl::AbortedError(
           "another snapshot has taken its place; try again");
     }
@@ -2461,38 +2466,36 @@ void WorldImpl::FinishRound(RoundInFlight& round) {
   changed->clear();
   counts_.journal_bytes += record.entries.size();
   if (round.barrier()) RecordOpenWork(round);
-  if (round.snapshot && !options_.path.empty()) {
-    record.then = [this, place = PlaceAfter(round)](const BlockHeader& header,
-                                                    const Digest& hash) {
-      return TakeSnapshot(place, header, hash);
-    };
-  }
   cells_->Advance(last, writer_->written());
   REENACT_FAILPOINT("round finished, not handed over");
 }
 
-// Nothing was composed beyond this round, so what is open now is so at its end.
-// Where blocks bind it, nothing else is stored.
+// Nothing was composed beyond this round, so what is open now is so at its end:
+// for its record, and for a snapshot. Where blocks bind it, nothing else is stored.
 void WorldImpl::RecordOpenWork(const RoundInFlight& round) {
   if (binds_open_work() && !round.snapshot && !round.open_work) return;
   const bool stored = !options_.path.empty() || internals_.want_open_work;
   if (!stored && !binds_open_work()) return;
   FinishedRound& record = *round.record;
-  StartingPlace place = PlaceAfter(round);
+  const auto place = std::make_shared<const StartingPlace>(PlaceAfter(round));
   if (binds_open_work() &&
       (round.snapshot || round.block % kOpenWorkEvery == 0)) {
     BlockHeader block;
     block.index = round.block;
     record.open_work_digest =
-        OpenWorkDigest(HeaderAfter(place, block, Digest()), place.sequencer);
+        OpenWorkDigest(HeaderAfter(*place, block, Digest()), place->sequencer);
   }
   if (!stored) return;
-  record.open_work = [this, place = std::move(place)](
-                         const BlockHeader& header, const Digest& hash) {
+  record.open_work = [this, place](const BlockHeader& header,
+                                   const Digest& hash) {
     Bytes bytes =
-        EncodeOpenWork(HeaderAfter(place, header, hash), place.sequencer);
+        EncodeOpenWork(HeaderAfter(*place, header, hash), place->sequencer);
     if (kReadBack) Fail(ReadBackOpenWork(bytes));
     return bytes;
+  };
+  if (!round.snapshot || options_.path.empty()) return;
+  record.then = [this, place](const BlockHeader& header, const Digest& hash) {
+    return TakeSnapshot(*place, header, hash);
   };
 }
 

@@ -1071,6 +1071,14 @@ TEST_CASE("trial 02: what is approved gets what others of its identity have",
   REQUIRE(NotesOf(*world, "held 3").size() == 1);
   CHECK(NotesOf(*world, "held 3")[0].rfind("pay denied: identity: ", 0) == 0);
   CHECK(world->Effects().empty());
+  // What was denied has not become what the identity is of.
+  MustSubmit(*world, Intending("late", {Identified("order 17")}));
+  MustSubmit(*world, Intending("later", {Identified("order 17", 2)}));
+  REQUIRE_OK(world->Run());
+  CHECK(listener.opened.size() == 1);
+  CHECK(NotesOf(*world, "late") == Notes{"pay ok (cached) paid"});
+  REQUIRE(NotesOf(*world, "later").size() == 1);
+  CHECK(NotesOf(*world, "later")[0].rfind("pay denied: identity: ", 0) == 0);
 }
 
 TEST_CASE("trial 02: a world of an older format has no identities, and shares "

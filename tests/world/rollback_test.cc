@@ -615,6 +615,11 @@ TEST_CASE("there has to be such a snapshot", "[rollback]") {
   REQUIRE_OK(foreign);
   REQUIRE_OK(world->Run());
   CHECK(absl::IsDataLoss(foreign->WaitDurable().status()));
+  // One under another's name.
+  const std::string copy = WorldPaths(directory / "w").Snapshot(EventId{1});
+  std::filesystem::copy_file(file, copy);
+  CHECK(absl::IsDataLoss(world->RollBack(EventId{1}, "", "").status()));
+  std::filesystem::remove(copy);
   // Nothing of all that is history.
   CHECK(world->journal_digest() == before);
   CHECK(NotesOf(*world, "a") == Notes{"1", "2"});
