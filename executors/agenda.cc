@@ -4,6 +4,7 @@
 
 #include "reenact/kernel/check.h"
 #include "reenact/kernel/predicate.h"
+#include "reenact/kernel/retry_rule.h"
 
 namespace reenact {
 namespace {
@@ -11,7 +12,13 @@ namespace {
 using std::chrono::milliseconds;
 
 // Times are sums of now and a time-out; this one never leaves their range.
-constexpr std::chrono::milliseconds kLongest = std::chrono::hours(24 * 365);
+constexpr std::chrono::milliseconds kLongest{RetryRule::kMsMax};
+
+// What the outside asks for may be any number.
+milliseconds AskedFor(const Answer& answer) {
+  return std::clamp(answer.retry_after.value_or(milliseconds(0)),
+                    milliseconds(0), 2 * kLongest);
+}
 
 Answer TimedOut() {
   Answer answer = Answer::Error("the executor did not return by its deadline");
@@ -136,6 +143,7 @@ bool Agenda::Open(OpenEffect effect, std::string peer,
   }
   ++totals_.opened;
   place->second.in_doubt = effect.begun;
+  place->second.unnoted = effect.begun && !before;
   place->second.effect = std::make_shared<const OpenEffect>(std::move(effect));
   place->second.peer = std::move(peer);
   Entry& entry = place->second;
@@ -280,12 +288,15 @@ bool Agenda::EndIfSpent(Entry& entry, const KindOptions& options, Time now) {
 }
 
 std::optional<Lease> Agenda::Start(Time now) {
-  Entry* const next = NextToStart();
-  if (next == nullptr) return std::nullopt;
-  Entry& entry = *next;
+  while (Entry* const next = NextToStart()) {
+    const KindOptions options = OptionsFor(*next);
+    if (!EndIfSpent(*next, options, now)) return Begin(*next, options, now);
+  }
+  return std::nullopt;
+}
+
+Lease Agenda::Begin(Entry& entry, const KindOptions& options, Time now) {
   Kind& kind = kinds_.at(entry.effect->kind);
-  const KindOptions options = OptionsFor(entry);
-  if (EndIfSpent(entry, options, now)) return Start(now);
   ++kind.queues[entry.peer].running;
   ++kind.running;
   Leave(entry);
@@ -298,12 +309,11 @@ std::optional<Lease> Agenda::Start(Time now) {
   if (!entry.give_up) entry.give_up = *entry.first + options.overall_timeout;
   const Time until = std::min(now + options.attempt_timeout, *entry.give_up);
   SetAlarm(entry, until + options.overrun);
-  return Lease{entry.effect, entry.epoch, AttemptOf(entry), until,
-               entry.peer};
+  return {entry.effect, entry.epoch, AttemptOf(entry), until, entry.peer};
 }
 
 std::uint32_t Agenda::AttemptOf(const Entry& entry) {
-  return entry.attempts + (entry.effect->begun ? 1 : 0);
+  return entry.attempts + (entry.unnoted ? 1 : 0);
 }
 
 void Agenda::Returned(const Lease& lease) {
@@ -330,10 +340,7 @@ std::optional<Agenda::Time> Agenda::TimeToTryAgain(const Entry& entry,
   const microseconds left =
       std::min(std::chrono::duration_cast<microseconds>(*entry.give_up - now),
                TimeLeft(*entry.effect));
-  // What the outside asks for may be any number.
-  const milliseconds asked = std::clamp(
-      answer.retry_after.value_or(milliseconds(0)), milliseconds(0),
-      2 * kLongest);
+  const milliseconds asked = AskedFor(answer);
   if (asked >= left) return std::nullopt;
   milliseconds more =
       Backoff(options.retry, entry.attempts, asked, options_.random());
@@ -394,17 +401,18 @@ Agenda::Finished Agenda::Abandon(const Lease& lease, const Answer& answer,
   entry->usage.Add(answer.usage);
   entry->in_doubt |= answer.status != ReceiptStatus::kError;
   MakeReady(*entry);
-  const milliseconds asked = std::clamp(
-      answer.retry_after.value_or(milliseconds(0)), milliseconds(0),
-      2 * kLongest);
-  return {Fate::kAgain, {}, BeforeOf(*entry, now + asked)};
+  return {Fate::kAgain, {}, BeforeOf(*entry, now + AskedFor(answer))};
 }
 
 void Agenda::Postpone(const Lease& lease, Time again) {
   Returned(lease);
   Entry* entry = Find(lease.effect->intent_hash);
   if (!IsCurrent(entry, 0, lease.epoch)) return;
-  --entry->attempts;
+  // Its time runs from the first that is begun.
+  if (--entry->attempts == 0) {
+    entry->first.reset();
+    entry->give_up.reset();
+  }
   Delay(*entry, again);
 }
 

@@ -221,6 +221,7 @@ class Agenda {
     Amounts usage;                // of the attempts before
     std::optional<Time> first;    // when the first attempt was begun
     std::optional<Time> give_up;  // end of the overall time-out
+    bool unnoted = false;  // one before those counted may have been begun
     bool spent = false;  // there were as many attempts as there may be
     std::optional<Time> alarm;
   };
@@ -273,6 +274,7 @@ class Agenda {
   void Returned(const Lease& lease);
   Entry* NextToStart();
   bool EndIfSpent(Entry& entry, const KindOptions& options, Time now);
+  Lease Begin(Entry& entry, const KindOptions& options, Time now);
   static Before BeforeOf(const Entry& entry, Time next);
   Entry* NextFor(const Holder& holder);
   void JudgeKind(const std::string& name, Kind* kind) const;

@@ -1,6 +1,7 @@
 #include "reenact/executors/dispatcher.h"
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
 #include <exception>
 #include <list>
@@ -250,6 +251,7 @@ class Dispatcher::Core : public std::enable_shared_from_this<Core> {
   Mutex notes_mutex_;
   CondVar noted_;
   std::vector<Note> notes_ ABSL_GUARDED_BY(notes_mutex_);
+  std::atomic<std::size_t> unread_{0};  // left, and not read under `mutex_`
   bool woken_ ABSL_GUARDED_BY(notes_mutex_) = false;
 };
 
@@ -358,6 +360,7 @@ absl::Status Dispatcher::Core::Stop(milliseconds grace) {
 DispatcherStats Dispatcher::Core::Stats() {
   MutexLock lock(&mutex_);
   DispatcherStats stats = agenda_ ? agenda_->Stats() : DispatcherStats();
+  stats.unread = unread_.load();
   stats.thrown = counts_.thrown;
   stats.malformed = counts_.malformed;
   stats.submitted = counts_.submitted;
@@ -374,6 +377,7 @@ DispatcherStats Dispatcher::Core::Stats() {
 // --- the clerk ---------------------------------------------------------------
 
 void Dispatcher::Core::Leave(Note note) {
+  unread_.fetch_add(1);
   MutexLock lock(&notes_mutex_);
   notes_.push_back(std::move(note));
   noted_.Signal();
@@ -420,6 +424,7 @@ void Dispatcher::Core::Run() {
     MutexLock lock(&mutex_);
     if (over_) return;
     for (Note& note : notes) Read(note);
+    unread_.fetch_sub(notes.size());
     DoWhatIsDue();
     Offer();
     CallThreads();
@@ -642,7 +647,8 @@ void Dispatcher::Core::Work(Thread* self) {
     if (auto lease = agenda_->Start(Now::now())) {
       WorkOne(*std::move(lease));
     } else {
-      if (agenda_->NextAlarm() <= Now::now()) WakeClerk();
+      const auto alarm = agenda_->NextAlarm();
+      if (alarm && *alarm <= Now::now()) WakeClerk();
       ++idle_;
       work_.Wait(&mutex_);
       --idle_;

@@ -35,7 +35,8 @@ struct KindOptions {
   // are.
   std::size_t per_peer = 4;
   // What one attempt may take, and all of them together with the waits between
-  // them, from the first one in this process on.
+  // them, from the first one on: of this process, if none are noted
+  // (DispatcherOptions::attempts).
   std::chrono::milliseconds attempt_timeout{60'000};
   std::chrono::milliseconds overall_timeout{600'000};
   // An executor that has not returned so long after its deadline is answered
@@ -97,6 +98,9 @@ struct DispatcherStats {
   std::size_t answered = 0;  // its receipt is on the way
   std::size_t stuck = 0;     // its receipts were refused too often
   std::size_t overdue = 0;   // its deadline has passed; the world will close it
+  // What the world has said and was not looked at yet: openings, ends and
+  // verdicts, which are in no other number.
+  std::size_t unread = 0;
   std::size_t running = 0;   // executors in this process that have not returned
   std::size_t attached = 0;  // processes
 

@@ -44,7 +44,7 @@ class Secrets {
   // Whether there is anything to replace.
   static bool HasReference(std::string_view text);
   // `text` with every value that Expand() has handed out so far replaced by
-  // its reference, however it was written down (traces.h): for what comes back
+  // its reference, however it was written down: for what comes back
   // from outside and goes on record.
   std::string Redact(std::string_view text) const;
 

@@ -1,5 +1,6 @@
 #include "reenact/executors/traces.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <set>
@@ -361,12 +362,18 @@ void Traces::FindAt(std::string_view text, std::size_t at,
     return by_first_[static_cast<unsigned char>(first)];
   };
   const bool plain = !BeginsCode(text[at]);
-  if (plain && forms(text[at]).empty()) return;
+  const auto differs = [rest = text.substr(at)](const Form& form) {
+    return DiffersPlainly(rest, form.text);
+  };
+  if (plain && std::all_of(forms(text[at]).begin(), forms(text[at]).end(),
+                           differs)) {
+    return;
+  }
   for (const Chain& chain : kChains) {
     const Unwriter unwriter(text, chain);
     for (const Form& form :
          forms(plain ? text[at] : unwriter.Next(at)->bytes[0])) {
-      if (DiffersPlainly(text.substr(at), form.text)) continue;
+      if (differs(form)) continue;
       const auto end = Match(unwriter, at, form.text, form.wraps);
       if (!end) continue;
       const Range range{at, *end, form.value};

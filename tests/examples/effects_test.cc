@@ -394,11 +394,6 @@ TEST_CASE("trial 08: which process may take what makes sense, or is not begun",
 
 // --- secrets -------------------------------------------------------------------
 
-std::string ReadAll(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return std::string((std::istreambuf_iterator<char>(file)), {});
-}
-
 TEST_CASE("chaos 59: a secret is sent, and is nowhere in the world or in what "
           "the command says",
           "[examples][effects][chaos]") {
@@ -449,7 +444,7 @@ TEST_CASE("chaos 59: a secret is sent, and is nowhere in the world or in what "
   }
   for (const auto& file :
        std::filesystem::recursive_directory_iterator(world)) {
-    if (file.is_regular_file()) all += ReadAll(file.path());
+    if (file.is_regular_file()) all += ReadWholeFile(file.path());
   }
   std::string utf16;
   for (const char letter : canary) (utf16 += letter) += '\0';

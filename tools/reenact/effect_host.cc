@@ -161,7 +161,9 @@ bool EffectHost::Idle() const {
   const DispatcherStats at_work = dispatcher_->Stats();
   const bool by_clock = world_->config().clock == ClockKind::kWall;
   if (by_clock && stats.timers_waiting > 0) return false;
-  if (at_work.answered + at_work.held + at_work.offered + at_work.delayed > 0) {
+  if (at_work.unread + at_work.answered + at_work.held + at_work.offered +
+          at_work.delayed >
+      0) {
     return false;
   }
   for (const EffectState& state : world_->Effects()) {
