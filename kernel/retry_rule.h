@@ -29,8 +29,8 @@ struct RetryRule {
   bool IsValid() const;
   // What it does not say is as `other` has it.
   RetryRule Or(const RetryRule& other) const;
-  // "at most 5 attempts, waits of 100 to 30000 ms, 300000 ms in all", as far as
-  // it says anything.
+  // "at most 5 attempts, at first within 100 ms, later within 30000 ms, for
+  // 300000 ms in all", as far as it says anything.
   std::string ToString() const;
 
   // A CBOR map {0: attempts, 1: first_ms, 2: longest_ms, 3: for_ms} of what it

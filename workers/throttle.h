@@ -5,7 +5,7 @@
 // second of wall time stays.
 //
 //   Throttle throttle(workers, window);
-//   throttle.Begin(now);                                // there is work
+//   throttle.Begin({now, ...});                         // there is work
 //   if (throttle.IsDue(committed, cost)) throttle.Turn({now, ...});
 //   ... throttle.threads(), throttle.in_flight() ...
 //   throttle.Pause({now, ...});                         // there is none
@@ -137,7 +137,7 @@ class Throttle {
   std::size_t threads() const { return threads_[crew_.arm()]; }
   std::size_t in_flight() const { return in_flight_[ahead_.arm()]; }
 
-  // There is work from `now_ns` on, or none until the next Begin().
+  // From `now_ns` on there is work; and there was until now, but none is left.
   void Begin(const Seen& seen) { last_ = seen; }
   void Pause(const Seen& seen) { Turn(seen); }
 

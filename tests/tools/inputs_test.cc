@@ -441,7 +441,7 @@ TEST_CASE("trial 19: a pipe where a file belongs does not hang",
         "mkfifo \"$1/../m.so\"; exec \"$0\" verify \"$1\" -m \"$1/../m.so\"",
         "mkfifo \"$1/../j\"; exec \"$0\" verify -q \"$1\" --junit \"$1/../j\"",
         // Nobody writes, until the run is stopped.
-        "mkfifo \"$1/../e.jsonl\"; exec timeout 1 \"$0\" run -q -m counter -w "
+        "mkfifo \"$1/../e.jsonl\"; exec timeout 5 \"$0\" run -q -m counter -w "
         "\"$1\" -e \"$1/../e.jsonl\"",
         "mv \"$1/HEAD\" \"$1/h\"; mkfifo \"$1/HEAD\"; exec \"$0\" digest \"$1\"",
         "exec \"$0\" run -q -m counter -w \"$1\" -e \"$1/../rows.jsonl\"",
@@ -451,7 +451,7 @@ TEST_CASE("trial 19: a pipe where a file belongs does not hang",
     CAPTURE(script, result.err, result.code);
     CHECK(result.code != 0);
     CHECK(result.code < 128);
-    CHECK(((result.code == 124) == (std::string(script).find("timeout 1") !=
+    CHECK(((result.code == 124) == (std::string(script).find("timeout 5") !=
                                     std::string::npos)));
     CHECK_FALSE(result.err.empty());
   }

@@ -2,15 +2,9 @@
 // executable, it comes before the C library's for every module that is loaded
 // later.
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define REENACT_NO_EXIT_PROBE
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define REENACT_NO_EXIT_PROBE
-#endif
-#endif
+#include "tools/reenact/probe_call.h"
 
-#ifndef REENACT_NO_EXIT_PROBE
+#ifndef REENACT_NO_PROBES
 
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -40,4 +34,4 @@ __attribute__((visibility("default"))) void _Exit(int code) noexcept {
 
 }  // extern "C"
 
-#endif  // REENACT_NO_EXIT_PROBE
+#endif  // REENACT_NO_PROBES

@@ -37,10 +37,6 @@ absl::StatusOr<std::vector<Input>> MapRow(const InputMapper& mapper,
                                           const cbor::Value& row,
                                           std::uint64_t number);
 
-// OK if a world of `config` takes `input`; InvalidArgument says what it has
-// against it.
-absl::Status CheckInput(const Input& input, const WorldConfig& config);
-
 // What one who is told that the rows are other ones can do.
 inline constexpr std::string_view kOtherRows =
     "other rows need --append, or a --source NAME of their own";

@@ -17,7 +17,8 @@ namespace reenact::tools {
 namespace {
 
 absl::Status Errno(const std::string& path) {
-  return absl::ErrnoToStatus(errno, path);
+  if (errno != ENOENT) return absl::ErrnoToStatus(errno, path);
+  return absl::UnavailableError(path + ": there is no such file or directory");
 }
 
 // A descriptor that is closed at the end.
@@ -41,6 +42,7 @@ absl::Status MakeKeyFile(const std::string& path) {
   const Fd file{
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
   if (file.value < 0) return Errno(path);
+  errno = ENOSPC;  // what it is if only a part was written
   if (::write(file.value, line.data(), line.size()) != std::ssize(line) ||
       ::fsync(file.value) != 0) {
     const absl::Status status = Errno(path);

@@ -133,7 +133,11 @@ class VerifyCommand {
     }
     progress_.Clear();
     if (!report.ok()) return NoVerdict(report.status());
-    if (other != nullptr) CompareWith(other.get(), &*report);
+    if (other != nullptr) {
+      CompareWith(other.get(), &*report);
+    } else if (!options_.once && !options_.other_process) {
+      report->notes.push_back(NotCompared("could not be started"));
+    }
     return Report(
         FullReport{*report, ProbeNotes(), options_.allow_module_change});
   }
@@ -182,6 +186,10 @@ class VerifyCommand {
     return OtherProcess::Start(std::move(arguments));
   }
 
+  static std::string NotCompared(std::string_view why) {
+    return "not compared with a second process: it " + std::string(why);
+  }
+
   // Two processes must come to the same, be it what is recorded or not.
   static void CompareWith(OtherProcess* other, VerifyReport* report) {
     if (report->verdict == Verdict::kImpure ||
@@ -189,11 +197,13 @@ class VerifyCommand {
       return;
     }
     const std::optional<std::string> text = other->Finish();
-    if (!text) return;
+    if (!text) {
+      return report->notes.push_back(NotCompared("did not end in order"));
+    }
     const Json json = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
     if (!json.is_object() || !json.contains("verdict") ||
         json["verdict"] == VerdictName(Verdict::kDamaged)) {
-      return;
+      return report->notes.push_back(NotCompared("came to no verdict"));
     }
     std::optional<Divergence> theirs;
     if (json.contains("divergence")) theirs = DivergenceOf(json["divergence"]);
