@@ -457,6 +457,18 @@ TEST_CASE("trial 19: a pipe where a file belongs does not hang",
   }
 }
 
+TEST_CASE("trial 19: two signals together are one wish to stop",
+          "[cli][inputs]") {
+  const FedWorld world;
+  // As timeout(1) sends them. Nobody writes, so the run waits for a second.
+  const CommandResult run = RunShell(
+      world,
+      "mkfifo \"${1%/*}/e.jsonl\"; \"$0\" run -q -m counter -w \"$1\" -e "
+      "\"${1%/*}/e.jsonl\" & sleep 5; kill $!; sleep 0.05; kill $!; wait $!");
+  CHECK(run.code == 143);
+  CHECK_THAT(run.err, Contains("the same command continues"));
+}
+
 // --- 21: files around a world -----------------------------------------------------
 
 TEST_CASE("trial 21: a world's parents are made with it", "[cli][inputs]") {

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <thread>
 #include <vector>
@@ -24,18 +25,34 @@ namespace {
 // How long a step may take before it is said that it is waited for.
 constexpr std::chrono::seconds kPatience{1};
 
+// Signals this close together are one wish: timeout(1) sends one to its child and
+// one to the process group, and a terminal's Ctrl-C reaches a wrapper that passes
+// it on.
+constexpr std::int64_t kOneWishNanos = 300'000'000;
+
 std::atomic<int> stop_signal{0};
+std::atomic<std::int64_t> stopped_at_nanos{0};
+static_assert(std::atomic<std::int64_t>::is_always_lock_free);
 std::atomic<World*> world_to_interrupt{nullptr};
 static_assert(std::atomic<World*>::is_always_lock_free);
 sem_t stop_wanted;
 std::atomic<const World*> world_to_write{nullptr};
 
+std::int64_t MonotonicNanos() {
+  timespec now = {};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
 void OnStopSignal(int signal) {
-  int none = 0;
-  if (!stop_signal.compare_exchange_strong(none, signal)) {
+  std::int64_t first = 0;
+  const std::int64_t now = MonotonicNanos();
+  if (!stopped_at_nanos.compare_exchange_strong(first, now)) {
+    if (now - first < kOneWishNanos) return;
     // _exit() would be taken for the step's own, on a thread that runs one.
     ::syscall(SYS_exit_group, 128 + signal);
   }
+  stop_signal.store(signal);
   if (World* world = world_to_interrupt.load()) world->Interrupt();
   sem_post(&stop_wanted);
 }

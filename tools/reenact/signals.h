@@ -11,9 +11,9 @@ class World;
 
 namespace reenact::tools {
 
-// From now on the first SIGINT or SIGTERM is noted, and the second one ends the
-// process at once; if a step does not return meanwhile, it is said which one is
-// waited for. SIGPIPE is ignored: a write to a closed pipe is an error.
+// From now on the first SIGINT or SIGTERM is noted, and another one ends the
+// process at once, unless it comes within 0.3 s: timeout(1) sends two together. If
+// a step does not return meanwhile, it is said which one is waited for. SIGPIPE is ignored: a write to a closed pipe is an error.
 void CatchStopSignals();
 
 // The signal that was caught, or 0. Any thread.
