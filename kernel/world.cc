@@ -884,7 +884,10 @@ absl::Status WorldImpl::StartMachine(const StartingPlace& place,
   window.observer = internals_.observer;
   throttle_.emplace(std::max<std::size_t>(1, pool_->workers()),
                     options_.window);
-  threads_ = internals_.threads != 0 ? internals_.threads : pool_->workers();
+  threads_ = internals_.threads != 0 ? internals_.threads
+             : Throttled()           ? throttle_->threads()
+                                     : pool_->workers();
+  inline_ = want_inline_ = Throttled() && threads_ == 1;
   window_ = std::make_unique<Window>(cells_.get(), &rules_, EncodeResult,
                                      place.event_id, window);
 
@@ -2117,7 +2120,6 @@ bool WorldImpl::RunInOrder() {
     RoundInFlight& round = rounds_.front();
     if (round.issued == round.units.size()) break;
     if (i * window_->step_cost_ns() > kInlineNs) break;
-    if (inline_ && throttle_->HasChanged(window_->step_cost_ns())) break;
     FillTicket(round);
     Slot* slot = window_->Issue(/*serial=*/true);
     window_->RunInTurn(slot);
@@ -2520,7 +2522,7 @@ absl::Status WorldImpl::TakeSnapshot(const StartingPlace& place,
 Throttle::Seen WorldImpl::Seen() const {
   const Committer::Counts& counts = committer_->counts();
   return {instrument::NowNs(), counts.committed + counts.failed, counts.reruns,
-          window_->step_cost_ns()};
+          next_block_, window_->step_cost_ns()};
 }
 
 // Who runs steps from here on. Never changes what is recorded.

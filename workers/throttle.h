@@ -41,8 +41,10 @@ class Contest {
     std::uint64_t less = 100;
   };
 
-  // REQUIRES: first < arms.
-  Contest(std::size_t arms, std::size_t first, Needs needs);
+  // With an arm in force as much as `settle_tickets` does not count at first:
+  // tickets in flight were handled with the arm before. REQUIRES: first < arms.
+  Contest(std::size_t arms, std::size_t first, Needs needs,
+          std::uint64_t settle_tickets);
 
   // The arm in force.
   std::size_t arm() const { return challenging_ ? trial_->arm : best_; }
@@ -50,35 +52,43 @@ class Contest {
   // Whether a challenger and the best arm are taking turns.
   bool trying() const { return trial_.has_value(); }
 
-  // With the arm in force, `tickets` were committed in `ns` nanoseconds, all of
-  // them with work to do. arm() may be another one afterwards.
-  void Observe(std::uint64_t tickets, std::uint64_t ns);
+  // What was done with the arm in force.
+  struct Sample {
+    std::uint64_t tickets = 0;  // committed
+    std::uint64_t ns = 0;       // of wall time, with work to do
+    std::uint64_t rounds = 0;   // finished
+  };
 
-  // The load has become another one: `arm` is the best guess, and others may
-  // challenge it as soon as its speed is known.
+  // arm() may be another one afterwards.
+  void Observe(const Sample& more);
+
+  // The load has become another one: `arm` is the best guess. Those that take
+  // less of the machine may challenge it as soon as its speed is known, those
+  // that take more after a pause, so that a load of a few milliseconds does not
+  // pay for trials that it cannot gain from.
   void Restart(std::size_t arm);
 
  private:
-  struct Sample {
-    std::uint64_t tickets = 0;
-    std::uint64_t ns = 0;
-
+  // A stretch that is held against another one.
+  struct Stretch : Sample {
     void Add(const Sample& more) {
       tickets += more.tickets;
       ns += more.ns;
+      rounds += more.rounds;
     }
-    // Whether it is long enough to be held against another one: this long, of
-    // tickets enough.
+    // Whether it is long enough: this long, of tickets and rounds enough.
     bool IsWhole(std::uint64_t wanted_ns) const;
+    // Whether it is long enough to be given up.
+    bool IsGlance() const;
     // Whether its speed is at least `percent` of that of `other`.
-    bool Reaches(std::uint64_t percent, const Sample& other) const;
+    bool Reaches(std::uint64_t percent, const Stretch& other) const;
   };
   struct Trial {
     std::size_t arm = 0;
     std::uint64_t epoch_ns = 0;  // how long a turn of either is
     int turns = 0;               // of the challenger, that are over
-    Sample best;                 // before each of them
-    Sample challenger;
+    Stretch best;                // before each of them
+    Stretch challenger;
   };
   struct Arm {
     std::uint64_t due_ns = 0;  // when it may challenge
@@ -92,10 +102,10 @@ class Contest {
     return arm > best_ ? needs_.more : needs_.less;
   }
   // Whether the speeds of the two are within a factor of percent / 100.
-  static bool Alike(std::uint64_t percent, const Sample& a, const Sample& b) {
+  static bool Alike(std::uint64_t percent, const Stretch& a, const Stretch& b) {
     return a.Reaches(10'000 / percent, b) && b.Reaches(10'000 / percent, a);
   }
-  void Note(const Sample& epoch);
+  void Note(const Stretch& epoch);
   void EndEpochOfBest();
   void EndEpochOfChallenger();
   void Challenge();
@@ -105,16 +115,19 @@ class Contest {
   void AskSooner();
   void Switch(bool challenging);
 
+  bool Settles(const Sample& more);
+
   const Needs needs_;
+  const std::uint64_t settle_tickets_;
   std::vector<Arm> arms_;
   std::size_t best_;
   bool challenging_ = false;  // the challenger is in force
   std::optional<Trial> trial_;
   std::uint64_t now_ns_ = 0;      // the sum of what was observed
   std::uint64_t won_ns_ = 0;      // when the best arm became it
-  std::uint64_t settled_ns_ = 0;  // what is observed before that does not count
-  Sample epoch_;                  // of the arm in force
-  Sample usual_;                  // of the best arm: of its last epochs
+  std::optional<Stretch> unsettled_ = Stretch{};  // since a change of arms
+  Stretch epoch_;                 // of the arm in force, since it has settled
+  Stretch usual_;                 // of the best arm: of its last epochs
   int odd_ = 0;  // epochs of the best arm in a row that were not like that
 };
 
@@ -126,10 +139,12 @@ class Throttle {
     std::uint64_t now_ns = 0;
     std::uint64_t committed = 0;  // tickets
     std::uint64_t reruns = 0;     // steps that ran again, of them
+    std::uint64_t rounds = 0;     // that were begun
     std::uint64_t step_ns = 0;    // what a step costs lately; 0: not known
   };
 
-  // Of a pool of `workers` threads, with at most `window` tickets in flight.
+  // Of a pool of `workers` threads, with at most `window` tickets in flight. One
+  // thread runs steps until it is known what they cost.
   // REQUIRES: workers > 0, window > 0.
   Throttle(std::size_t workers, std::size_t window);
 
@@ -143,15 +158,14 @@ class Throttle {
 
   // Whether Turn() would learn something; cheap.
   bool IsDue(std::uint64_t committed, std::uint64_t step_ns) const;
-  // Whether steps have come to cost so much more, or less, than with as many
-  // threads before that their number has to be chosen anew.
-  bool HasChanged(std::uint64_t step_ns) const;
   // Learns. After a change of threads() what a step costs is to be measured
   // afresh: it includes what handing it over costs.
   void Turn(const Seen& seen);
 
  private:
   std::size_t Guess(std::uint64_t step_ns) const;
+  bool IsOtherCost(std::uint64_t step_ns) const;
+  bool HasChanged(std::uint64_t step_ns, std::uint64_t ns);
 
   std::vector<std::size_t> threads_;    // by arm of crew_
   std::vector<std::size_t> in_flight_;  // by arm of ahead_
@@ -160,6 +174,7 @@ class Throttle {
   Seen last_;
   bool guessed_ = false;             // what a step costs was known once
   std::uint64_t usual_step_ns_ = 0;  // with so many threads; 0: not known yet
+  std::uint64_t other_cost_ns_ = 0;  // for how long they have cost otherwise
 };
 
 }  // namespace reenact

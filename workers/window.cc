@@ -17,6 +17,8 @@ constexpr std::uint64_t kClaimNs = 8000;
 constexpr std::uint64_t kClaimMax = 32;
 // A cost that is so much above four times what is usual does not count in full.
 constexpr std::uint64_t kOutlierNs = 1000;
+// The first steps load code and cells: of so many the cheapest counts.
+constexpr std::uint64_t kColdSteps = 8;
 // One of so many steps that run in their turn is timed.
 constexpr std::uint64_t kSampleEvery = 16;
 
@@ -234,8 +236,9 @@ void Window::RunInTurn(Slot* slot) {
   // that cost more than was thought is followed by another: if that is a trend,
   // each further step that is run here keeps a core idle.
   const bool sampled =
-      options_.workers > 0 && (inline_count_++ % kSampleEvery == 0 ||
-                               dearer_than_thought_ || step_cost_ns() == 0);
+      options_.workers > 0 &&
+      (inline_count_++ % kSampleEvery == 0 || dearer_than_thought_ ||
+       costs_observed_.load(std::memory_order_relaxed) < kColdSteps);
   const std::uint64_t start = sampled ? NowNs() : 0;
   RunStep(slot, RunMode::kInTurn, &ordered_->run, &slot->results[0]);
   REENACT_FAILPOINT("a step run in turn");
@@ -431,10 +434,16 @@ bool Window::TakeShared(std::uint64_t want, Worker* worker) {
 
 void Window::ObserveCost(std::uint64_t ns_per_step) {
   const std::uint64_t old = step_cost_ns();
+  if (old == 0 ||
+      costs_observed_.fetch_add(1, std::memory_order_relaxed) < kColdSteps) {
+    const std::uint64_t least =
+        old == 0 ? ns_per_step : std::min(old, ns_per_step);
+    cost_ns_.store(least, std::memory_order_relaxed);
+    return;
+  }
   // One step that was interrupted, or had to go to the disk, is no trend.
   const std::uint64_t seen = std::min(ns_per_step, 4 * old + kOutlierNs);
-  cost_ns_.store(old == 0 ? ns_per_step : (7 * old + seen) / 8,
-                 std::memory_order_relaxed);
+  cost_ns_.store((7 * old + seen) / 8, std::memory_order_relaxed);
 }
 
 void Window::Execute(Slot* slot, Worker* worker) {

@@ -115,7 +115,10 @@ class Window {
   }
   void ObserveCost(std::uint64_t ns_per_step);
   // It is measured afresh.
-  void ForgetCost() { cost_ns_.store(0, std::memory_order_relaxed); }
+  void ForgetCost() {
+    cost_ns_.store(0, std::memory_order_relaxed);
+    costs_observed_.store(0, std::memory_order_relaxed);
+  }
 
   // How many claims what is issued and not claimed amounts to; a hint.
   std::size_t claims_waiting() const;
@@ -164,6 +167,7 @@ class Window {
   alignas(64) std::atomic<std::uint64_t> issued_;
   alignas(64) std::atomic<std::uint64_t> claimed_;  // tickets up to here
   alignas(64) std::atomic<std::uint64_t> cost_ns_{0};
+  std::atomic<std::uint64_t> costs_observed_{0};  // since it was forgotten
   std::atomic<std::uint64_t> waits_{0};
   std::uint64_t inline_count_ = 0;    // ordered
   bool dearer_than_thought_ = false;  // ordered: the last sample was

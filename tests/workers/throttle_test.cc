@@ -33,7 +33,7 @@ struct Machine {
 
   Throttle::Seen Seen() const {
     return {static_cast<std::uint64_t>(now), committed,
-            committed * reruns_percent / 100, step_ns};
+            committed * reruns_percent / 100, committed / 100, step_ns};
   }
 
   // Runs for `ns`; returns what was committed, in tickets.
@@ -95,9 +95,9 @@ TEST_CASE("trial 28: no load is slower for having workers", "[workers]") {
   // What pays a little may be left to others.
   const double best = ns / (speed > 1.2 ? speed : 1.0) * 1.025;
   const std::uint64_t enough = std::max<std::uint64_t>(
-      300 * kMs, 3'000 * static_cast<std::uint64_t>(ns));
+      300 * kMs, 10'000 * static_cast<std::uint64_t>(ns));
   const auto in_first = static_cast<double>(machine.Run(enough, &throttle));
-  CHECK(in_first * best > 0.95 * static_cast<double>(enough));
+  CHECK(in_first * ns * 1.025 > 0.95 * static_cast<double>(enough));
   const auto later = static_cast<double>(machine.Run(5 * enough, &throttle));
   CHECK(Mostly(machine.threads) == (speed > 1.2 ? 2U : 1U));
   CHECK(later * best > 0.97 * static_cast<double>(5 * enough));
@@ -181,14 +181,35 @@ TEST_CASE("a load of another kind is not measured with the old one",
   machine.Run(100 * kMs, &throttle);
   CHECK(throttle.threads() == 1);
   machine.step_ns = step_ns = 100'000;
-  CHECK(throttle.HasChanged(step_ns));
-  throttle.Turn(machine.Seen());
-  CHECK(throttle.threads() == 2);  // at once
+  machine.Run(10 * kMs, &throttle);
+  CHECK(throttle.threads() == 2);
   machine.Run(2'000 * kMs, &throttle);
   CHECK(throttle.threads() == 2);
   machine.step_ns = step_ns = 200;
-  throttle.Turn(machine.Seen());
+  machine.Run(10 * kMs, &throttle);
   CHECK(throttle.threads() == 1);
+}
+
+TEST_CASE("trial 28: a short load pays for no trial", "[workers]") {
+  const double speed = GENERATE(0.3, 0.9);
+  Machine machine = TwoCores(800, speed, 200);
+  Throttle throttle(2, 256);
+  machine.Run(20 * kMs, &throttle);
+  CHECK(machine.threads.count(2) == 0);
+}
+
+TEST_CASE("trial 28: dear steps among cheap ones are one load", "[workers]") {
+  Machine machine = TwoCores(10'600, 0.9, 10'000);
+  Throttle throttle(2, 256);
+  machine.Run(500 * kMs, &throttle);
+  CHECK(Mostly(machine.threads) == 1);
+  std::map<std::size_t, double> threads;
+  for (int i = 0; i < 5'000; ++i) {
+    machine.step_ns = i % 2 == 0 ? 100'000 : 10'000;
+    machine.Run(200'000, &throttle);
+    for (const auto& [count, ns] : machine.threads) threads[count] += ns;
+  }
+  CHECK(threads[1] > 20 * threads[2]);
 }
 
 TEST_CASE("fewer tickets are in flight where that is faster, and only there",
@@ -234,13 +255,13 @@ TEST_CASE("time without work is nobody's", "[workers]") {
 
 TEST_CASE("a challenger that loses comes back after twice the time",
           "[workers]") {
-  Contest contest(2, 0, {110, 97});
+  Contest contest(2, 0, {110, 97}, 1);
   std::vector<std::uint64_t> begun;
   bool trying = false;
   std::uint64_t now = 0;
   while (begun.size() < 5) {
     const std::uint64_t tickets = contest.arm() == 0 ? 100 : 50;
-    contest.Observe(tickets, 100'000);
+    contest.Observe({tickets, 100'000, 1});
     now += 100'000;
     if (contest.trying() && !trying) begun.push_back(now);
     trying = contest.trying();
@@ -253,11 +274,11 @@ TEST_CASE("a challenger that loses comes back after twice the time",
 }
 
 TEST_CASE("what has lost often is tried for longer", "[workers]") {
-  Contest contest(2, 0, {110, 97});
+  Contest contest(2, 0, {110, 97}, 1);
   std::vector<std::uint64_t> turns;  // how long the first one took
   while (turns.size() < 8) {
     const bool challenged = contest.arm() == 1;
-    contest.Observe(challenged ? 99 : 100, 100'000);  // next to as fast
+    contest.Observe({challenged ? 99U : 100U, 100'000, 1});  // next to as fast
     if (contest.arm() == 1 && !challenged) turns.push_back(0);
     if (contest.arm() == 1) turns.back() += 100'000;
   }
@@ -268,14 +289,14 @@ TEST_CASE("what has lost often is tried for longer", "[workers]") {
 
 TEST_CASE("who was replaced is asked again soon, and who won by chance waits",
           "[workers]") {
-  Contest contest(2, 0, {110, 97});
+  Contest contest(2, 0, {110, 97}, 1);
   std::uint64_t now = 0;
   // The second arm is fast whenever it is tried, and slow once it has won.
   std::vector<std::uint64_t> won, lost;
   while (lost.size() < 5 && now < 10'000 * kMs) {
     const std::size_t before = contest.best();
     const std::uint64_t fast = before == 1 ? 50 : 150;
-    contest.Observe(contest.arm() == 1 ? fast : 100, 100'000);
+    contest.Observe({contest.arm() == 1 ? fast : 100, 100'000, 1});
     now += 100'000;
     if (before == 0 && contest.best() == 1) won.push_back(now);
     if (before == 1 && contest.best() == 0) lost.push_back(now);
