@@ -14,8 +14,8 @@
 #include <thread>
 #include <utility>
 
-#include "reenact/journal/directory.h"
-#include "reenact/journal/rocksdb_store.h"
+#include "reenact/journal/directory/directory.h"
+#include "reenact/journal/rocksdb/rocksdb_store.h"
 #include "rocksdb/db.h"
 #include "rocksdb/options.h"
 

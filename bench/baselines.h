@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "bench/measure.h"
-#include "reenact/kernel/bytes.h"
-#include "reenact/kernel/status.h"
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
 
 namespace reenact::bench {
 
@@ -40,8 +40,8 @@ absl::StatusOr<std::vector<double>> SyncLatencies(
 // How many appends of `size` bytes a second `threads` threads get through in
 // about `seconds`, each of which waits until its last one is durable: whoever
 // finds nobody writing writes for all who wait, as LevelDB does
-// (DBImpl::Write()), to a file of its full size. Without `sync` nobody waits for
-// the disk, and what is left is waking each other.
+// (DBImpl::Write()), to a file of its full size. Without `sync` nobody waits
+// for the disk, and what is left is waking each other.
 absl::StatusOr<double> WaitingAppendsPerSecond(
     const std::filesystem::path& directory, std::size_t threads, double seconds,
     std::size_t size, bool sync);

@@ -17,7 +17,7 @@
 #include "bench/measure.h"
 #include "bench/temporary_directory.h"
 #include "bench/world_run.h"
-#include "reenact/kernel/status.h"
+#include "reenact/base/status.h"
 
 namespace reenact {
 class World;

@@ -9,11 +9,11 @@
 #include "bench/measure.h"
 #include "bench/statistics.h"
 #include "bench/world_run.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/check.h"
+#include "reenact/base/check.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "reenact/kernel/module.h"
 #include "reenact/kernel/rng.h"
-#include "reenact/kernel/world.h"
+#include "reenact/world/world.h"
 
 namespace reenact::bench {
 namespace {

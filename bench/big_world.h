@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "bench/figure.h"
-#include "reenact/kernel/status.h"
-#include "reenact/kernel/world.h"
+#include "reenact/base/status.h"
+#include "reenact/world/world.h"
 
 namespace reenact::bench {
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "bench/figure.h"
-#include "reenact/kernel/status.h"
+#include "reenact/base/status.h"
 
 namespace reenact::bench {
 

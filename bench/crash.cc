@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "bench/load.h"
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "reenact/kernel/rng.h"
 
 namespace reenact::bench {

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "reenact/kernel/status.h"
-#include "reenact/kernel/world.h"
+#include "reenact/base/status.h"
+#include "reenact/world/world.h"
 
 namespace reenact::bench {
 

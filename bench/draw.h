@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "reenact/kernel/rng.h"
-#include "reenact/kernel/world.h"
+#include "reenact/world/world.h"
 
 namespace reenact::bench {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "bench/bench.h"
-#include "reenact/kernel/status.h"
+#include "reenact/base/status.h"
 
 namespace reenact::bench {
 

@@ -19,14 +19,14 @@
 #include "bench/groups.h"
 #include "bench/schedule.h"
 #include "bench/statistics.h"
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 
 namespace reenact::bench {
 namespace {
 
 constexpr std::size_t kSubmitters = 32;
 constexpr std::size_t kBytesPerIncrement = 100;  // about what a ticket takes
-constexpr std::size_t kOutstanding = 256;  // of each, pipelined
+constexpr std::size_t kOutstanding = 256;        // of each, pipelined
 // Who sends does not sleep for less, so that a request is up to this much late,
 // which its latency includes: going to sleep for each of half a million
 // requests a second takes half of a core from the world.
@@ -100,7 +100,7 @@ absl::StatusOr<Submission> SubmitPatiently(World& world, const Input& input) {
   }
 }
 
-// --- one client ---
+// --- one client --------------------------------------------------------------
 
 struct Closed {
   std::vector<double> latencies;  // seconds, sorted
@@ -225,7 +225,7 @@ absl::Status MeasureOneClient(Bench* bench) {
   return runs.status;
 }
 
-// --- an open loop ---
+// --- an open loop ------------------------------------------------------------
 
 struct Open {
   std::vector<double> latencies;  // from due to durable, seconds, sorted
@@ -396,7 +396,7 @@ absl::Status MeasureOpenLoop(int percent, double peak, Bench* bench) {
   return runs.status;
 }
 
-// --- many submitters ---
+// --- many submitters ---------------------------------------------------------
 
 // One client of its own cell with up to `outstanding` requests under way, until
 // `end`. Returns how many became durable.

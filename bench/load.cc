@@ -6,8 +6,8 @@
 
 #include "bench/draw.h"
 #include "bench/measure.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/check.h"
+#include "reenact/base/check.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "reenact/kernel/rng.h"
 
 namespace reenact::bench {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "reenact/kernel/module.h"
-#include "reenact/kernel/world.h"
+#include "reenact/world/world.h"
 
 namespace reenact::bench {
 

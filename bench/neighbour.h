@@ -7,7 +7,7 @@
 
 #include <memory>
 
-#include "reenact/kernel/status.h"
+#include "reenact/base/status.h"
 
 namespace reenact::bench {
 

@@ -12,14 +12,14 @@
 #include <vector>
 
 #include "bench/temporary_directory.h"
+#include "reenact/base/check.h"
 #include "reenact/journal/block.h"
 #include "reenact/journal/entry.h"
-#include "reenact/journal/memory_store.h"
-#include "reenact/journal/rocksdb_store.h"
+#include "reenact/journal/memory/memory_store.h"
+#include "reenact/journal/rocksdb/rocksdb_store.h"
 #include "reenact/journal/store.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/cbor_value.h"
-#include "reenact/kernel/check.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/kernel/cbor/cbor_value.h"
 #include "reenact/kernel/hash.h"
 #include "reenact/kernel/rng.h"
 #include "reenact/sequencer/sequencer.h"
@@ -39,7 +39,7 @@ std::vector<std::string> MakeKeys(std::size_t count) {
   return keys;
 }
 
-// --- values ---
+// --- values ------------------------------------------------------------------
 
 // A map of ten short fields: a typical state.
 void EncodeTenFields(Bytes* out) {
@@ -108,7 +108,7 @@ void BM_CborInteger(benchmark::State& state) {
 }
 BENCHMARK(BM_CborInteger);
 
-// --- digests and chance ---
+// --- digests and chance ------------------------------------------------------
 
 void BM_Hash(benchmark::State& state) {
   const Bytes bytes(static_cast<std::size_t>(state.range(0)), 'x');
@@ -132,7 +132,7 @@ void BM_RngNext(benchmark::State& state) {
 }
 BENCHMARK(BM_RngNext);
 
-// --- sequencer ---
+// --- sequencer ---------------------------------------------------------------
 
 // A round's worth of units admitted and composed; time is that of one unit.
 void BM_SequencerAdmitCompose(benchmark::State& state) {
@@ -169,7 +169,7 @@ BENCHMARK(BM_SequencerAdmitCompose)
     ->Args({100'000, 0})
     ->Args({100'000, 1});
 
-// --- cells ---
+// --- cells -------------------------------------------------------------------
 
 // No cell is anywhere but in the table.
 class NoCells final : public CellSource {
@@ -223,7 +223,7 @@ void BM_CellFindPublish(benchmark::State& state) {
 }
 BENCHMARK(BM_CellFindPublish)->Arg(1)->Arg(1000)->Arg(100'000);
 
-// --- journal ---
+// --- journal -----------------------------------------------------------------
 
 void BM_EncodeStepEntries(benchmark::State& state) {
   const Bytes item = cbor::EncodeInteger(123456);

@@ -30,15 +30,15 @@
 #include <vector>
 
 #include "reenact/journal/block.h"
-#include "reenact/journal/directory.h"
+#include "reenact/journal/directory/directory.h"
 #include "reenact/journal/entry.h"
-#include "reenact/journal/memory_store.h"
-#include "reenact/journal/rocksdb_store.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/forward.h"
-#include "reenact/kernel/replay.h"
-#include "reenact/kernel/world_internal.h"
+#include "reenact/journal/memory/memory_store.h"
+#include "reenact/journal/rocksdb/rocksdb_store.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/replay/replay.h"
 #include "reenact/workers/pool.h"
+#include "reenact/world/forward.h"
+#include "reenact/world/world_internal.h"
 
 namespace reenact::bench {
 namespace {
@@ -47,7 +47,7 @@ constexpr std::uint64_t kWarmCells = 1'000;
 constexpr std::uint64_t kColdCells = 100'000;
 constexpr std::uint64_t kSchedule = 1;  // what the shuffled pool draws from
 
-// --- what runs ---
+// --- what runs ---------------------------------------------------------------
 
 absl::StatusOr<std::int64_t> CountIn(std::optional<BytesView> state) {
   if (!state) return 0;
@@ -133,7 +133,7 @@ class PathSource final : public InputSource {
   std::uint64_t next_ = 0;
 };
 
-// --- live paths ---
+// --- live paths --------------------------------------------------------------
 
 struct LivePath {
   std::string_view name;
@@ -180,7 +180,7 @@ absl::Status RunSource(std::uint64_t tickets) {
   }
 }
 
-// --- recorded histories ---
+// --- recorded histories ------------------------------------------------------
 
 // A history is a world, and its blocks once more as a CBOR sequence of byte
 // strings: `apply` is about applying them, not about finding them in RocksDB.
@@ -328,7 +328,7 @@ absl::Status VerifyHistory(const History& history) {
                              report.problem);
 }
 
-// --- the command line ---
+// --- the command line --------------------------------------------------------
 
 constexpr const char* kUsage =
     "usage: reenact-paths serial|parallel|foreign|cold|source TICKETS\n"

@@ -55,7 +55,7 @@ void OpenSvg(Markup* svg, double height, std::string_view label) {
                     {"class", "plot"}});
 }
 
-// --- bars ---
+// --- bars --------------------------------------------------------------------
 
 class Bars {
  public:
@@ -151,7 +151,7 @@ class Bars {
   Markup svg_;
 };
 
-// --- curves ---
+// --- curves ------------------------------------------------------------------
 
 class Curves {
  public:

@@ -1,6 +1,6 @@
 // Going through a history again ÷ making it; and opening after a crash.
 
-#include "reenact/kernel/replay.h"
+#include "reenact/replay/replay.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -12,8 +12,8 @@
 #include "bench/crash.h"
 #include "bench/groups.h"
 #include "bench/statistics.h"
-#include "reenact/journal/directory.h"
-#include "reenact/journal/rocksdb_store.h"
+#include "reenact/journal/directory/directory.h"
+#include "reenact/journal/rocksdb/rocksdb_store.h"
 
 namespace reenact::bench {
 namespace {
@@ -146,7 +146,7 @@ class History {
   int repetition_ = 0;
 };
 
-// --- after a crash ---
+// --- after a crash -----------------------------------------------------------
 
 constexpr std::uint64_t kManyTickets = 10'000'000;
 

@@ -19,9 +19,9 @@
 #include <type_traits>
 #include <vector>
 
-#include "reenact/kernel/bytes.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/status.h"
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
+#include "reenact/kernel/cbor/cbor.h"
 
 namespace reenact::bench {
 namespace row {

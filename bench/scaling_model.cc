@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "draw.h"
-#include "reenact/kernel/check.h"
+#include "reenact/base/check.h"
 #include "reenact/kernel/rng.h"
 
 namespace reenact::bench {
@@ -133,7 +133,7 @@ class Simulation {
   };
   using Costs = std::initializer_list<std::pair<Stage, double>>;
 
-  // --- what can be done ---
+  // --- what can be done ------------------------------------------------------
 
   std::uint32_t size() const {
     return static_cast<std::uint32_t>(tickets_.size());
@@ -171,7 +171,7 @@ class Simulation {
   }
   bool CanWrite() const { return !queue_.empty() && !writing_ && !syncing_; }
 
-  // --- starting ---
+  // --- starting --------------------------------------------------------------
 
   void FindWork() {
     if (idle_.empty() && !started_) {
@@ -322,7 +322,7 @@ class Simulation {
     return true;
   }
 
-  // --- ending ---
+  // --- ending ----------------------------------------------------------------
 
   void End(std::size_t index) {
     Core& core = cores_[index];
@@ -395,7 +395,7 @@ class Simulation {
     waiters = {};
   }
 
-  // --- the result ---
+  // --- the result ------------------------------------------------------------
 
   ScalingPoint Point() const {
     ScalingPoint point;

@@ -4,7 +4,7 @@
 //   compose ─▶ issue ─▶ claim, execute, encode ─▶ commit ─▶ hand over ─▶ write,
 //   └──── ordered role ────┘      any core        └─ ordered role ─┘     sync
 //
-// What is simulated, as workers/window.cc, workers/pool.cc, kernel/world.cc and
+// What is simulated, as workers/window.cc, workers/pool.cc, world/world.cc and
 // journal/writer.cc have it:
 //
 //  - Each core runs one worker. A worker that is free tries to take the ordered

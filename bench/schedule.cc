@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "reenact/kernel/check.h"
+#include "reenact/base/check.h"
 
 namespace reenact::bench {
 

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstdio>
 
-#include "reenact/kernel/check.h"
+#include "reenact/base/check.h"
 
 namespace reenact::bench {
 namespace {

@@ -1,5 +1,5 @@
 // How blocks and cells could be kept in RocksDB, and what each way costs: the
-// measurement that journal/rocksdb_store.cc was chosen by.
+// measurement that journal/rocksdb/rocksdb_store.cc was chosen by.
 //
 //   store-bench [groups [repetitions [part of a name]]]
 //
@@ -25,9 +25,9 @@
 #include "bench/measure.h"
 #include "bench/statistics.h"
 #include "bench/temporary_directory.h"
-#include "reenact/journal/rocksdb_store.h"
+#include "reenact/base/check.h"
+#include "reenact/journal/rocksdb/rocksdb_store.h"
 #include "reenact/journal/store.h"
-#include "reenact/kernel/check.h"
 #include "reenact/kernel/rng.h"
 #include "rocksdb/db.h"
 #include "rocksdb/filter_policy.h"
@@ -51,7 +51,7 @@ enum class Cells {
   kInLog,     // with the block, in one batch
   kUnlogged,  // after the block, in a batch of their own that is not logged
   kFiles,     // in sorted files that are handed to the database whole
-  kStore,     // as journal/rocksdb_store.cc does it: in files, by a thread
+  kStore,  // as journal/rocksdb/rocksdb_store.cc does it: in files, by a thread
 };
 
 struct Variant {

@@ -8,7 +8,7 @@
 #include <string>
 #include <system_error>
 
-#include "reenact/kernel/check.h"
+#include "reenact/base/check.h"
 
 namespace reenact::bench {
 

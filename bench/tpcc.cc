@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "draw.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/check.h"
+#include "reenact/base/check.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "reenact/kernel/rng.h"
 #include "tpcc_check.h"
 #include "tpcc_load.h"

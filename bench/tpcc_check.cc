@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "tpcc_rows.h"
 
 namespace reenact::bench::tpcc {

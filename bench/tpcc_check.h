@@ -7,8 +7,8 @@
 #include <map>
 #include <utility>
 
-#include "reenact/kernel/status.h"
-#include "reenact/kernel/world.h"
+#include "reenact/base/status.h"
+#include "reenact/world/world.h"
 #include "tpcc.h"
 
 namespace reenact::bench::tpcc {

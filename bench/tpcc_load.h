@@ -9,7 +9,7 @@
 
 #include "reenact/kernel/reducer.h"
 #include "reenact/kernel/rng.h"
-#include "reenact/kernel/world.h"
+#include "reenact/world/world.h"
 #include "tpcc.h"
 
 namespace reenact::bench::tpcc {

@@ -37,7 +37,7 @@ inline constexpr const char* kOrderLines = "tpcc.order-lines";
 inline constexpr const char* kNewOrder = "tpcc.new-order";
 inline constexpr const char* kHistory = "tpcc.history";
 
-// --- rows ---
+// --- rows --------------------------------------------------------------------
 
 struct Place {  // of a warehouse or a district
   std::string name;
@@ -123,7 +123,7 @@ struct History {
   }
 };
 
-// --- requests: payloads ---
+// --- requests: payloads ------------------------------------------------------
 
 struct RequestedLine {
   std::int64_t item = 0, supplier = 0, quantity = 0;
@@ -152,7 +152,7 @@ struct PaymentRequest {
   }
 };
 
-// --- keys ---
+// --- keys --------------------------------------------------------------------
 
 inline std::string WarehouseKey(std::int64_t warehouse) {
   return Digits(static_cast<std::uint64_t>(warehouse), 4);

@@ -3,7 +3,7 @@
 #include <string>
 #include <utility>
 
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "tpcc_rows.h"
 
 namespace reenact::bench::tpcc {

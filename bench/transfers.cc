@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "draw.h"
-#include "reenact/kernel/check.h"
+#include "reenact/base/check.h"
 #include "reenact/kernel/rng.h"
 #include "row.h"
 

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "reenact/base/status.h"
 #include "reenact/kernel/module.h"
-#include "reenact/kernel/status.h"
-#include "reenact/kernel/world.h"
+#include "reenact/world/world.h"
 
 namespace reenact::bench {
 

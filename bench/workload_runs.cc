@@ -34,12 +34,12 @@ std::string IdPart(const std::string& name) {
   return part;
 }
 
-// A run is as long as this at least, whatever --seconds leaves for it: a shorter
-// one would be about how it begins.
+// A run is as long as this at least, whatever --seconds leaves for it: a
+// shorter one would be about how it begins.
 constexpr double kLeastSeconds = 0.2;
 
-// The heap keeps what runs give back to it. Otherwise one side of a ratio now and
-// then pays for pages that the other one finds.
+// The heap keeps what runs give back to it. Otherwise one side of a ratio now
+// and then pays for pages that the other one finds.
 void KeepHeap() {
   mallopt(M_TRIM_THRESHOLD, 2'000'000'000);
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
@@ -82,10 +82,9 @@ class WorkloadRun {
   absl::Status ChooseCount() {
     const std::size_t few = bench_.settings().quick ? 40 : 2'000;
     REENACT_ASSIGN_OR_RETURN(const RunResult probe, Annotated(RunOnce(0, few)));
-    const double seconds =
-        std::max(bench_.RunSeconds(), bench_.settings().quick ? 0.0 : kLeastSeconds);
-    const double wanted =
-        seconds / probe.time.wall * static_cast<double>(few);
+    const double seconds = std::max(
+        bench_.RunSeconds(), bench_.settings().quick ? 0.0 : kLeastSeconds);
+    const double wanted = seconds / probe.time.wall * static_cast<double>(few);
     const double most = bench_.settings().quick ? 200 : 500'000;
     count_ = static_cast<std::size_t>(
         std::clamp(wanted, static_cast<double>(few), most));

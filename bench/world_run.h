@@ -10,9 +10,9 @@
 
 #include "bench/load.h"
 #include "bench/measure.h"
+#include "reenact/base/status.h"
 #include "reenact/kernel/hash.h"
-#include "reenact/kernel/status.h"
-#include "reenact/kernel/world.h"
+#include "reenact/world/world.h"
 
 namespace reenact::bench {
 

@@ -39,8 +39,8 @@ absl::Status CellRules::Set(
   }
   if (any) by_reducer_ = std::move(all);
   for (Total& total : totals_) {
-    REENACT_RETURN_IF_ERROR(scan(
-        total.reducer, [&total](std::string_view key, BytesView state) {
+    REENACT_RETURN_IF_ERROR(
+        scan(total.reducer, [&total](std::string_view key, BytesView state) {
           if (AddMeasured(total.rule, key, state, true, &total.value)) {
             return absl::OkStatus();
           }

@@ -12,10 +12,10 @@
 #include <utility>
 #include <vector>
 
-#include "reenact/kernel/bytes.h"
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
 #include "reenact/kernel/ids.h"
 #include "reenact/kernel/reducer.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact {
 
@@ -41,16 +41,14 @@ class CellRules {
   };
   // Visits every cell of a reducer.
   using Scan = std::function<absl::Status(
-      ReducerId reducer,
-      const std::function<absl::Status(std::string_view key, BytesView state)>&
-          visit)>;
+      ReducerId reducer, const std::function<absl::Status(
+                             std::string_view key, BytesView state)>& visit)>;
 
   // Takes the rules of a reducer table over (null: no code under that number),
   // and works totals out. Errors: those of `scan`; OutOfRange: a total has more
   // than 64 bits.
-  absl::Status Set(
-      const std::vector<std::shared_ptr<const Reducer>>& reducers,
-      const Scan& scan);
+  absl::Status Set(const std::vector<std::shared_ptr<const Reducer>>& reducers,
+                   const Scan& scan);
 
   // Nothing is declared: the one branch that most worlds pay.
   bool none() const { return by_reducer_.empty(); }

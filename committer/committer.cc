@@ -1,6 +1,6 @@
 #include "reenact/committer/committer.h"
 
-#include "reenact/kernel/instrument.h"
+#include "reenact/base/test_points.h"
 
 namespace reenact {
 

@@ -7,9 +7,9 @@
 #include <map>
 #include <optional>
 
+#include "reenact/base/bytes.h"
+#include "reenact/base/check.h"
 #include "reenact/committer/invariants.h"
-#include "reenact/kernel/bytes.h"
-#include "reenact/kernel/check.h"
 #include "reenact/kernel/event.h"
 #include "reenact/kernel/ids.h"
 #include "reenact/kernel/outcome.h"
@@ -35,7 +35,8 @@ class PendingStep {
   virtual std::optional<FailureCode> Settle() = 0;
   // Asks whether it may commit: capabilities, policies, budgets and invariants
   // against the state right before its ticket. A code: it fails with it, and
-  // nothing was reserved. Called once, after Settle(), if nothing else fails it.
+  // nothing was reserved. Called once, after Settle(), if nothing else fails
+  // it.
   virtual std::optional<FailureCode> Gate() = 0;
   // Makes its changes the committed ones. REQUIRES: Gate() let it pass.
   virtual void Publish() = 0;

@@ -3,9 +3,9 @@
 #include <string>
 #include <variant>
 
+#include "reenact/base/check.h"
 #include "reenact/journal/entry.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/check.h"
+#include "reenact/kernel/cbor/cbor.h"
 
 namespace reenact {
 
@@ -30,11 +30,11 @@ void CheckOutcome(EventId event_id, std::optional<FailureCode> failure,
     if (!effect.ok()) return;
     REENACT_CHECK(!failure);
     const auto* queued = std::get_if<entry::EffectQueued>(&*effect);
-    REENACT_CHECK(queued != nullptr
-                      ? queued->event_id == event_id
-                      : std::holds_alternative<entry::EffectClosed>(*effect) ||
-                            std::holds_alternative<entry::ReceiptShared>(
-                                *effect));
+    REENACT_CHECK(
+        queued != nullptr
+            ? queued->event_id == event_id
+            : std::holds_alternative<entry::EffectClosed>(*effect) ||
+                  std::holds_alternative<entry::ReceiptShared>(*effect));
   }
 
   // Both are the ticket's own.

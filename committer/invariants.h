@@ -3,10 +3,10 @@
 
 #include <optional>
 
-#include "reenact/kernel/bytes.h"
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
 #include "reenact/kernel/ids.h"
 #include "reenact/kernel/reducer.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact {
 

@@ -5,11 +5,11 @@
 #include <memory>
 #include <utility>
 
-#include "reenact/kernel/answer.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/cbor_value.h"
-#include "reenact/kernel/check.h"
-#include "reenact/kernel/instrument.h"
+#include "reenact/base/check.h"
+#include "reenact/base/test_points.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/kernel/cbor/cbor_value.h"
+#include "reenact/kernel/effects/answer.h"
 
 namespace reenact {
 namespace {
@@ -89,7 +89,7 @@ absl::StatusOr<std::optional<Digest>> CancelTarget(BytesView params) {
 
 }  // namespace
 
-// --- judging intents -------------------------------------------------------
+// --- judging intents ---------------------------------------------------------
 
 std::optional<Ledger::Refusal> Ledger::Judge(
     const Step& step, const std::vector<EffectIntent>& intents,
@@ -163,8 +163,8 @@ Ledger::Judged Ledger::JudgeOne(const Step& step, std::uint32_t index,
     judged.heard = known.heard;
     flight = known.flight;
     JudgeAuthority(step, intent, &judged);
-    REENACT_PROBE_IF(known.other, "ledger: an identity of something else");
-    if (known.other) Deny(std::string(kOtherWish), &judged);
+    if (REENACT_SEEN(known.other, "ledger: an identity of something else"))
+      Deny(std::string(kOtherWish), &judged);
   }
   REENACT_PROBE_IF(judged.heard != nullptr, "ledger: an answer is known");
   if (open_.size() >= kOpenMax) Deny("too many effects are open", &judged);
@@ -215,8 +215,8 @@ void Ledger::JudgeAuthority(const Step& step, const EffectIntent& intent,
   const Amounts nothing;
   facts.reserve = judged->heard != nullptr ? &nothing : &intent.reserve;
   const absl::Status granted = grants_.Check(facts, step.time);
-  REENACT_PROBE_IF(!granted.ok(), "ledger: no grant for it");
-  if (!granted.ok()) return Deny(Message(granted), judged);
+  if (REENACT_SEEN(!granted.ok(), "ledger: no grant for it"))
+    return Deny(Message(granted), judged);
   judged->decision = policy_.Decide(facts, step.time, rates_);
   REENACT_PROBE_IF(judged->decision.verdict == Policy::Verdict::kDeny,
                    "ledger: the policy denies");
@@ -424,10 +424,9 @@ void Ledger::Commit(const Step& step, Judged judged, const EffectIntent& intent,
     case EffectVerdict::kAnswered:
       if (judged.cancels) return CancelFor(step, intent, into);
       CountEnd(judged.open.effect, judged.heard->receipt.status);
-      into->answers.push_back(AnswerFor(judged.open, cause,
-                                        &judged.heard->receipt,
-                                        judged.heard->receipt.status, "",
-                                        true));
+      into->answers.push_back(
+          AnswerFor(judged.open, cause, &judged.heard->receipt,
+                    judged.heard->receipt.status, "", true));
       return;
     case EffectVerdict::kOpen:
     case EffectVerdict::kHeld:
@@ -469,15 +468,14 @@ void Ledger::CancelFor(const Step& step, const EffectIntent& intent,
   }
 }
 
-// --- control commands ------------------------------------------------------
+// --- control commands --------------------------------------------------------
 
 absl::Status Ledger::Change(const entry::GrantChanged& change) {
   return grants_.Apply(change.change);
 }
 
 absl::Status Ledger::Change(const entry::PolicyChanged& change) {
-  REENACT_ASSIGN_OR_RETURN(const Value document,
-                           Value::Parse(change.document));
+  REENACT_ASSIGN_OR_RETURN(const Value document, Value::Parse(change.document));
   Policy policy;
   if (!document.IsNull()) {
     REENACT_ASSIGN_OR_RETURN(policy, Policy::Parse(document));
@@ -524,11 +522,10 @@ absl::Status Ledger::JudgeAgain(const Open& open, const Again& again) const {
 absl::Status Ledger::Change(EventId event_id, const entry::EffectJudged& word,
                             const Again* again, Consequences* into) {
   const auto it = places_.find(word.intent_hash);
-  REENACT_PROBE_IF(it == places_.end(), "ledger: a word on what has ended");
-  if (it == places_.end()) return absl::NotFoundError("no such effect is open");
+  if (REENACT_SEEN(it == places_.end(), "ledger: a word on what has ended"))
+    return absl::NotFoundError("no such effect is open");
   Open& open = open_.at(it->second);
-  REENACT_PROBE_IF(!open.held, "ledger: a word on what nobody holds");
-  if (!open.held) {
+  if (REENACT_SEEN(!open.held, "ledger: a word on what nobody holds")) {
     return absl::FailedPreconditionError("the effect waits for no approval");
   }
   if (word.approved && again != nullptr) {
@@ -581,10 +578,10 @@ absl::Status Ledger::Change(EventId event_id,
   return absl::OkStatus();
 }
 
-void Ledger::RollBack(EventId to, std::string_view reason,
-                      Consequences* into) {
+void Ledger::RollBack(EventId to, std::string_view reason, Consequences* into) {
   Consequences ended;
-  for (auto it = open_.upper_bound({to, std::numeric_limits<std::uint32_t>::max()});
+  for (auto it =
+           open_.upper_bound({to, std::numeric_limits<std::uint32_t>::max()});
        it != open_.end();) {
     const Place place = (it++)->first;
     Close(place, Cause(), ReceiptStatus::kCancelled, std::string(reason),
@@ -612,7 +609,7 @@ std::optional<Ledger::Answer> Ledger::AnswerTo(const Entry& end) const {
                    shared != nullptr);
 }
 
-// --- receipts --------------------------------------------------------------
+// --- receipts ----------------------------------------------------------------
 
 // Whether the policy lets it speak, before anything that it says is looked at.
 absl::Status Ledger::CheckSender(const Receipt& receipt) const {
@@ -694,8 +691,8 @@ void Ledger::Remember(const Open& open, InputId input, const Receipt& receipt,
   const bool ok = receipt.status == ReceiptStatus::kOk;
   if (open.identity) {
     return RememberIdentity(
-        open, ok ? std::make_shared<const Heard>(Heard{input, receipt})
-                 : nullptr);
+        open,
+        ok ? std::make_shared<const Heard>(Heard{input, receipt}) : nullptr);
   }
   if (open.cache_scope.empty() || !ok ||
       (!shares_ && receipt.payload.size() > kCachedBytesMaxOld)) {
@@ -711,10 +708,10 @@ void Ledger::Remember(const Open& open, InputId input, const Receipt& receipt,
               {LogicalTime{expires},
                std::make_shared<const Heard>(Heard{input, receipt})},
               SizeOf(receipt));
-  cached_.Limit(static_cast<std::size_t>(policy_.cache_count().value_or(
-                    static_cast<std::int64_t>(kCachedMax))),
-                shares_ ? kRememberedBytesMax
-                        : std::numeric_limits<std::size_t>::max());
+  cached_.Limit(
+      static_cast<std::size_t>(policy_.cache_count().value_or(
+          static_cast<std::int64_t>(kCachedMax))),
+      shares_ ? kRememberedBytesMax : std::numeric_limits<std::size_t>::max());
 }
 
 // What it is the identity of is kept whatever came of it, so that nothing else
@@ -749,7 +746,7 @@ void Ledger::AdmitRefusal(entry::ReceiptRefused refused, Consequences* into) {
   into->entries.emplace_back(std::move(refused));
 }
 
-// --- what time ends --------------------------------------------------------
+// --- what time ends ----------------------------------------------------------
 
 namespace {
 
@@ -802,7 +799,7 @@ std::optional<LogicalTime> Ledger::NextTimer() const {
   return std::nullopt;
 }
 
-// --- what is open ----------------------------------------------------------
+// --- what is open ------------------------------------------------------------
 
 void Ledger::Insert(Open open) {
   const Place place{open.effect.event_id, open.effect.index};
@@ -849,8 +846,7 @@ void Ledger::Close(Place place, Cause cause, ReceiptStatus status,
   PassOn(place);
 }
 
-void Ledger::Erase(Place place, const Digest& receipt,
-                   ReceiptStatus status) {
+void Ledger::Erase(Place place, const Digest& receipt, ReceiptStatus status) {
   const auto it = open_.find(place);
   const OpenEffect& effect = it->second.effect;
   if (effect.deadline) due_.erase({*effect.deadline, place});
@@ -936,8 +932,7 @@ Digest DecodeDigest(cbor::Reader& reader) {
   return reader.ok() ? *Digest::FromBytes(bytes) : Digest();
 }
 
-void EncodeOpen(const Ledger::Open& open, bool shares,
-                cbor::Encoder& encoder) {
+void EncodeOpen(const Ledger::Open& open, bool shares, cbor::Encoder& encoder) {
   const OpenEffect& effect = open.effect;
   const bool retry = !effect.retry.empty();
   encoder.Array(retry ? 19 : shares ? 18 : 16);
@@ -1027,9 +1022,9 @@ Ledger::Open DecodeOpen(bool shares, cbor::Reader& reader) {
     open.joins = DecodeJoins(reader);
   }
   if (retry) effect.retry = RetryRule::Decode(reader);
-  if (reader.ok() && (open.reducer == kNoReducer ||
-                      !cbor::Validate(effect.params).ok() ||
-                      (effect.kind == kTimerKind && !effect.deadline))) {
+  if (reader.ok() &&
+      (open.reducer == kNoReducer || !cbor::Validate(effect.params).ok() ||
+       (effect.kind == kTimerKind && !effect.deadline))) {
     reader.Fail("no such effect can be open");
   }
   return open;

@@ -17,20 +17,20 @@
 #include <variant>
 #include <vector>
 
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
 #include "reenact/committer/latest.h"
 #include "reenact/journal/entry.h"
-#include "reenact/kernel/bytes.h"
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/authority/grants.h"
+#include "reenact/kernel/authority/policy.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "reenact/kernel/config.h"
-#include "reenact/kernel/effect.h"
+#include "reenact/kernel/effects/effect.h"
+#include "reenact/kernel/effects/receipt.h"
 #include "reenact/kernel/event.h"
-#include "reenact/kernel/grants.h"
 #include "reenact/kernel/hash.h"
 #include "reenact/kernel/ids.h"
 #include "reenact/kernel/outcome.h"
-#include "reenact/kernel/policy.h"
-#include "reenact/kernel/receipt.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact {
 
@@ -54,7 +54,8 @@ inline constexpr std::string_view kRolledBackReason = "rolled back";
 // or not, comes to the same ledger, and Encode() of both gives the same bytes.
 //
 // Invariants, between calls:
-//   (1) an intent is open, or settled, or was never queued: in one of these at a
+//   (1) an intent is open, or settled, or was never queued: in one of these at
+//   a
 //       time, and once settled it stays so;
 //   (2) what an open intent reserves is reserved under its grant, and nothing
 //       else is;
@@ -133,9 +134,9 @@ class Ledger {
   struct Open {
     OpenEffect effect;  // its origin's reducer is left empty
     ReducerId reducer = kNoReducer;
-    Round round;        // of the step
+    Round round;  // of the step
     bool held = false;
-    std::string rule;   // that has it held
+    std::string rule;  // that has it held
     std::string cache_scope;
     bool identity = false;       // its key is that of a business identity
     std::optional<Place> joins;  // the one whose answer it waits for
@@ -149,7 +150,7 @@ class Ledger {
         shares_(format >= kFormatVersionSharing),
         retries_(format >= kFormatVersionRetries) {}
 
-  // --- at commit ---
+  // --- at commit -------------------------------------------------------------
 
   // Judges the intents of a step that is about to commit, in order. Nullopt: it
   // may, and what became of each is in `into`. A refusal: an intent that must
@@ -182,7 +183,7 @@ class Ledger {
   // the policy and rates stay as they are.
   void RollBack(EventId to, std::string_view reason, Consequences* into);
 
-  // --- at the opening of a round ---
+  // --- at the opening of a round ---------------------------------------------
 
   // Takes a receipt. What it returns goes to the sender; what `into` has, on
   // record, as input `input`. Nothing is recorded, and the number not used, if
@@ -204,7 +205,7 @@ class Ledger {
   // The earliest timer there is.
   std::optional<LogicalTime> NextTimer() const;
 
-  // --- looking ---
+  // --- looking ---------------------------------------------------------------
 
   // Nothing was ever decided here: the one branch that a world without effects
   // pays.
@@ -224,14 +225,14 @@ class Ledger {
   // empty.
   std::optional<Answer> AnswerTo(const Entry& end) const;
 
-  // What executors are to hear since the last call, the time being `now`; nothing
-  // of the beginning of what has ended by then, or whose deadline has passed:
-  // that is open until a round closes it, and is nobody's any more.
+  // What executors are to hear since the last call, the time being `now`;
+  // nothing of the beginning of what has ended by then, or whose deadline has
+  // passed: that is open until a round closes it, and is nobody's any more.
   std::vector<Notice> TakeNotices(LogicalTime now);
   // Everything that waits for them, what is left out above left out.
   std::vector<Notice> AllOpen(LogicalTime now) const;
 
-  // --- snapshots ---
+  // --- snapshots -------------------------------------------------------------
 
   // Nothing if unused(), else one canonical CBOR item; spec/effects.md has the
   // grammar.
@@ -324,8 +325,8 @@ class Ledger {
                 LogicalTime now);
   void RememberIdentity(const Open& open, HeardShare heard);
   // Ends an effect without a receipt.
-  void Close(Place place, Cause cause, ReceiptStatus status,
-             std::string reason, Consequences* into);
+  void Close(Place place, Cause cause, ReceiptStatus status, std::string reason,
+             Consequences* into);
   void Insert(Open open);
   void Erase(Place place, const Digest& receipt, ReceiptStatus status);
   void Settle(Settled settled);

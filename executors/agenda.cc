@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "reenact/kernel/check.h"
-#include "reenact/kernel/predicate.h"
-#include "reenact/kernel/retry_rule.h"
+#include "reenact/base/check.h"
+#include "reenact/kernel/authority/predicate.h"
+#include "reenact/kernel/effects/retry_rule.h"
 
 namespace reenact {
 namespace {
@@ -131,7 +131,7 @@ bool Agenda::SetAsideIfOverdue(Entry& entry) {
   return true;
 }
 
-// --- what the world says ---
+// --- what the world says -----------------------------------------------------
 
 bool Agenda::Open(OpenEffect effect, std::string peer,
                   std::optional<Before> before) {
@@ -183,7 +183,7 @@ void Agenda::Listed(Policy::Executors executors) {
   }
 }
 
-// --- executors of this process ---
+// --- executors of this process -----------------------------------------------
 
 std::size_t Agenda::Kind::ready() const {
   std::size_t count = 0;
@@ -346,8 +346,8 @@ std::optional<Agenda::Time> Agenda::TimeToTryAgain(const Entry& entry,
       Backoff(options.retry, entry.attempts, asked, options_.random());
   // What is asked for is had, if there is time, and then what is left of it.
   if (asked > milliseconds(0)) {
-    more %= std::chrono::ceil<milliseconds>(std::min<microseconds>(
-        left - asked, 2 * kLongest));
+    more %= std::chrono::ceil<milliseconds>(
+        std::min<microseconds>(left - asked, 2 * kLongest));
   }
   if (asked + more >= left) return std::nullopt;
   return now + asked + more;
@@ -416,7 +416,7 @@ void Agenda::Postpone(const Lease& lease, Time again) {
   Delay(*entry, again);
 }
 
-// --- other processes ---
+// --- other processes ---------------------------------------------------------
 
 HolderId Agenda::Attach(std::string name, std::vector<std::string> kinds,
                         std::size_t concurrency) {
@@ -520,7 +520,7 @@ Agenda::Standing Agenda::Receive(HolderId holder, const Digest& intent,
   return again ? Standing::kCurrent : Standing::kStale;
 }
 
-// --- what became of receipts ---
+// --- what became of receipts -------------------------------------------------
 
 void Agenda::Settled(const Digest& intent) {
   Entry* entry = Find(intent);
@@ -571,15 +571,14 @@ std::optional<Receipt> Agenda::Refused(const Digest& intent,
 std::optional<Receipt> Agenda::Malformed(HolderId holder, const Digest& intent,
                                          std::string_view why) {
   Entry* entry = Find(intent);
-  if (!entry || !IsCurrent(entry, holder, entry->epoch) ||
-      entry->ended_by_us) {
+  if (!entry || !IsCurrent(entry, holder, entry->epoch) || entry->ended_by_us) {
     return std::nullopt;
   }
   entry->ended_by_us = true;
   return Conclude(*entry, Answer::Error(why));
 }
 
-// --- time ---
+// --- time --------------------------------------------------------------------
 
 std::optional<Agenda::Time> Agenda::NextAlarm() const {
   if (alarms_.empty()) return std::nullopt;
@@ -621,7 +620,7 @@ std::vector<Agenda::Expired> Agenda::Due(Time now) {
   return expired;
 }
 
-// --- looking at it ---
+// --- looking at it -----------------------------------------------------------
 
 bool Agenda::IsServed(const std::string& kind) const {
   const auto found = kinds_.find(kind);

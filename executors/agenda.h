@@ -17,12 +17,12 @@
 #include <utility>
 #include <vector>
 
+#include "reenact/base/status.h"
 #include "reenact/executors/executor.h"
 #include "reenact/executors/options.h"
-#include "reenact/kernel/effect.h"
-#include "reenact/kernel/policy.h"
-#include "reenact/kernel/receipt.h"
-#include "reenact/kernel/status.h"
+#include "reenact/kernel/authority/policy.h"
+#include "reenact/kernel/effects/effect.h"
+#include "reenact/kernel/effects/receipt.h"
 
 namespace reenact {
 
@@ -54,8 +54,8 @@ struct Lease {
 //                │ └───────── delayed ◀───────┘                        │
 //                └─────────── delayed ◀───────────── refused ──────────┘
 //
-// and Closed leads from everywhere to (none). What is ready, or offered, when its
-// deadline has passed is set aside until then.
+// and Closed leads from everywhere to (none). What is ready, or offered, when
+// its deadline has passed is set aside until then.
 //
 // A pure value: it has no thread, no lock and no clock. Callers say what time
 // it is, and call Due() when NextAlarm() has come.
@@ -78,7 +78,7 @@ class Agenda {
   // This process has an executor for `kind`, from now on.
   void Serve(const std::string& kind, KindOptions options);
 
-  // --- what the world says ---
+  // --- what the world says ---------------------------------------------------
 
   // What is known of attempts before this process.
   struct Before {
@@ -104,7 +104,7 @@ class Agenda {
   // count is given no effect of that kind. What was stuck is tried again.
   void Listed(Policy::Executors executors);
 
-  // --- executors of this process ---
+  // --- executors of this process ---------------------------------------------
 
   // How many more attempts could be started now.
   std::size_t Startable() const;
@@ -120,13 +120,13 @@ class Agenda {
   };
   // The attempt under `lease` has returned.
   Finished Finish(const Lease& lease, Answer answer, Time now);
-  // The same, but it is not to be answered nor tried again in this process: it is
-  // ready. kAgain, or kLate.
+  // The same, but it is not to be answered nor tried again in this process: it
+  // is ready. kAgain, or kLate.
   Finished Abandon(const Lease& lease, const Answer& answer, Time now);
   // The attempt could not be begun after all; it is tried again at `again`.
   void Postpone(const Lease& lease, Time again);
 
-  // --- other processes ---
+  // --- other processes -------------------------------------------------------
 
   HolderId Attach(std::string name, std::vector<std::string> kinds,
                   std::size_t concurrency);
@@ -147,7 +147,7 @@ class Agenda {
   // with it. kUnknown: there is no such effect here; the world may know more.
   Standing Receive(HolderId holder, const Digest& intent, std::uint64_t epoch);
 
-  // --- what became of receipts ---
+  // --- what became of receipts -----------------------------------------------
 
   // The world accepted it, or has no use for any.
   void Settled(const Digest& intent);
@@ -167,7 +167,7 @@ class Agenda {
   std::optional<Receipt> Malformed(HolderId holder, const Digest& intent,
                                    std::string_view why);
 
-  // --- time ---
+  // --- time ------------------------------------------------------------------
 
   std::optional<Time> NextAlarm() const;
   struct Expired {
@@ -215,14 +215,14 @@ class Agenda {
     std::uint64_t epoch = 0;  // of the latest lease
     std::uint32_t attempts = 0;
     std::uint32_t refusals = 0;
-    std::string executor;         // who had the latest lease, elsewhere
-    bool ended_by_us = false;     // an error went to the world in its place
+    std::string executor;      // who had the latest lease, elsewhere
+    bool ended_by_us = false;  // an error went to the world in its place
     bool in_doubt = false;  // an attempt that is over may have been carried out
-    Amounts usage;                // of the attempts before
+    Amounts usage;          // of the attempts before
     std::optional<Time> first;    // when the first attempt was begun
     std::optional<Time> give_up;  // end of the overall time-out
     bool unnoted = false;  // one before those counted may have been begun
-    bool spent = false;  // there were as many attempts as there may be
+    bool spent = false;    // there were as many attempts as there may be
     std::optional<Time> alarm;
   };
   // Effects of a kind that wait for the same peer.

@@ -1,8 +1,7 @@
-#include "reenact/executors/executor.h"
-
 #include <utility>
 
 #include "reenact/executors/content.h"
+#include "reenact/executors/executor.h"
 
 namespace reenact {
 

@@ -7,11 +7,11 @@
 #include <map>
 #include <utility>
 
+#include "reenact/base/mutex.h"
+#include "reenact/base/posix_file.h"
 #include "reenact/executors/new_file.h"
-#include "reenact/journal/posix_file.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/mutex.h"
-#include "reenact/kernel/retry_rule.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/kernel/effects/retry_rule.h"
 
 namespace reenact {
 namespace {

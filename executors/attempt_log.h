@@ -8,9 +8,9 @@
 #include <optional>
 #include <string>
 
-#include "reenact/kernel/amounts.h"
+#include "reenact/base/status.h"
+#include "reenact/kernel/authority/amounts.h"
 #include "reenact/kernel/hash.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact {
 
@@ -28,8 +28,8 @@ struct PastAttempts {
 };
 
 // The file `attempts` in a world's directory: a note of each attempt that was
-// begun, durable before it is, and of what came of it, if that is not a receipt.
-// So attempts and what they used count whenever the process ends.
+// begun, durable before it is, and of what came of it, if that is not a
+// receipt. So attempts and what they used count whenever the process ends.
 // spec/executors.md has its format. What cannot be read of it, and all behind
 // that, is as if it had not been noted.
 //
@@ -38,8 +38,8 @@ class AttemptLog {
  public:
   virtual ~AttemptLog() = default;
   // Made if it is not there. Forgets what was begun more than a year before
-  // `now`, which no rule allows for: a crash may leave notes of effects that have
-  // ended. What the system said.
+  // `now`, which no rule allows for: a crash may leave notes of effects that
+  // have ended. What the system said.
   static absl::StatusOr<std::unique_ptr<AttemptLog>> Open(
       const std::string& directory, std::int64_t now);
 

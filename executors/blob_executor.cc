@@ -60,10 +60,9 @@ Answer BlobPutExecutor::Execute(Task& task) {
   const absl::StatusOr<Digest> digest = task.blobs()->Put(*bytes);
   if (!digest.ok()) return AnswerOf(digest.status(), task);
   const std::uint64_t size = bytes->size();
-  Answer answer = Answer::Ok(
-      cbor::Value::Map(
-          {{"digest", DigestValue(*digest)}, {"size", cbor::Value(size)}}),
-      UsageOf(size));
+  Answer answer = Answer::Ok(cbor::Value::Map({{"digest", DigestValue(*digest)},
+                                               {"size", cbor::Value(size)}}),
+                             UsageOf(size));
   answer.evidence.push_back(Evidence{"blob", *digest, size});
   return answer;
 }

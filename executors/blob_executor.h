@@ -10,8 +10,8 @@
 namespace reenact {
 
 // {"bytes": ...} or {"text": "..."} goes to the blob store that tasks have; the
-// payload is {"digest": ..., "size": n}. Texts are stored as they are: there are
-// no secrets in blobs.
+// payload is {"digest": ..., "size": n}. Texts are stored as they are: there
+// are no secrets in blobs.
 //
 // Thread safety: any thread.
 class BlobPutExecutor final : public Executor {

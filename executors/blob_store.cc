@@ -6,8 +6,8 @@
 #include <functional>
 #include <utility>
 
+#include "reenact/base/posix_file.h"
 #include "reenact/executors/new_file.h"
-#include "reenact/journal/posix_file.h"
 
 namespace reenact {
 namespace {
@@ -49,9 +49,9 @@ absl::StatusOr<std::unique_ptr<BlobStore>> BlobStore::Open(
                            posix::Directory::Open(directory));
   std::string path = opened.path();
   REENACT_RETURN_IF_ERROR(NewFile::RemoveAbandoned(path));
-  return std::unique_ptr<BlobStore>(new BlobStore(
-      std::make_shared<const posix::Directory>(std::move(opened)),
-      std::move(path)));
+  return std::unique_ptr<BlobStore>(
+      new BlobStore(std::make_shared<const posix::Directory>(std::move(opened)),
+                    std::move(path)));
 }
 
 BlobStore::BlobStore(std::shared_ptr<const posix::Directory> opened,
@@ -96,7 +96,8 @@ absl::StatusOr<Digest> BlobStore::Put(BytesView bytes) {
 
 absl::StatusOr<Digest> BlobStore::PutFile(const std::string& path,
                                           std::uint64_t* size) {
-  REENACT_ASSIGN_OR_RETURN(posix::File source, posix::File::Open(path, O_RDONLY));
+  REENACT_ASSIGN_OR_RETURN(posix::File source,
+                           posix::File::Open(path, O_RDONLY));
   REENACT_ASSIGN_OR_RETURN(NewFile file, NewFile::In(directory_));
   std::uint64_t count = 0;
   REENACT_ASSIGN_OR_RETURN(const Digest digest,
@@ -129,7 +130,8 @@ absl::StatusOr<Bytes> BlobStore::Get(const Digest& digest,
 absl::Status BlobStore::GetFile(const Digest& digest,
                                 const std::string& path) const {
   const std::string blob = BlobOf(digest);
-  REENACT_ASSIGN_OR_RETURN(posix::File source, posix::File::Open(blob, O_RDONLY));
+  REENACT_ASSIGN_OR_RETURN(posix::File source,
+                           posix::File::Open(blob, O_RDONLY));
   REENACT_ASSIGN_OR_RETURN(NewFile file, NewFile::In(posix::ParentOf(path)));
   REENACT_ASSIGN_OR_RETURN(
       const Digest found,

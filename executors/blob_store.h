@@ -11,9 +11,9 @@
 #include <string>
 #include <utility>
 
-#include "reenact/kernel/bytes.h"
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
 #include "reenact/kernel/hash.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact {
 
@@ -46,9 +46,9 @@ class BlobStore {
   absl::StatusOr<Digest> PutFile(const std::string& path, std::uint64_t* size);
 
   // NotFound: no such blob. DataLoss: what is there does not have this digest;
-  // the message names the file. ResourceExhausted: it has more than `max` bytes.
-  // FailedPrecondition: a link or a folder is in its place. Putting the same
-  // bytes again mends a blob that is damaged.
+  // the message names the file. ResourceExhausted: it has more than `max`
+  // bytes. FailedPrecondition: a link or a folder is in its place. Putting the
+  // same bytes again mends a blob that is damaged.
   absl::StatusOr<Bytes> Get(const Digest& digest, std::uint64_t max) const;
   // Copies it to a file that is made or replaced, checking as it goes.
   absl::Status GetFile(const Digest& digest, const std::string& path) const;
@@ -69,7 +69,7 @@ class BlobStore {
   absl::Status NeedFolder(const Digest& digest);
 
   const std::shared_ptr<const posix::Directory> opened_;  // null: of ToRead()
-  const std::string directory_;  // the way through it
+  const std::string directory_;                           // the way through it
   // The folders that are known to survive a crash, by first byte.
   std::array<std::atomic<bool>, 256> folders_{};
 };

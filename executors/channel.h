@@ -8,9 +8,9 @@
 #include <optional>
 #include <string>
 
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
 #include "reenact/executors/frames.h"
-#include "reenact/kernel/bytes.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact {
 

@@ -131,7 +131,7 @@ std::vector<char*> Pointers(const std::vector<std::string>& texts) {
   return pointers;
 }
 
-// --- in the child ----------------------------------------------------------------
+// --- in the child ------------------------------------------------------------
 
 // All that the child needs, made before there is one: between vfork() and
 // execve() nothing may allocate, lock, or write to what the parent has.
@@ -196,7 +196,7 @@ void ResetSignals() {
   Fail(Stage::kProgram);
 }
 
-// --- in the parent ---------------------------------------------------------------
+// --- in the parent -----------------------------------------------------------
 
 // No handler of this program may run in the child, which shares its memory.
 class AllSignalsBlocked {
@@ -224,8 +224,8 @@ absl::Status StatusOf(const Failure& failure, const ChildSpec& spec) {
     case Stage::kLimit:
       return SystemError(failure.error, "cannot set its limits");
     case Stage::kDirectory:
-      return SystemError(failure.error, "cannot work in '" + spec.directory +
-                                            "'");
+      return SystemError(failure.error,
+                         "cannot work in '" + spec.directory + "'");
     case Stage::kProgram:
       return SystemError(failure.error, "cannot run '" + spec.program + "'");
     case Stage::kSetUp:
@@ -298,15 +298,16 @@ class Child {
 
   // Waits until something happens, or `until`, and reacts.
   void Step(Clock::time_point until) {
-    std::array<pollfd, 4> fds{{{out_.fd.get(), POLLIN, 0},
-                               {err_.fd.get(), POLLIN, 0},
-                               {ended_ ? -1 : pidfd_.get(), POLLIN, 0},
-                               {reason_ || ended_ ? -1 : spec_.cancel_fd, POLLIN, 0}}};
+    std::array<pollfd, 4> fds{
+        {{out_.fd.get(), POLLIN, 0},
+         {err_.fd.get(), POLLIN, 0},
+         {ended_ ? -1 : pidfd_.get(), POLLIN, 0},
+         {reason_ || ended_ ? -1 : spec_.cancel_fd, POLLIN, 0}}};
     const auto left =
         std::chrono::ceil<milliseconds>(until - Clock::now()).count();
     // An hour at most, so that the number fits.
-    const int wait = static_cast<int>(std::clamp<std::int64_t>(
-        left, 0, std::int64_t{3'600'000}));
+    const int wait = static_cast<int>(
+        std::clamp<std::int64_t>(left, 0, std::int64_t{3'600'000}));
     if (::poll(fds.data(), fds.size(), wait) < 0 && errno != EINTR) return;
     for (Output* output : {&out_, &err_}) {
       if (output->fd.is_open() && !output->Read()) {
@@ -381,11 +382,16 @@ absl::StatusOr<ChildResult> RunChild(const ChildSpec& spec) {
   REENACT_ASSIGN_OR_RETURN(Pipe report, MakePipe());
   const std::vector<char*> argv = Pointers(spec.argv);
   const std::vector<char*> env = Pointers(spec.env);
-  const Launch launch{spec.program.c_str(), spec.directory.c_str(),
-                      argv.data(),          env.data(),
-                      in.get(),             out.write.get(),
-                      err.write.get(),      report.write.get(),
-                      spec.limits.data(),   spec.limits.size(),
+  const Launch launch{spec.program.c_str(),
+                      spec.directory.c_str(),
+                      argv.data(),
+                      env.data(),
+                      in.get(),
+                      out.write.get(),
+                      err.write.get(),
+                      report.write.get(),
+                      spec.limits.data(),
+                      spec.limits.size(),
                       ::getpid()};
   const pid_t pid = Fork(launch);
   if (pid < 0) return SystemError(errno, "cannot start a process");

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "reenact/kernel/bytes.h"
-#include "reenact/kernel/status.h"
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
 
 namespace reenact {
 
@@ -37,9 +37,9 @@ struct ChildSpec {
 
 struct ChildResult {
   enum class End {
-    kExited,       // `code` is its exit status
-    kSignalled,    // `code` is the signal
-    kTimedOut,     // these three: it was ended, by whatever way
+    kExited,     // `code` is its exit status
+    kSignalled,  // `code` is the signal
+    kTimedOut,   // these three: it was ended, by whatever way
     kCancelled,
     kTooMuchOutput,
     // Somebody else in this process waited for it, or children are not waited
@@ -58,9 +58,9 @@ struct ChildResult {
 
 // Starts it in a session and a process group of its own, with no descriptors
 // but the standard ones, no signal blocked or ignored and no core files, and
-// waits for its end. When it has ended, or has to, whatever is left of its group
-// is killed. It is killed, too, if the calling thread dies; what it started is
-// not, then.
+// waits for its end. When it has ended, or has to, whatever is left of its
+// group is killed. It is killed, too, if the calling thread dies; what it
+// started is not, then.
 //
 // Does not depend on what this program does with SIGCHLD, but for kLost.
 //

@@ -10,9 +10,9 @@
 #include <variant>
 
 #include "absl/base/thread_annotations.h"
+#include "reenact/base/mutex.h"
 #include "reenact/executors/channel.h"
 #include "reenact/executors/frames.h"
-#include "reenact/kernel/mutex.h"
 
 namespace reenact {
 namespace {

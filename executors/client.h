@@ -10,11 +10,11 @@
 #include <string>
 #include <vector>
 
+#include "reenact/base/status.h"
 #include "reenact/executors/dispatcher.h"
 #include "reenact/executors/executor.h"
 #include "reenact/executors/options.h"
-#include "reenact/kernel/receipt.h"
-#include "reenact/kernel/status.h"
+#include "reenact/kernel/effects/receipt.h"
 
 namespace reenact {
 

@@ -7,7 +7,7 @@
 #include "reenact/executors/blob_store.h"
 #include "reenact/executors/params.h"
 #include "reenact/executors/secrets.h"
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 
 namespace reenact {
 namespace {
@@ -69,8 +69,7 @@ absl::StatusOr<Bytes> ContentOf(std::string_view field,
     bytes = absl::InvalidArgumentError(bytes.status().message());
   }
   if (bytes.ok()) return bytes;
-  return Annotate(bytes.status(),
-                  "parameter \"" + std::string(field) + "\"");
+  return Annotate(bytes.status(), "parameter \"" + std::string(field) + "\"");
 }
 
 absl::Status KeepContent(std::string_view name, BytesView bytes,
@@ -98,8 +97,8 @@ absl::Status KeepContent(std::string_view name, BytesView bytes,
 Answer AnswerOf(const absl::Status& status, Task& task, Amounts usage,
                 Reach reach) {
   if (absl::IsCancelled(status)) return Cancelled(std::move(usage));
-  Answer answer = Answer::Error(
-      task.secrets().Redact(ToStd(status.message())), std::move(usage));
+  Answer answer = Answer::Error(task.secrets().Redact(ToStd(status.message())),
+                                std::move(usage));
   answer.transient = MayHelpAgain(status);
   if (reach == Reach::kPerhaps || absl::IsDeadlineExceeded(status)) {
     answer.status = ReceiptStatus::kTimeout;

@@ -8,10 +8,10 @@
 #include <string>
 #include <string_view>
 
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
 #include "reenact/executors/executor.h"
-#include "reenact/kernel/bytes.h"
-#include "reenact/kernel/cbor_value.h"
-#include "reenact/kernel/status.h"
+#include "reenact/kernel/cbor/cbor_value.h"
 
 namespace reenact {
 
@@ -47,7 +47,8 @@ absl::StatusOr<Digest> DigestOf(const cbor::Value& value);
 Answer AnswerOf(const absl::Status& status, Task& task, Amounts usage = {},
                 Reach reach = Reach::kKnown);
 
-// How much time is left until the task's deadline, at most `limit`; not below 0.
+// How much time is left until the task's deadline, at most `limit`; not below
+// 0.
 std::chrono::milliseconds TimeLeft(const Task& task,
                                    std::chrono::milliseconds limit);
 

@@ -15,11 +15,11 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
+#include "reenact/base/mutex.h"
 #include "reenact/executors/agenda.h"
 #include "reenact/executors/attempt_log.h"
 #include "reenact/executors/running_task.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/mutex.h"
+#include "reenact/kernel/cbor/cbor.h"
 
 namespace reenact {
 namespace {
@@ -755,8 +755,8 @@ absl::Status Dispatcher::Core::CheckKinds(
   for (const std::string& kind : kinds) {
     if (remote == options_.remotes.end()) {
       if (!registered_.contains(kind)) continue;
-      return absl::PermissionDeniedError(absl::StrCat(
-          kind, " is carried out by the world's own process"));
+      return absl::PermissionDeniedError(
+          absl::StrCat(kind, " is carried out by the world's own process"));
     }
     const auto& may = remote->second;
     if (std::find(may.begin(), may.end(), kind) != may.end()) continue;

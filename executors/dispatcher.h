@@ -11,13 +11,13 @@
 #include <string_view>
 #include <vector>
 
+#include "reenact/base/status.h"
 #include "reenact/executors/executor.h"
 #include "reenact/executors/options.h"
-#include "reenact/kernel/effect.h"
-#include "reenact/kernel/effects.h"
+#include "reenact/kernel/effects/effect.h"
+#include "reenact/kernel/effects/receipt.h"
 #include "reenact/kernel/hash.h"
-#include "reenact/kernel/receipt.h"
-#include "reenact/kernel/status.h"
+#include "reenact/world/effects.h"
 
 namespace reenact {
 
@@ -106,7 +106,7 @@ class Dispatcher final : public EffectListener {
   // Nothing is given to whose receipt would not count; Stats() has why.
   void Listed(const Policy::Executors& executors) override;
 
-  // --- For other processes; server.h is the usual caller ---
+  // --- For other processes; server.h is the usual caller ---------------------
 
   using Id = std::uint64_t;
   // A process called `name` serves `kinds`, at most `concurrency` effects at a
@@ -133,8 +133,8 @@ class Dispatcher final : public EffectListener {
   // verdict. PermissionDenied: the receipt names another executor.
   absl::Status Receive(Id id, Receipt receipt, const Digest& digest);
   // Something came from it, or from who is not attached (0), that is no
-  // receipt. `intent`: the effect that it was for, where so much can be read. If
-  // `id` holds that, it is answered with an error: it would come again.
+  // receipt. `intent`: the effect that it was for, where so much can be read.
+  // If `id` holds that, it is answered with an error: it would come again.
   void Refuse(Id id, std::string_view executor, std::string_view reason,
               const Digest& digest, const std::optional<Digest>& intent);
 

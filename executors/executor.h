@@ -19,20 +19,20 @@
 #include <string_view>
 #include <vector>
 
-#include "reenact/kernel/amounts.h"
-#include "reenact/kernel/bytes.h"
-#include "reenact/kernel/cbor_value.h"
-#include "reenact/kernel/effect.h"
-#include "reenact/kernel/receipt.h"
-#include "reenact/kernel/status.h"
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
+#include "reenact/kernel/authority/amounts.h"
+#include "reenact/kernel/cbor/cbor_value.h"
+#include "reenact/kernel/effects/effect.h"
+#include "reenact/kernel/effects/receipt.h"
 
 namespace reenact {
 
 class BlobStore;
 class Secrets;
 
-// How far an attempt that failed came. This, and nothing else, is what tells the
-// status error from the status timeout: spec/executors.md has every case.
+// How far an attempt that failed came. This, and nothing else, is what tells
+// the status error from the status timeout: spec/executors.md has every case.
 enum class Reach : std::uint8_t {
   // Nothing of what was asked for was done: it never left, or it was refused,
   // or it ended by itself and said how. Status error.
@@ -62,9 +62,9 @@ struct Answer {
   static Answer Unknown(std::string_view message, Amounts usage = {});
 };
 
-// `answer`, given that an attempt before it may have been carried out: a refusal
-// now says nothing of what was done then, so an error becomes a timeout. The
-// payload says why, as "earlier".
+// `answer`, given that an attempt before it may have been carried out: a
+// refusal now says nothing of what was done then, so an error becomes a
+// timeout. The payload says why, as "earlier".
 Answer InDoubt(Answer answer);
 
 // One effect on its way, as its executor sees it.
@@ -77,8 +77,8 @@ class Task {
   virtual ~Task() = default;
 
   virtual const OpenEffect& effect() const = 0;
-  // From 1; more if anybody may have begun it before. The idempotency key is the
-  // same in each.
+  // From 1; more if anybody may have begun it before. The idempotency key is
+  // the same in each.
   virtual std::uint32_t attempt() const = 0;
 
   // When the executor must have returned; what takes longer is answered with

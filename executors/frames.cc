@@ -4,16 +4,16 @@
 #include <array>
 #include <utility>
 
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "reenact/kernel/config.h"
-#include "reenact/kernel/receipt.h"
+#include "reenact/kernel/effects/receipt.h"
 
 namespace reenact::frames {
 namespace {
 
 constexpr std::size_t kPrefix = 4;
 
-// --- writing ---
+// --- writing -----------------------------------------------------------------
 
 // A frame's map: key 0 is its type, 1 and so on its members in order.
 class Writer {
@@ -133,7 +133,7 @@ void Write(const Error& error, Bytes* out) {
   Writer(out, 10, 1).Reason(error.message);
 }
 
-// --- reading ---
+// --- reading -----------------------------------------------------------------
 
 class MemberReader {
  public:
@@ -396,7 +396,7 @@ absl::Status StatusOf(const Verdict& verdict) {
   return absl::UnavailableError(ToAbsl(verdict.message));
 }
 
-// --- Splitter ---
+// --- Splitter ----------------------------------------------------------------
 
 void Splitter::Add(BytesView bytes) {
   buffer_.erase(0, std::exchange(at_, 0));

@@ -11,10 +11,10 @@
 #include <variant>
 #include <vector>
 
-#include "reenact/kernel/bytes.h"
-#include "reenact/kernel/effect.h"
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
+#include "reenact/kernel/effects/effect.h"
 #include "reenact/kernel/hash.h"
-#include "reenact/kernel/status.h"
 
 // spec/executor-protocol.md has who says what when.
 namespace reenact::frames {

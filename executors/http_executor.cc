@@ -13,13 +13,13 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "reenact/base/mutex.h"
 #include "reenact/executors/content.h"
 #include "reenact/executors/http_url.h"
 #include "reenact/executors/params.h"
 #include "reenact/executors/public_address.h"
 #include "reenact/executors/retry_after.h"
 #include "reenact/executors/secrets.h"
-#include "reenact/kernel/mutex.h"
 
 namespace reenact {
 namespace {
@@ -32,9 +32,15 @@ constexpr std::size_t kHeaderBytesMax = 64 << 10;
 constexpr int kHopsMax = 5;
 
 // Headers that decide how a request is read or where it goes.
-constexpr std::string_view kOwnHeaders[] = {
-    "host",    "content-length", "transfer-encoding", "connection", "te",
-    "trailer", "upgrade",        "expect",            "idempotency-key"};
+constexpr std::string_view kOwnHeaders[] = {"host",
+                                            "content-length",
+                                            "transfer-encoding",
+                                            "connection",
+                                            "te",
+                                            "trailer",
+                                            "upgrade",
+                                            "expect",
+                                            "idempotency-key"};
 
 std::string Lower(std::string text) {
   for (char& c : text) {
@@ -58,7 +64,7 @@ bool IsHeaderValue(std::string_view text) {
          std::string_view::npos;
 }
 
-// --- what is asked for ---------------------------------------------------------
+// --- what is asked for -------------------------------------------------------
 
 // With secrets in it: nothing of it goes into an answer.
 struct Request {
@@ -136,20 +142,19 @@ absl::StatusOr<Request> ReadRequest(Task& task, const HttpOptions& options) {
   request.headers.push_back("Idempotency-Key: " +
                             task.effect().idempotency_key.ToHex());
   REENACT_ASSIGN_OR_RETURN(
-      request.body,
-      ContentOf("body", body, task, options.request_bytes_max));
+      request.body, ContentOf("body", body, task, options.request_bytes_max));
   for (std::string& name : request.response_headers) name = Lower(name);
   request.deadline = Task::Clock::now() + TimeLeft(task, timeout);
   return request;
 }
 
-// --- what came back ------------------------------------------------------------
+// --- what came back ----------------------------------------------------------
 
 struct Response {
   long status = 0;
   std::map<std::string, std::string> headers;  // names in lower case
   Bytes body;
-  std::string redirect;  // absolute; empty: there is none
+  std::string redirect;                  // absolute; empty: there is none
   std::vector<std::string> retry_after;  // as it came
 
   std::optional<milliseconds> Patience() const;
@@ -351,32 +356,29 @@ std::uint64_t Count(curl_off_t value) {
 }
 
 // What libcurl's code means to the effect: whether it may help to try again.
-absl::Status StatusOfTransfer(CURLcode code,
-                              const Receiver& receiver, const Request& request,
-                              const Traffic& traffic) {
+absl::Status StatusOfTransfer(CURLcode code, const Receiver& receiver,
+                              const Request& request, const Traffic& traffic) {
   // The host is in the effect's parameters, so it may be in messages.
   const auto message = [&](std::string_view what) {
     return absl::StrCat(ToAbsl(request.place.host), ":", request.place.port,
                         ": ", ToAbsl(what));
   };
   if (receiver.body_too_large() || code == CURLE_FILESIZE_EXCEEDED) {
-    return absl::OutOfRangeError(
-        message(absl::StrCat("the response has more than ",
-                             request.response_bytes_max, " bytes")));
+    return absl::OutOfRangeError(message(absl::StrCat(
+        "the response has more than ", request.response_bytes_max, " bytes")));
   }
   if (receiver.header_too_large()) {
-    return absl::OutOfRangeError(
-        message(absl::StrCat("the response has more than ", kHeaderBytesMax,
-                             " bytes of headers")));
+    return absl::OutOfRangeError(message(absl::StrCat(
+        "the response has more than ", kHeaderBytesMax, " bytes of headers")));
   }
   switch (code) {
     case CURLE_OK:
       if (receiver.headers_ended()) return absl::OkStatus();
       return absl::UnavailableError(message("the answer broke off"));
     case CURLE_OPERATION_TIMEDOUT:
-      return absl::UnavailableError(
-          message(traffic.reach == Reach::kPerhaps ? "no answer in time"
-                                                   : "no connection in time"));
+      return absl::UnavailableError(message(traffic.reach == Reach::kPerhaps
+                                                ? "no answer in time"
+                                                : "no connection in time"));
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_COULDNT_CONNECT:
@@ -492,8 +494,8 @@ absl::StatusOr<Response> Ask(const Handle& handle, Request request,
                              const HttpOptions& options, Task& task,
                              Traffic* traffic) {
   for (int hop = 0; hop <= kHopsMax; ++hop) {
-    REENACT_ASSIGN_OR_RETURN(
-        Response response, Transfer(handle, request, options, task, traffic));
+    REENACT_ASSIGN_OR_RETURN(Response response,
+                             Transfer(handle, request, options, task, traffic));
     if (!request.follow_redirects || !IsRedirect(response.status) ||
         response.redirect.empty()) {
       return response;
@@ -504,7 +506,7 @@ absl::StatusOr<Response> Ask(const Handle& handle, Request request,
       absl::StrCat("it redirects more than ", kHopsMax, " times"));
 }
 
-// --- the answer ----------------------------------------------------------------
+// --- the answer --------------------------------------------------------------
 
 bool IsExpected(const Request& request, long status) {
   const auto& expected = request.expect_status;
@@ -513,10 +515,11 @@ bool IsExpected(const Request& request, long status) {
 }
 
 // What a status that was not expected says. A service that says 4xx has looked
-// at the request and refused it, for now or for good. Not so 408, which services
-// say of work that they gave up, too; nor 5xx, as whoever says it may have begun,
-// or stand in front of one that had; nor 2xx and 3xx, with which many tell that
-// it is done. Behind a redirect it was another request that was refused.
+// at the request and refused it, for now or for good. Not so 408, which
+// services say of work that they gave up, too; nor 5xx, as whoever says it may
+// have begun, or stand in front of one that had; nor 2xx and 3xx, with which
+// many tell that it is done. Behind a redirect it was another request that was
+// refused.
 Reach ReachOf(long status, const Traffic& traffic) {
   const bool refused = status >= 400 && status < 500 && status != 408;
   return refused && traffic.calls == 1 ? Reach::kKnown : Reach::kPerhaps;

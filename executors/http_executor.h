@@ -40,8 +40,8 @@ struct HttpOptions {
 //            "headers": {"authorization": "Bearer ${secret:shop}"},
 //            "body": "..."}
 //
-// Every attempt has the header Idempotency-Key: a server that heeds it does once
-// what it is asked more than once. Certificates are verified; there are no
+// Every attempt has the header Idempotency-Key: a server that heeds it does
+// once what it is asked more than once. Certificates are verified; there are no
 // cookies, no .netrc and no proxies but the one given; redirects are followed
 // on request only, and only to the same scheme, host and port.
 //

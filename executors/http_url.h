@@ -5,8 +5,8 @@
 
 #include <string_view>
 
-#include "reenact/kernel/predicate.h"
-#include "reenact/kernel/status.h"
+#include "reenact/base/status.h"
+#include "reenact/kernel/authority/predicate.h"
 
 namespace reenact {
 
@@ -15,9 +15,9 @@ namespace reenact {
 // host and port, and the path and query letter by letter. So what is contacted
 // is what was judged.
 //
-// InvalidArgument: it is no plain URL, or libcurl reads it otherwise ("/a/../b",
-// which it would ask for as "/b"), or there is a reference to a secret before
-// the path. The message does not hold the URL.
+// InvalidArgument: it is no plain URL, or libcurl reads it otherwise
+// ("/a/../b", which it would ask for as "/b"), or there is a reference to a
+// secret before the path. The message does not hold the URL.
 absl::StatusOr<PlainUrl> ParseHttpUrl(std::string_view url);
 
 }  // namespace reenact

@@ -8,10 +8,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "reenact/base/posix_file.h"
 #include "reenact/executors/new_file.h"
-#include "reenact/journal/posix_file.h"
-#include "reenact/kernel/admission.h"
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/authority/admission.h"
+#include "reenact/kernel/cbor/cbor.h"
 
 namespace reenact {
 namespace {
@@ -54,7 +54,7 @@ absl::StatusOr<posix::Directory> OpenWorld(const std::string& world_directory) {
 
 }  // namespace
 
-// --- messages ------------------------------------------------------------------
+// --- messages ----------------------------------------------------------------
 
 Bytes EncodeMessage(const Input& input) {
   Bytes out;
@@ -149,7 +149,7 @@ absl::Status PutIntoInbox(const std::string& world_directory,
   return file.Place(inbox + "/" + name);
 }
 
-// --- the source ----------------------------------------------------------------
+// --- the source --------------------------------------------------------------
 
 InboxSource::InboxSource(std::shared_ptr<const posix::Directory> inbox,
                          WorldConfig config)

@@ -11,12 +11,12 @@
 #include <string_view>
 #include <vector>
 
-#include "reenact/kernel/bytes.h"
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
 #include "reenact/kernel/config.h"
-#include "reenact/kernel/effect.h"
+#include "reenact/kernel/effects/effect.h"
 #include "reenact/kernel/event.h"
-#include "reenact/kernel/status.h"
-#include "reenact/kernel/world.h"
+#include "reenact/world/world.h"
 
 namespace reenact {
 
@@ -24,15 +24,15 @@ namespace posix {
 class Directory;
 }
 
-// One message: a canonical CBOR map, spec/executors.md has its keys. Of an input
-// everything but the position goes along.
+// One message: a canonical CBOR map, spec/executors.md has its keys. Of an
+// input everything but the position goes along.
 Bytes EncodeMessage(const Input& input);
 // InvalidArgument: what is wrong. Unimplemented: of a later version.
 absl::StatusOr<Input> DecodeMessage(BytesView item);
 
 // The name of the file that an effect's message goes to: event_id and index in
-// decimal digits of fixed width, so that messages of one world are in its order,
-// then the idempotency key.
+// decimal digits of fixed width, so that messages of one world are in its
+// order, then the idempotency key.
 std::string MessageName(const OpenEffect& effect);
 
 // The longest message, as a file.
@@ -51,8 +51,8 @@ absl::Status PutIntoInbox(const std::string& world_directory,
                           const std::string& name, const Input& input,
                           bool* placing = nullptr);
 
-// The messages of a world's inbox, in the order of their names, as a world pulls
-// them. Each is an input with the message's submission id, which is the
+// The messages of a world's inbox, in the order of their names, as a world
+// pulls them. Each is an input with the message's submission id, which is the
 // idempotency key that the sender had, so one that comes twice is admitted once
 // within the dedupe horizon.
 //
@@ -60,9 +60,9 @@ absl::Status PutIntoInbox(const std::string& world_directory,
 //   REENACT_RETURN_IF_ERROR(world->Feed(*inbox));      // durable from here on
 //   REENACT_RETURN_IF_ERROR(inbox->RemoveDelivered());
 //
-// What dies in between finds the same files again. A file that is no message, or
-// one that the world would not take, is moved to `inbox/refused/`, so that it
-// does not stop the others.
+// What dies in between finds the same files again. A file that is no message,
+// or one that the world would not take, is moved to `inbox/refused/`, so that
+// it does not stop the others.
 //
 // Thread safety: none. One process at a time: the one that has the world open.
 class InboxSource final : public InputSource {

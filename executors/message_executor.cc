@@ -7,11 +7,11 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "reenact/base/mutex.h"
 #include "reenact/executors/content.h"
 #include "reenact/executors/inbox.h"
 #include "reenact/executors/params.h"
-#include "reenact/kernel/answer.h"
-#include "reenact/kernel/mutex.h"
+#include "reenact/kernel/effects/answer.h"
 
 namespace reenact {
 namespace {
@@ -22,8 +22,7 @@ class WorldTarget final : public MessageTarget {
  public:
   explicit WorldTarget(World* world) : world_(world) {}
 
-  absl::Status Deliver(const Input& input, Task& task,
-                       Reach* reach) override {
+  absl::Status Deliver(const Input& input, Task& task, Reach* reach) override {
     REENACT_ASSIGN_OR_RETURN(const Submission submission, SubmitOnce(input));
     *reach = Reach::kPerhaps;
     milliseconds pause(1);
@@ -82,11 +81,10 @@ class InboxTarget final : public MessageTarget {
   explicit InboxTarget(std::string directory)
       : directory_(std::move(directory)) {}
 
-  absl::Status Deliver(const Input& input, Task& task,
-                       Reach* reach) override {
+  absl::Status Deliver(const Input& input, Task& task, Reach* reach) override {
     bool placing = false;
-    const absl::Status status = PutIntoInbox(
-        directory_, MessageName(task.effect()), input, &placing);
+    const absl::Status status =
+        PutIntoInbox(directory_, MessageName(task.effect()), input, &placing);
     if (placing) *reach = Reach::kPerhaps;
     return status;
   }
@@ -113,8 +111,8 @@ absl::StatusOr<Message> ReadMessage(const OpenEffect& effect) {
   }
   input.priority = static_cast<std::uint8_t>(
       params.Integer("priority", kPriorityDefault, 0, kPriorities - 1));
-  input.time = LogicalTime{params.Integer(
-      "time", effect.queued.value, INT64_MIN, INT64_MAX)};
+  input.time = LogicalTime{
+      params.Integer("time", effect.queued.value, INT64_MIN, INT64_MAX)};
   const cbor::Value* const payload = params.Any("payload");
   if (payload == nullptr) params.Fail("payload", "is missing");
   REENACT_RETURN_IF_ERROR(params.Finish());

@@ -8,10 +8,10 @@
 #include <string_view>
 #include <utility>
 
+#include "reenact/base/status.h"
 #include "reenact/executors/executor.h"
 #include "reenact/kernel/event.h"
-#include "reenact/kernel/status.h"
-#include "reenact/kernel/world.h"
+#include "reenact/world/world.h"
 
 namespace reenact {
 
@@ -24,8 +24,8 @@ class MessageTarget {
 
   // OK: `input` is durable there, or was already. The submission id is what
   // tells. Unavailable, ResourceExhausted, DeadlineExceeded: not now.
-  // Cancelled: the task was. With an error, `reach` is set to kPerhaps if it may
-  // come to be there, or be there, all the same.
+  // Cancelled: the task was. With an error, `reach` is set to kPerhaps if it
+  // may come to be there, or be there, all the same.
   virtual absl::Status Deliver(const Input& input, Task& task,
                                Reach* reach) = 0;
 };
@@ -37,8 +37,8 @@ std::unique_ptr<MessageTarget> ToWorld(World* world);
 // The world in `directory`, whoever runs it, now or later; see inbox.h.
 std::unique_ptr<MessageTarget> ToInbox(std::string directory);
 
-// Sends an event to another world on this machine, or to the same one, once: the
-// idempotency key is the event's submission id.
+// Sends an event to another world on this machine, or to the same one, once:
+// the idempotency key is the event's submission id.
 //
 //   MessageExecutor messages;
 //   messages.Add("billing", ToWorld(billing));

@@ -33,8 +33,7 @@ bool Claim(int fd) {
 }
 
 absl::Status RemoveIfAbandoned(const std::string& path) {
-  const absl::StatusOr<posix::File> file =
-      posix::File::Open(path, O_RDONLY);
+  const absl::StatusOr<posix::File> file = posix::File::Open(path, O_RDONLY);
   // Placed or removed meanwhile, or nothing that was made here.
   if (absl::IsNotFound(file.status())) return absl::OkStatus();
   REENACT_RETURN_IF_ERROR(file.status());
@@ -49,8 +48,7 @@ absl::StatusOr<NewFile> NewFile::In(const std::string& directory) {
     const std::string path = directory + "/" + NextTemporaryName();
     if (::access(path.c_str(), F_OK) == 0) continue;  // of a process long gone
     REENACT_ASSIGN_OR_RETURN(
-        posix::File file,
-        posix::File::Open(path, O_WRONLY | O_CREAT | O_EXCL));
+        posix::File file, posix::File::Open(path, O_WRONLY | O_CREAT | O_EXCL));
     if (Claim(file.fd())) return NewFile(std::move(file));
   }
 }

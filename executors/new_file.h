@@ -6,9 +6,9 @@
 #include <string>
 #include <utility>
 
-#include "reenact/journal/posix_file.h"
-#include "reenact/kernel/bytes.h"
-#include "reenact/kernel/status.h"
+#include "reenact/base/bytes.h"
+#include "reenact/base/posix_file.h"
+#include "reenact/base/status.h"
 
 namespace reenact {
 

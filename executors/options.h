@@ -14,7 +14,7 @@
 
 #include "reenact/executors/retry.h"
 #include "reenact/executors/secrets.h"
-#include "reenact/kernel/receipt.h"
+#include "reenact/kernel/effects/receipt.h"
 
 namespace reenact {
 
@@ -30,9 +30,9 @@ struct KindOptions {
   // So many at a time at most. An executor that overran its deadline counts
   // until it returns.
   std::size_t concurrency = 8;
-  // Of those, so many that wait for one peer (Executor::PeerOf) at most, so that
-  // one that does not answer does not hold up the others. 0: as many as there
-  // are.
+  // Of those, so many that wait for one peer (Executor::PeerOf) at most, so
+  // that one that does not answer does not hold up the others. 0: as many as
+  // there are.
   std::size_t per_peer = 4;
   // What one attempt may take, and all of them together with the waits between
   // them, from the first one on: of this process, if none are noted

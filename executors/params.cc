@@ -1,7 +1,7 @@
 #include "reenact/executors/params.h"
 
 #include "absl/strings/str_cat.h"
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 
 namespace reenact {
 

@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include "reenact/kernel/bytes.h"
-#include "reenact/kernel/cbor_value.h"
-#include "reenact/kernel/status.h"
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
+#include "reenact/kernel/cbor/cbor_value.h"
 
 namespace reenact {
 

@@ -29,8 +29,8 @@ constexpr std::size_t kFileChunk = 256 << 10;
 constexpr std::string_view kKeyVariable = "REENACT_IDEMPOTENCY_KEY";
 
 absl::Status Refuse(std::string_view field, std::string_view what) {
-  return absl::InvalidArgumentError(absl::StrCat(
-      "parameter \"", ToAbsl(field), "\" ", ToAbsl(what)));
+  return absl::InvalidArgumentError(
+      absl::StrCat("parameter \"", ToAbsl(field), "\" ", ToAbsl(what)));
 }
 
 bool HasNul(std::string_view text) {
@@ -52,7 +52,7 @@ std::string PathIn(const std::string& directory, const std::string& path) {
   return directory + "/" + path;
 }
 
-// --- what is asked for -----------------------------------------------------------
+// --- what is asked for -------------------------------------------------------
 
 absl::StatusOr<std::string> FindProgram(const std::string& name,
                                         const ProcessOptions& options) {
@@ -70,9 +70,9 @@ absl::StatusOr<std::string> FindProgram(const std::string& name,
       return path;
     }
   }
-  return absl::NotFoundError(
-      absl::StrCat("there is no program \"", name.substr(0, 100),
-                   "\" where programs are looked for"));
+  return absl::NotFoundError(absl::StrCat("there is no program \"",
+                                          name.substr(0, 100),
+                                          "\" where programs are looked for"));
 }
 
 absl::Status CheckArgv(const std::vector<std::string>& argv) {
@@ -81,8 +81,7 @@ absl::Status CheckArgv(const std::vector<std::string>& argv) {
     if (HasNul(argument)) return Refuse("argv", "has a NUL in it");
     // Other users of the machine see arguments.
     if (Secrets::HasReference(argument)) {
-      return Refuse("argv",
-                    "must not hold a secret: use \"env\" or \"stdin\"");
+      return Refuse("argv", "must not hold a secret: use \"env\" or \"stdin\"");
     }
   }
   return absl::OkStatus();
@@ -155,8 +154,7 @@ void SetDeadline(milliseconds timeout, const ProcessOptions& options,
                  const Task& task, ChildSpec* child) {
   const milliseconds left = TimeLeft(task, milliseconds::max());
   child->grace = std::min(options.grace, left / 4);
-  child->deadline =
-      Task::Clock::now() + std::min(timeout, left - child->grace);
+  child->deadline = Task::Clock::now() + std::min(timeout, left - child->grace);
   child->cancel_fd = task.cancel_fd();
 }
 
@@ -229,7 +227,7 @@ absl::StatusOr<Job> ReadJob(Task& task, const ProcessOptions& options) {
   return job;
 }
 
-// --- evidence --------------------------------------------------------------------
+// --- evidence ----------------------------------------------------------------
 
 absl::StatusOr<Evidence> EvidenceOf(const std::string& name,
                                     const std::string& path) {
@@ -294,21 +292,20 @@ absl::Status RecordOutputs(const Job& job, Task& task, cbor::Value* payload,
   for (const std::string& path : job.outputs) {
     const std::string name = "output:" + path;
     const std::string place = PathIn(job.child.directory, path);
-    REENACT_ASSIGN_OR_RETURN(
-        Evidence evidence, job.keep_outputs
-                               ? KeepFile(name, place, task.blobs())
-                               : EvidenceOf(name, place));
-    outputs.Set(path, cbor::Value::Map(
-                          {{job.keep_outputs ? "blob" : "digest",
-                            DigestValue(evidence.digest)},
-                           {"size", cbor::Value(evidence.size)}}));
+    REENACT_ASSIGN_OR_RETURN(Evidence evidence,
+                             job.keep_outputs
+                                 ? KeepFile(name, place, task.blobs())
+                                 : EvidenceOf(name, place));
+    outputs.Set(path, cbor::Value::Map({{job.keep_outputs ? "blob" : "digest",
+                                         DigestValue(evidence.digest)},
+                                        {"size", cbor::Value(evidence.size)}}));
     answer->evidence.push_back(std::move(evidence));
   }
   payload->Set("outputs", std::move(outputs));
   return absl::OkStatus();
 }
 
-// --- the answer ------------------------------------------------------------------
+// --- the answer --------------------------------------------------------------
 
 std::uint64_t Count(milliseconds time) {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0));
@@ -350,8 +347,8 @@ std::string Complaint(const Job& job, const ChildResult& result) {
   return absl::StrCat("exit status ", result.code);
 }
 
-// A process that exits has said how it ended. Of one that was stopped on its way
-// nobody knows how far it had come.
+// A process that exits has said how it ended. Of one that was stopped on its
+// way nobody knows how far it had come.
 ReceiptStatus StatusOf(const ChildResult& result) {
   if (result.end == ChildResult::End::kExited) return ReceiptStatus::kError;
   if (result.end == ChildResult::End::kCancelled) {
@@ -376,12 +373,10 @@ absl::Status Report(const Job& job, const ChildResult& result,
     payload->Set("signal", result.code);
   }
   if (MayKeepOutput(job, result)) {
-    REENACT_RETURN_IF_ERROR(KeepContent("stdout", result.out,
-                                        options.inline_bytes_max, task, payload,
-                                        answer));
-    REENACT_RETURN_IF_ERROR(KeepContent("stderr", result.err,
-                                        options.inline_bytes_max, task, payload,
-                                        answer));
+    REENACT_RETURN_IF_ERROR(KeepContent(
+        "stdout", result.out, options.inline_bytes_max, task, payload, answer));
+    REENACT_RETURN_IF_ERROR(KeepContent(
+        "stderr", result.err, options.inline_bytes_max, task, payload, answer));
   }
   std::string complaint = Complaint(job, result);
   if (complaint.empty()) {

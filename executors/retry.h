@@ -6,7 +6,7 @@
 #include <chrono>
 #include <cstdint>
 
-#include "reenact/kernel/retry_rule.h"
+#include "reenact/kernel/effects/retry_rule.h"
 
 namespace reenact {
 
@@ -27,9 +27,9 @@ void Apply(const RetryRule& rule, RetryPolicy* policy,
 std::chrono::milliseconds BackoffCeiling(const RetryPolicy& policy,
                                          std::uint32_t attempt);
 // The wait itself; `random` is any 64 bits. With `asked`, what the other side
-// asks for: what comes on top, so that not all who were asked come back at once,
-// drawn from 0 to that once more or to the ceiling, whichever is longer, but
-// never more than `longest`.
+// asks for: what comes on top, so that not all who were asked come back at
+// once, drawn from 0 to that once more or to the ceiling, whichever is longer,
+// but never more than `longest`.
 std::chrono::milliseconds Backoff(const RetryPolicy& policy,
                                   std::uint32_t attempt, std::uint64_t random);
 std::chrono::milliseconds Backoff(const RetryPolicy& policy,

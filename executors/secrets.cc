@@ -8,16 +8,16 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
-#include <set>
 #include <optional>
+#include <set>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "reenact/base/mutex.h"
+#include "reenact/base/posix_file.h"
 #include "reenact/executors/traces.h"
-#include "reenact/journal/posix_file.h"
-#include "reenact/kernel/mutex.h"
 
 namespace reenact {
 namespace {

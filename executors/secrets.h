@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "reenact/kernel/status.h"
+#include "reenact/base/status.h"
 
 namespace reenact {
 

@@ -16,10 +16,10 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "reenact/base/mutex.h"
 #include "reenact/executors/channel.h"
 #include "reenact/executors/frames.h"
-#include "reenact/kernel/mutex.h"
-#include "reenact/kernel/receipt.h"
+#include "reenact/kernel/effects/receipt.h"
 
 namespace reenact {
 namespace {

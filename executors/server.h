@@ -9,8 +9,8 @@
 #include <memory>
 #include <string>
 
+#include "reenact/base/status.h"
 #include "reenact/executors/dispatcher.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact {
 

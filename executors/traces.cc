@@ -6,7 +6,7 @@
 #include <set>
 #include <utility>
 
-#include "reenact/kernel/check.h"
+#include "reenact/base/check.h"
 #include "reenact/kernel/hash.h"
 
 namespace reenact {
@@ -353,8 +353,8 @@ void Traces::Add(std::string_view value, std::size_t name) {
   for (const std::string& text : WrappingForms(value)) add(text, true);
 }
 
-// Every way to read it counts: "&amp;" may be the end of a value, and more of it
-// may be what "&amp;amp;" stands for.
+// Every way to read it counts: "&amp;" may be the end of a value, and more of
+// it may be what "&amp;amp;" stands for.
 void Traces::FindAt(std::string_view text, std::size_t at,
                     std::vector<Range>* found) const {
   static const std::vector<Chain> kChains = AllChains();
@@ -365,8 +365,8 @@ void Traces::FindAt(std::string_view text, std::size_t at,
   const auto differs = [rest = text.substr(at)](const Form& form) {
     return DiffersPlainly(rest, form.text);
   };
-  if (plain && std::all_of(forms(text[at]).begin(), forms(text[at]).end(),
-                           differs)) {
+  if (plain &&
+      std::all_of(forms(text[at]).begin(), forms(text[at]).end(), differs)) {
     return;
   }
   for (const Chain& chain : kChains) {

@@ -18,7 +18,7 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
-#include "reenact/kernel/check.h"
+#include "reenact/base/check.h"
 
 namespace reenact::harness {
 

@@ -15,9 +15,9 @@
 #include <string>
 #include <string_view>
 
+#include "reenact/base/bytes.h"
 #include "reenact/harness/choices.h"
 #include "reenact/harness/recorded_check.h"
-#include "reenact/kernel/bytes.h"
 #include "reenact/kernel/ids.h"
 
 namespace reenact::harness {
@@ -34,7 +34,7 @@ class SharedRecord {
   // Before each child.
   void Clear();
 
-  // --- by the child ---
+  // --- by the child ----------------------------------------------------------
   // Before each run: what the one before it had drawn is forgotten.
   void BeginRun();
   // `task` runs from now on.
@@ -48,7 +48,7 @@ class SharedRecord {
   // The task of what runs after the simulation: its checks.
   static constexpr std::uint64_t kChecking = 127;
 
-  // --- by who forked it ---
+  // --- by who forked it ------------------------------------------------------
   // Changes with each run and step.
   std::uint64_t progress() const;
   // "event 3, counter/c1", or "" if it was not a step that ran.

@@ -1,6 +1,6 @@
 #include "reenact/harness/choices.h"
 
-#include "reenact/kernel/check.h"
+#include "reenact/base/check.h"
 
 namespace reenact::harness {
 

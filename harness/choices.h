@@ -1,5 +1,5 @@
-// Everything that a run leaves to chance, as one sequence of numbers that can be
-// written down and had again.
+// Everything that a run leaves to chance, as one sequence of numbers that can
+// be written down and had again.
 
 #ifndef REENACT_HARNESS_CHOICES_H_
 #define REENACT_HARNESS_CHOICES_H_
@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "reenact/base/status.h"
 #include "reenact/harness/dice.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact::harness {
 

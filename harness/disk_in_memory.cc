@@ -4,10 +4,10 @@
 #include <optional>
 #include <utility>
 
+#include "reenact/base/instrument.h"
 #include "reenact/journal/block.h"
-#include "reenact/journal/memory_store.h"
-#include "reenact/kernel/forward.h"
-#include "reenact/kernel/instrument.h"
+#include "reenact/journal/memory/memory_store.h"
+#include "reenact/world/forward.h"
 
 namespace reenact::harness {
 
@@ -111,7 +111,8 @@ std::vector<Bytes> DiskInMemory::Blocks() const {
 
 void DiskInMemory::PowerUp(std::uint64_t unsynced_kept) {
   std::vector<Bytes> blocks = Blocks();
-  blocks.resize(std::min<std::uint64_t>(blocks.size(), synced_ + unsynced_kept));
+  blocks.resize(
+      std::min<std::uint64_t>(blocks.size(), synced_ + unsynced_kept));
   last_events_.resize(blocks.size());
   store_ = NewMemoryStore();
   CommitGroup group;

@@ -11,8 +11,8 @@
 
 #include "reenact/harness/choices.h"
 #include "reenact/journal/store.h"
+#include "reenact/kernel/checkpoint.h"
 #include "reenact/kernel/module.h"
-#include "reenact/kernel/starting_place.h"
 
 namespace reenact::harness {
 

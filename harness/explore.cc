@@ -21,8 +21,7 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// --- shrinking
-// -----------------------------------------------------------------
+// --- shrinking ---------------------------------------------------------------
 
 // Smaller is better, the first part most.
 using Size = std::array<std::uint64_t, 4>;
@@ -113,8 +112,8 @@ class Shrinker {
   bool Delete(std::size_t at, std::size_t size) {
     Values values = values_;
     const auto from = values.begin() + static_cast<std::ptrdiff_t>(at);
-    const auto to = values.begin() + static_cast<std::ptrdiff_t>(std::min(
-                                         at + size, values.size()));
+    const auto to = values.begin() + static_cast<std::ptrdiff_t>(
+                                         std::min(at + size, values.size()));
     values.erase(from, to);
     return Try(std::move(values));
   }
@@ -180,8 +179,7 @@ Found MakeFound(const Scenario& scenario, const RunSettings& settings,
   return found;
 }
 
-// --- exploring
-// -----------------------------------------------------------------
+// --- exploring ---------------------------------------------------------------
 
 class Explorer {
  public:
@@ -229,8 +227,7 @@ class Explorer {
   void One(std::uint64_t number) {
     const std::uint64_t seed = SeedOf(options_, number);
     const Shape shape = CurrentShape(number);
-    RunResult run =
-        RunOnce(scenario_, options_.settings, shape, Choices(seed));
+    RunResult run = RunOnce(scenario_, options_.settings, shape, Choices(seed));
     const bool twice = options_.double_run_one_in > 0 &&
                        options_.settings.engine != EngineKind::kFree &&
                        number % options_.double_run_one_in == 0;

@@ -11,16 +11,16 @@
 #include <string_view>
 #include <vector>
 
+#include "reenact/base/status.h"
 #include "reenact/harness/run.h"
 #include "reenact/harness/scenario.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact::harness {
 
 struct ExploreOptions {
   RunSettings settings;
   std::uint64_t runs = 10'000;
-  double seconds = 0;      // ends it earlier; 0: no limit
+  double seconds = 0;  // ends it earlier; 0: no limit
   std::uint64_t seed = 1;
   std::size_t threads = 0;  // 0: as many as there are cores
   // One in so many runs is made twice, which must be alike to the last step.
@@ -41,9 +41,9 @@ std::uint64_t SeedOf(const ExploreOptions& options, std::uint64_t number);
 
 // A failure, made as small as could be.
 struct Found {
-  RunResult result;       // of the smallest run, with trace and blocks
-  std::string replay;     // the string that gives it again
-  std::string first;      // the same of the run that failed first
+  RunResult result;    // of the smallest run, with trace and blocks
+  std::string replay;  // the string that gives it again
+  std::string first;   // the same of the run that failed first
   std::uint64_t seed = 0;
   std::uint64_t shrink_runs = 0;
   // What it takes to have it again, if a fresh process alone does not.

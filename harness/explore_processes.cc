@@ -425,8 +425,9 @@ class Explorer {
   void MakeRuns(Batch* batch, const Child::Send& send) {
     for (std::uint64_t number = batch->begin; number < batch->end; ++number) {
       if (TimeIsUp()) return;
-      RunResult run = RunOnce(scenario_, options_.settings, ShapeOf(number),
-                              Choices(SeedOf(options_, number)), false, &batch->record);
+      RunResult run =
+          RunOnce(scenario_, options_.settings, ShapeOf(number),
+                  Choices(SeedOf(options_, number)), false, &batch->record);
       const bool violated = run.violation.has_value();
       if (!violated) run.log.clear();
       send(EncodeRun(run));

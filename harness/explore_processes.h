@@ -14,8 +14,8 @@
 #include <string>
 #include <vector>
 
+#include "reenact/base/status.h"
 #include "reenact/harness/explore.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact::harness {
 

@@ -5,11 +5,11 @@
 
 #include <vector>
 
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
 #include "reenact/journal/block.h"
 #include "reenact/journal/entry.h"
-#include "reenact/kernel/bytes.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/status.h"
+#include "reenact/kernel/cbor/cbor.h"
 
 namespace reenact::harness {
 

@@ -36,22 +36,22 @@ std::string WhyNotHeld(const Scenario& scenario, std::uint64_t runs,
 
 }  // namespace reenact::harness
 
-#define REENACT_HARNESS_MAIN(name, set_up)                                \
-  int main(int argc, char** argv) {                                       \
-    return reenact::harness::HarnessMain(argc, argv, {name, set_up});     \
+#define REENACT_HARNESS_MAIN(name, set_up)                            \
+  int main(int argc, char** argv) {                                   \
+    return reenact::harness::HarnessMain(argc, argv, {name, set_up}); \
   }
 
 // For Catch2, and for anything else that has FAIL(message).
-#define REENACT_REQUIRE_HOLDS(scenario, replay)                           \
-  do {                                                                    \
+#define REENACT_REQUIRE_HOLDS(scenario, replay)                             \
+  do {                                                                      \
     const std::string why = reenact::harness::WhyNotHeld(scenario, replay); \
-    if (!why.empty()) FAIL(why);                                          \
+    if (!why.empty()) FAIL(why);                                            \
   } while (false)
-#define REENACT_REQUIRE_RUNS(scenario, runs)                              \
-  do {                                                                    \
-    const std::string why =                                               \
-        reenact::harness::WhyNotHeld(scenario, std::uint64_t{runs}, 1);   \
-    if (!why.empty()) FAIL(why);                                          \
+#define REENACT_REQUIRE_RUNS(scenario, runs)                            \
+  do {                                                                  \
+    const std::string why =                                             \
+        reenact::harness::WhyNotHeld(scenario, std::uint64_t{runs}, 1); \
+    if (!why.empty()) FAIL(why);                                        \
   } while (false)
 
 #endif  // REENACT_HARNESS_MAIN_H_

@@ -5,8 +5,8 @@
 
 #include "reenact/journal/block.h"
 #include "reenact/journal/snapshot_file.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/cbor_value.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/kernel/cbor/cbor_value.h"
 
 namespace reenact {
 
@@ -20,8 +20,7 @@ struct Refused {
   FailureCode code;
 };
 
-// --- updates, from the words of kernel/reducer.h
-// ------------------------------
+// --- updates, from the words of kernel/reducer.h -----------------------------
 
 Value ApplyToInteger(const std::optional<Value>& before, const Update& update) {
   if (before && !before->AsInteger().ok()) {
@@ -86,8 +85,7 @@ Bytes Updated(const std::optional<Bytes>& state, const Update& update) {
   return map.Encode();
 }
 
-// --- a step
-// -------------------------------------------------------------------
+// --- a step ------------------------------------------------------------------
 
 class ModelStep final : public StepContext {
  public:
@@ -360,8 +358,7 @@ std::optional<CellRef> Subject(const Cell& cell, const Unit& unit) {
 
 }  // namespace
 
-// --- the world
-// ----------------------------------------------------------------
+// --- the world ---------------------------------------------------------------
 
 ModelKernel::ModelKernel(WorldConfig config,
                          std::vector<std::shared_ptr<const Reducer>> reducers)
@@ -433,7 +430,8 @@ std::optional<Round> ModelKernel::NextRound() const {
     std::uint64_t next = first ? first->value : ~std::uint64_t{0};
     if (config_.clock == ClockKind::kRounds) {
       const auto timer = sequencer_.NextTimer(now);
-      if (timer) next = std::min(next, static_cast<std::uint64_t>(timer->value));
+      if (timer)
+        next = std::min(next, static_cast<std::uint64_t>(timer->value));
     }
     r = next;
   }
@@ -539,8 +537,8 @@ void ModelKernel::PlayTicket(Round round, const Unit& unit,
   committed.effects = step.effects;
   Record(committed);
   Ledger::Consequences told;
-  ledger_.Judge({id, round, time_, unit.reducer,
-                 config_.reducers[unit.reducer], unit.key},
+  ledger_.Judge({id, round, time_, unit.reducer, config_.reducers[unit.reducer],
+                 unit.key},
                 step.effects, &told);
   // Without grants and a policy everything is let out that names none.
   for (std::uint32_t i = 0; i < step.effects.size(); ++i) {

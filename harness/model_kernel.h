@@ -4,8 +4,9 @@
 //
 // It shares with the kernel what has tests of its own against published vectors
 // or golden bytes: CBOR, the digests, the generator, the encoding of one entry,
-// of a block and of what is open. Scheduling is reenact/harness/sequencer_model.h; steps, updates, limits
-// and what an entry says are here.
+// of a block and of what is open. Scheduling is
+// reenact/harness/sequencer_model.h; steps, updates, limits and what an entry
+// says are here.
 
 #ifndef REENACT_HARNESS_MODEL_KERNEL_H_
 #define REENACT_HARNESS_MODEL_KERNEL_H_
@@ -18,13 +19,13 @@
 #include <string>
 #include <vector>
 
+#include "reenact/base/bytes.h"
 #include "reenact/committer/ledger.h"
 #include "reenact/harness/sequencer_model.h"
 #include "reenact/harness/state_map.h"
 #include "reenact/journal/entry.h"
-#include "reenact/kernel/bytes.h"
 #include "reenact/kernel/config.h"
-#include "reenact/kernel/effect.h"
+#include "reenact/kernel/effects/effect.h"
 #include "reenact/kernel/event.h"
 #include "reenact/kernel/hash.h"
 #include "reenact/kernel/reducer.h"

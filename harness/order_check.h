@@ -8,8 +8,8 @@
 #include <optional>
 #include <vector>
 
+#include "reenact/base/bytes.h"
 #include "reenact/harness/recorded_check.h"
-#include "reenact/kernel/bytes.h"
 #include "reenact/kernel/hash.h"
 #include "reenact/kernel/ids.h"
 

@@ -1,5 +1,5 @@
-// This program started anew, as a process in which a step sees something else of
-// whatever it may see without asking anybody.
+// This program started anew, as a process in which a step sees something else
+// of whatever it may see without asking anybody.
 
 #ifndef REENACT_HARNESS_OTHER_ENVIRONMENT_H_
 #define REENACT_HARNESS_OTHER_ENVIRONMENT_H_
@@ -18,8 +18,8 @@
 namespace reenact {
 
 // The environment as it is, but for another time zone, locale, home, host name
-// and user, memory from the heap that is filled, and more of it, which moves the
-// stack.
+// and user, memory from the heap that is filled, and more of it, which moves
+// the stack.
 inline std::vector<std::string> OtherEnvironment() {
   std::string_view locale;
   std::vector<std::string> all;

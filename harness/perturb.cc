@@ -4,8 +4,8 @@
 #include <chrono>
 #include <thread>
 
+#include "reenact/base/instrument.h"
 #include "reenact/harness/dice.h"
-#include "reenact/kernel/instrument.h"
 
 namespace reenact::harness {
 

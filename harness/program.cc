@@ -8,11 +8,11 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
+#include "reenact/base/instrument.h"
 #include "reenact/harness/explore_processes.h"
 #include "reenact/harness/main.h"
 #include "reenact/harness/report.h"
 #include "reenact/kernel/duration.h"
-#include "reenact/kernel/instrument.h"
 
 namespace reenact::harness {
 
@@ -54,8 +54,8 @@ absl::Status Resolve(ProgramOptions* options) {
   }
   for (const std::string& path : options->reports) {
     if (EndsWith(path, ".html") || EndsWith(path, ".json")) continue;
-    return absl::InvalidArgumentError(absl::StrCat(
-        "'", path, "': a report ends in .html or .json"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", path, "': a report ends in .html or .json"));
   }
   if (options->exhaustive >= 0) {
     if (settings.engine != EngineKind::kFibers) {
@@ -89,7 +89,8 @@ absl::StatusOr<Exploration> Made(const Scenario& scenario,
     return Explore(scenario, explore);
   }
   std::unique_ptr<OtherProcess> other;
-  if (!options.arguments.empty()) other = OtherProcess::Start(options.arguments);
+  if (!options.arguments.empty())
+    other = OtherProcess::Start(options.arguments);
   if (!options.replay.empty()) {
     return ReplayInProcesses(scenario, explore, options.replay, other.get());
   }
@@ -172,17 +173,23 @@ std::string ProgramFooter(const std::string& command) {
       " --time 60 --strategy pct --depth 3 --report report.html\n  ", command,
       " --replay run:v1:...\n\n"
       "Every run checks: bytes equal to a serial replay; each step the same "
-      "twice;\ncells equal to what the journal says; fed inputs: bytes equal to "
-      "an independent\nmodel; submitted inputs: what was acknowledged is there, "
-      "once and unchanged;\neffects told of once they are durable, and accepted "
-      "once; no error without a\nfault; nobody sleeps while there is work; every "
+      "twice;\ncells equal to what the journal says; fed inputs: bytes equal "
+      "to "
+      "an independent\nmodel; submitted inputs: what was acknowledged is "
+      "there, "
+      "once and unchanged;\neffects told of once they are durable, and "
+      "accepted "
+      "once; no error without a\nfault; nobody sleeps while there is work; "
+      "every "
       "run ends; and your invariants.\n\n"
-      "Runs are made in child processes, which a step may crash, leave or hang: "
+      "Runs are made in child processes, which a step may crash, leave or "
+      "hang: "
       "that is a\nfailure as any other. A failure is made again in a fresh "
       "process before it is told;\none run in twenty is, too, and in a process "
       "with another time zone, locale,\nenvironment, directory and addresses, "
       "and must come to the same.\n\n"
-      "Exit codes: 0 all held; 1 a violation, with the string to have it again; "
+      "Exit codes: 0 all held; 1 a violation, with the string to have it "
+      "again; "
       "2 bad\noptions, a replay that has drifted, or runs that differ for no "
       "reason; 3 fewer\nruns than asked for (Ctrl-C).");
 }

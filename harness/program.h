@@ -4,10 +4,9 @@
 #ifndef REENACT_HARNESS_PROGRAM_H_
 #define REENACT_HARNESS_PROGRAM_H_
 
+#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
-
-#include <CLI/CLI.hpp>
 
 #include "reenact/harness/explore.h"
 
@@ -16,8 +15,8 @@ namespace reenact::harness {
 // Exit codes.
 inline constexpr int kHeld = 0;
 inline constexpr int kViolated = 1;
-inline constexpr int kProblem = 2;    // bad options, drift, the harness itself
-inline constexpr int kUnfinished = 3; // fewer runs than were asked for
+inline constexpr int kProblem = 2;     // bad options, drift, the harness itself
+inline constexpr int kUnfinished = 3;  // fewer runs than were asked for
 
 struct ProgramOptions {
   ExploreOptions explore;
@@ -28,8 +27,8 @@ struct ProgramOptions {
   std::vector<std::string> reports;
   int exhaustive = -1;  // preemptions; -1: not so
   bool quiet = false;
-  // How the program was called, for the process that it starts once more; empty:
-  // none is.
+  // How the program was called, for the process that it starts once more;
+  // empty: none is.
   std::vector<std::string> arguments;
   int other_process = -1;  // this is it, and is asked there
 };

@@ -10,14 +10,14 @@
 #include "reenact/harness/model_kernel.h"
 #include "reenact/journal/block.h"
 #include "reenact/journal/entry.h"
-#include "reenact/journal/memory_store.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/forward.h"
-#include "reenact/kernel/replay_blocks.h"
-#include "reenact/kernel/replay_report.h"
-#include "reenact/kernel/replay_run.h"
+#include "reenact/journal/memory/memory_store.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/replay/blocks.h"
+#include "reenact/replay/report.h"
+#include "reenact/replay/run.h"
 #include "reenact/workers/slot.h"
 #include "reenact/workers/step_run.h"
+#include "reenact/world/forward.h"
 
 namespace reenact::harness {
 
@@ -145,8 +145,8 @@ std::string DescribeDifferences(const std::vector<Bytes>& a,
     }
   }
   if (a.size() == b.size()) return "";
-  return absl::StrCat("  ", std::string(a_name), " has ", a.size(),
-                      " blocks, ", std::string(b_name), " ", b.size(), "\n");
+  return absl::StrCat("  ", std::string(a_name), " has ", a.size(), " blocks, ",
+                      std::string(b_name), " ", b.size(), "\n");
 }
 
 std::string DescribeEvents(const std::vector<Bytes>& blocks) {
@@ -197,8 +197,8 @@ std::uint64_t LongestCell(const std::vector<Bytes>& blocks) {
 
 namespace {
 
-using Observe = std::function<void(bool, int, std::string_view,
-                                   std::string_view, EventId)>;
+using Observe =
+    std::function<void(bool, int, std::string_view, std::string_view, EventId)>;
 
 class Observer final : public StepObserver {
  public:
@@ -317,8 +317,7 @@ std::optional<Violation> CheckCells(const std::vector<Bytes>& blocks,
         "cells are what the journal says",
         absl::StrCat("reducer ", cell.first, ", cell ", cell.second,
                      ": journal ", cbor::Diagnose(state), ", world ",
-                     it == cells.end() ? "nothing"
-                                       : cbor::Diagnose(it->second),
+                     it == cells.end() ? "nothing" : cbor::Diagnose(it->second),
                      "\n")};
   }
   return Violation{"cells are what the journal says",
@@ -358,29 +357,29 @@ std::optional<Violation> CheckTold(const std::vector<Bytes>& blocks,
       if (it == by_input.end()) return;
       if (!ticket_of.try_emplace(it->second->submission_id, step->event_id)
                .second) {
-        problem =
-            absl::StrCat(it->second->submission_id, " has two tickets\n");
+        problem = absl::StrCat(it->second->submission_id, " has two tickets\n");
       }
     }
   };
   const absl::Status status = ForEachEntry(blocks, visit);
   if (!status.ok()) return Unreadable(status);
-  if (!problem.empty()) return Violation{"what was submitted is there", problem};
+  if (!problem.empty())
+    return Violation{"what was submitted is there", problem};
   for (const Told& one : told) {
     if (one.event_id.value == 0) continue;
     const auto it = ticket_of.find(one.submission_id);
     if (it == ticket_of.end()) {
-      return Violation{"what was acknowledged is there",
-                       absl::StrCat(one.submission_id,
-                                    " was durable as ticket ",
-                                    one.event_id.value, ", and is gone\n")};
+      return Violation{
+          "what was acknowledged is there",
+          absl::StrCat(one.submission_id, " was durable as ticket ",
+                       one.event_id.value, ", and is gone\n")};
     }
     if (it->second != one.event_id) {
       return Violation{
           "what was acknowledged is there",
           absl::StrCat(one.submission_id, " was durable as ticket ",
-                       one.event_id.value, ", and is ticket ",
-                       it->second.value, "\n")};
+                       one.event_id.value, ", and is ticket ", it->second.value,
+                       "\n")};
     }
   }
   return std::nullopt;

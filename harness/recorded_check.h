@@ -84,9 +84,9 @@ void TallySteps(const std::vector<Bytes>& blocks,
 std::optional<Violation> CheckCells(const std::vector<Bytes>& blocks,
                                     const StateMap& cells);
 
-// Everything that clients were told is durable is there, once, with that ticket;
-// what one client submitted is there in its order; and nothing is there that
-// nobody submitted.
+// Everything that clients were told is durable is there, once, with that
+// ticket; what one client submitted is there in its order; and nothing is there
+// that nobody submitted.
 std::optional<Violation> CheckTold(const std::vector<Bytes>& blocks,
                                    const std::vector<std::string>& reducers,
                                    const std::vector<Told>& told);

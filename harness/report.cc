@@ -25,7 +25,8 @@ std::string Grouped(std::uint64_t number) {
 }
 
 double PerRun(const Exploration& e, std::uint64_t sum) {
-  return e.runs == 0 ? 0 : static_cast<double>(sum) / static_cast<double>(e.runs);
+  return e.runs == 0 ? 0
+                     : static_cast<double>(sum) / static_cast<double>(e.runs);
 }
 
 // A stretch in which one task ran alone.
@@ -78,10 +79,9 @@ std::vector<Missed> MissedBugs(const ReportInput& input) {
   for (int depth = 1; depth <= 5; ++depth) {
     const double runs = PctRuns(input, depth);
     if (runs < 1) continue;
-    const double missed =
-        MissedAtMost(e.tasks_most,
-                     std::max(e.decisions_most, e.decisions_assumed), depth,
-                     runs);
+    const double missed = MissedAtMost(
+        e.tasks_most, std::max(e.decisions_most, e.decisions_assumed), depth,
+        runs);
     if (missed < 0.5) all.push_back({depth, missed});
   }
   return all;
@@ -89,9 +89,10 @@ std::vector<Missed> MissedBugs(const ReportInput& input) {
 
 std::string Percent(double probability) {
   if (probability < 1e-6) return "< 0.0001 %";
-  return absl::StrCat("< ", Format(probability < 0.001 ? "%.4f" : "%.2f",
-                                   probability * 100 * 1.0001),
-                      " %");
+  return absl::StrCat(
+      "< ",
+      Format(probability < 0.001 ? "%.4f" : "%.2f", probability * 100 * 1.0001),
+      " %");
 }
 
 std::string Verdict(const ReportInput& input) {
@@ -110,8 +111,8 @@ void AppendEvents(const RunResult& run, std::string* text) {
   const std::string all = EventsOf(run);
   if (all.empty()) return;
   constexpr std::size_t kShown = 40;
-  std::size_t lines = static_cast<std::size_t>(
-      std::count(all.begin(), all.end(), '\n'));
+  std::size_t lines =
+      static_cast<std::size_t>(std::count(all.begin(), all.end(), '\n'));
   std::size_t from = 0;
   std::size_t skipped = 0;
   for (; lines - skipped > kShown; ++skipped) from = all.find('\n', from) + 1;
@@ -175,20 +176,20 @@ std::string Timeline(const RunResult& run) {
 std::string TestCase(const Scenario& scenario, const Found& found) {
   const std::string property =
       found.result.violation ? found.result.violation->property : "";
-  return absl::StrCat(
-      "TEST_CASE(\"", scenario.name, ": ", property,
-      "\") {\n  REENACT_REQUIRE_HOLDS(scenario,\n      \"", found.replay,
-      "\");\n}\n");
+  return absl::StrCat("TEST_CASE(\"", scenario.name, ": ", property,
+                      "\") {\n  REENACT_REQUIRE_HOLDS(scenario,\n      \"",
+                      found.replay, "\");\n}\n");
 }
 
 std::string ProbabilityStatement(const ReportInput& input) {
   const Exploration& e = *input.exploration;
   if (e.found || e.runs == 0) return "";
-  std::string text = absl::StrCat(
-      "histories of up to ", Grouped(e.tickets_most), " tickets, ",
-      Grouped(e.longest_cell),
-      " of one cell: what takes a longer one, or events that are not there, was "
-      "not looked for\n");
+  std::string text =
+      absl::StrCat("histories of up to ", Grouped(e.tickets_most), " tickets, ",
+                   Grouped(e.longest_cell),
+                   " of one cell: what takes a longer one, or events that are "
+                   "not there, was "
+                   "not looked for\n");
   for (const Missed& missed : MissedBugs(input)) {
     absl::StrAppend(&text, "of schedules: a bug of depth ", missed.depth,
                     " would have been missed with probability ",
@@ -205,25 +206,24 @@ std::string TextReport(const ReportInput& input) {
       Grouped(static_cast<std::uint64_t>(
           e.seconds > 0 ? static_cast<double>(e.runs) / e.seconds : 0)),
       " a second), ", e.double_runs, " of them twice\n");
-  absl::StrAppend(
-      &text, "  a run: ", Format("%.0f", PerRun(e, e.steps)), " steps, ",
-      Format("%.0f", PerRun(e, e.switches)), " switches, ",
-      Format("%.1f", PerRun(e, e.tickets)), " tickets, ",
-      Format("%.2f", PerRun(e, e.reruns)), " re-runs; at most ",
-      e.decisions_most, " decisions, ", e.tasks_most, " tasks\n");
+  absl::StrAppend(&text, "  a run: ", Format("%.0f", PerRun(e, e.steps)),
+                  " steps, ", Format("%.0f", PerRun(e, e.switches)),
+                  " switches, ", Format("%.1f", PerRun(e, e.tickets)),
+                  " tickets, ", Format("%.2f", PerRun(e, e.reruns)),
+                  " re-runs; at most ", e.decisions_most, " decisions, ",
+                  e.tasks_most, " tasks\n");
   absl::StrAppend(&text, "  ", Grouped(e.faults), " power cuts, ",
                   Grouped(e.recoveries), " recoveries, ", Grouped(e.effects),
                   " effects; ", Grouped(e.model_runs),
                   " runs compared with the independent model\n");
   for (const auto& [name, tally] : e.reducers) {
-    absl::StrAppend(&text, "  reducer ", name, ": ", Grouped(tally.steps),
-                    " steps, ", Grouped(tally.failed), " failed, ",
-                    Grouped(tally.runs), " runs, ",
-                    Format("%.1f", tally.runs == 0
-                                       ? 0
+    absl::StrAppend(
+        &text, "  reducer ", name, ": ", Grouped(tally.steps), " steps, ",
+        Grouped(tally.failed), " failed, ", Grouped(tally.runs), " runs, ",
+        Format("%.1f", tally.runs == 0 ? 0
                                        : static_cast<double>(tally.reads) /
                                              static_cast<double>(tally.runs)),
-                    " reads each\n");
+        " reads each\n");
   }
   if (!e.problem.ok()) {
     absl::StrAppend(&text, "harness problem: ", e.problem.message(), "\n");
@@ -251,7 +251,8 @@ std::string JsonReport(const ReportInput& input) {
   json["runs"] = e.runs;
   json["seconds"] = e.seconds;
   json["seed"] = input.options->seed;
-  json["strategy"] = std::string(StrategyName(input.options->settings.strategy));
+  json["strategy"] =
+      std::string(StrategyName(input.options->settings.strategy));
   json["workers_max"] = input.options->settings.workers_max;
   json["double_runs"] = e.double_runs;
   json["model_runs"] = e.model_runs;
@@ -339,8 +340,7 @@ std::string Lanes(const RunResult& run) {
   constexpr double kWidth = 1000, kLane = 22, kLeft = 110;
   const double scale =
       kWidth / static_cast<double>(std::max<std::size_t>(1, run.trace.size()));
-  const double height =
-      kLane * static_cast<double>(run.task_names.size()) + 10;
+  const double height = kLane * static_cast<double>(run.task_names.size()) + 10;
   std::string svg = absl::StrCat("<svg viewBox=\"0 0 ", kLeft + kWidth, " ",
                                  height, "\" role=\"img\">\n");
   for (std::uint64_t task = 0; task < run.task_names.size(); ++task) {
@@ -363,7 +363,8 @@ constexpr std::string_view kStyle =
     "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:70em;"
     "padding:0 1em;color:#222;background:#fff}"
     "h1{font-size:1.4em}h2{font-size:1.1em;margin-top:2em}"
-    "table{border-collapse:collapse}th,td{text-align:left;padding:.2em 1em .2em "
+    "table{border-collapse:collapse}th,td{text-align:left;padding:.2em 1em "
+    ".2em "
     "0;border-bottom:1px solid #ddd;font-weight:normal}"
     "td{font-variant-numeric:tabular-nums}"
     "pre{background:#f5f5f5;padding:1em;overflow:auto;white-space:pre-wrap;"
@@ -384,31 +385,31 @@ std::string HtmlReport(const ReportInput& input) {
       Escaped(input.scenario->name), ": <span class=\"",
       verdict == "held" ? "held" : "violated", "\">", verdict,
       "</span></h1>\n<table>\n");
-  absl::StrAppend(&page, Row("runs", Grouped(e.runs)),
-                  Row("seconds", Format("%.1f", e.seconds)),
-                  Row("seed", std::to_string(input.options->seed)),
-                  Row("strategy", std::string(StrategyName(
-                                      input.options->settings.strategy))),
-                  Row("steps in a run", Format("%.0f", PerRun(e, e.steps))),
-                  Row("switches in a run",
-                      Format("%.0f", PerRun(e, e.switches))),
-                  Row("tickets in a run", Format("%.1f", PerRun(e, e.tickets))),
-                  Row("conflicts", Grouped(e.conflicts)),
-                  Row("re-runs", Grouped(e.reruns)),
-                  Row("power cuts", Grouped(e.faults)),
-                  Row("recoveries", Grouped(e.recoveries)),
-                  Row("effects", Grouped(e.effects)),
-                  Row("runs made twice", Grouped(e.double_runs)),
-                  Row("compared with the model", Grouped(e.model_runs)));
+  absl::StrAppend(
+      &page, Row("runs", Grouped(e.runs)),
+      Row("seconds", Format("%.1f", e.seconds)),
+      Row("seed", std::to_string(input.options->seed)),
+      Row("strategy",
+          std::string(StrategyName(input.options->settings.strategy))),
+      Row("steps in a run", Format("%.0f", PerRun(e, e.steps))),
+      Row("switches in a run", Format("%.0f", PerRun(e, e.switches))),
+      Row("tickets in a run", Format("%.1f", PerRun(e, e.tickets))),
+      Row("conflicts", Grouped(e.conflicts)), Row("re-runs", Grouped(e.reruns)),
+      Row("power cuts", Grouped(e.faults)),
+      Row("recoveries", Grouped(e.recoveries)),
+      Row("effects", Grouped(e.effects)),
+      Row("runs made twice", Grouped(e.double_runs)),
+      Row("compared with the model", Grouped(e.model_runs)));
   absl::StrAppend(&page, "</table>\n");
   const std::string statement = ProbabilityStatement(input);
   if (!statement.empty()) {
     absl::StrAppend(&page, "<pre>", Escaped(statement), "</pre>\n");
   }
-  absl::StrAppend(&page, "<h2>Reducers</h2>\n<table><tr><th>reducer</th>"
-                         "<th>steps</th><th>failed</th><th>runs</th>"
-                         "<th>in vain</th><th>reads a run</th>"
-                         "<th>bytes a step</th></tr>\n");
+  absl::StrAppend(&page,
+                  "<h2>Reducers</h2>\n<table><tr><th>reducer</th>"
+                  "<th>steps</th><th>failed</th><th>runs</th>"
+                  "<th>in vain</th><th>reads a run</th>"
+                  "<th>bytes a step</th></tr>\n");
   for (const auto& [name, t] : e.reducers) {
     const std::uint64_t vain = t.runs > t.steps ? t.runs - t.steps : 0;
     const auto each = [](std::uint64_t sum, std::uint64_t count) {
@@ -433,7 +434,8 @@ std::string HtmlReport(const ReportInput& input) {
                     Lanes(run));
   }
   if (!e.problem.ok()) {
-    absl::StrAppend(&page, "<pre>", Escaped(std::string(e.problem.message())), "</pre>\n");
+    absl::StrAppend(&page, "<pre>", Escaped(std::string(e.problem.message())),
+                    "</pre>\n");
   }
   return page + "</body></html>\n";
 }

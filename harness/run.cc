@@ -9,18 +9,18 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "reenact/base/check.h"
+#include "reenact/base/mutex.h"
 #include "reenact/harness/child.h"
 #include "reenact/harness/disk_in_memory.h"
 #include "reenact/harness/order_check.h"
 #include "reenact/harness/perturb.h"
 #include "reenact/journal/block.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/check.h"
-#include "reenact/kernel/mutex.h"
-#include "reenact/kernel/world_internal.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "reenact/workers/pool.h"
 #include "reenact/workers/slot.h"
 #include "reenact/workers/step_run.h"
+#include "reenact/world/world_internal.h"
 
 namespace reenact::harness {
 
@@ -58,10 +58,10 @@ class Tallies final : public StepObserver {
     if (record == nullptr) return;
     record->BeginStep(simulator->current_task(), ticket.event_id,
                       ticket.code->name(), ticket.event.key);
-    record->AddEvent(absl::StrCat(
-        ticket.event_id.value, " ", std::string(ticket.code->name()), "/",
-        std::string(ticket.event.key), " ",
-        cbor::Diagnose(ticket.event.payload), "\n"));
+    record->AddEvent(absl::StrCat(ticket.event_id.value, " ",
+                                  std::string(ticket.code->name()), "/",
+                                  std::string(ticket.event.key), " ",
+                                  cbor::Diagnose(ticket.event.payload), "\n"));
   }
   void End(int, const Ticket& ticket, const StepResult& result) override {
     if (record != nullptr) record->EndStep(simulator->current_task());
@@ -102,8 +102,7 @@ class Run final : public Case, private EffectListener {
   void UpgradeTo(Module module) override { upgrade_ = std::move(module); }
   WorldConfig& config() override { return options_.config; }
   void Feed(std::vector<Input> inputs) override { inputs_ = std::move(inputs); }
-  void AddClient(std::string name,
-                 std::function<void(Client&)> body) override {
+  void AddClient(std::string name, std::function<void(Client&)> body) override {
     bodies_.emplace_back(absl::StrCat(name, bodies_.size()), std::move(body));
   }
   void BeforeAll(std::function<absl::Status(World&)> body) override {
@@ -174,10 +173,10 @@ class Run final : public Case, private EffectListener {
   std::optional<StartingPlace> place_;
   Simulator* simulator_ = nullptr;
   bool abandoned_ = false;
-  std::uint64_t cut_at_ = 0;      // a point; 0: none
-  World* fed_ = nullptr;          // to be interrupted
+  std::uint64_t cut_at_ = 0;        // a point; 0: none
+  World* fed_ = nullptr;            // to be interrupted
   std::uint64_t interrupt_at_ = 0;  // at this point
-  std::uint64_t life_ = 0;        // the first is 1
+  std::uint64_t life_ = 0;          // the first is 1
   std::uint64_t faults_ = 0;
   bool faulty_ = false;  // this life has one
   bool driving_ = false;
@@ -193,7 +192,7 @@ class Run final : public Case, private EffectListener {
   World* world_ ABSL_GUARDED_BY(mutex_) = nullptr;  // null between two lives
   bool dead_ ABSL_GUARDED_BY(mutex_) = false;
   bool over_ ABSL_GUARDED_BY(mutex_) = false;
-  std::size_t inside_ ABSL_GUARDED_BY(mutex_) = 0;  // calls of the world
+  std::size_t inside_ ABSL_GUARDED_BY(mutex_) = 0;   // calls of the world
   std::size_t running_ ABSL_GUARDED_BY(mutex_) = 0;  // clients
   std::vector<Told> told_ ABSL_GUARDED_BY(mutex_);
   std::vector<OpenEffect> effects_ ABSL_GUARDED_BY(mutex_);
@@ -272,8 +271,7 @@ class Run::ClientOfRun final : public Client {
   }
 
   absl::StatusOr<Submission::Outcome> Once(World* world, const Input& input) {
-    REENACT_ASSIGN_OR_RETURN(const Submission submission,
-                             world->Submit(input));
+    REENACT_ASSIGN_OR_RETURN(const Submission submission, world->Submit(input));
     ++run_->awaited_;
     absl::StatusOr<Submission::Outcome> outcome = submission.WaitDurable();
     --run_->awaited_;
@@ -378,8 +376,7 @@ bool Run::AnswerOne(World* world, Choices& choices) {
 
 void Run::RunExecutor() {
   Choices own(shape_.points + 1);
-  Choices& choices =
-      settings_.engine == EngineKind::kFree ? own : choices_;
+  Choices& choices = settings_.engine == EngineKind::kFree ? own : choices_;
   for (;;) {
     World* world = nullptr;
     {
@@ -496,8 +493,7 @@ void Run::DrawFault(bool last) {
       // The bound is the same for every run, so that logs are.
       const auto drawn = static_cast<std::uint32_t>(
           choices_.Private(std::min<std::uint64_t>(shape_.points, 0xffff) + 1));
-      const std::uint32_t at =
-          choices_.Settle(drawn, 0x10000, "fault.cut_at");
+      const std::uint32_t at = choices_.Settle(drawn, 0x10000, "fault.cut_at");
       if (!crashes) return;
       cut_at_ = (simulator_ == nullptr ? 0 : simulator_->steps()) + 1 + at;
       break;
@@ -707,8 +703,8 @@ void Run::CheckJournal() {
         options_.config.scheduling.dedupe_horizon >= told_.size();
     if (remembers || life_ == 1) report(CheckTold(blocks, reducers, told_));
   } else {
-    report(CheckModel(blocks, options_.modules, inputs_,
-                      &result_.model_applied));
+    report(
+        CheckModel(blocks, options_.modules, inputs_, &result_.model_applied));
   }
   for (const auto& [hash, times] : accepted_) {
     if (times > 1) {

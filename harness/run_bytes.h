@@ -3,9 +3,9 @@
 #ifndef REENACT_HARNESS_RUN_BYTES_H_
 #define REENACT_HARNESS_RUN_BYTES_H_
 
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
 #include "reenact/harness/run.h"
-#include "reenact/kernel/bytes.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact::harness {
 

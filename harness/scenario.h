@@ -37,12 +37,12 @@
 #include <utility>
 #include <vector>
 
+#include "reenact/base/status.h"
 #include "reenact/harness/choices.h"
-#include "reenact/kernel/effects.h"
 #include "reenact/kernel/event.h"
 #include "reenact/kernel/module.h"
-#include "reenact/kernel/status.h"
-#include "reenact/kernel/world.h"
+#include "reenact/world/effects.h"
+#include "reenact/world/world.h"
 
 namespace reenact::harness {
 
@@ -88,7 +88,8 @@ class Case {
   virtual void AddClient(std::string name,
                          std::function<void(Client&)> body) = 0;
 
-  // Done once, in the world's first life, before anybody else: grants, policies.
+  // Done once, in the world's first life, before anybody else: grants,
+  // policies.
   virtual void BeforeAll(std::function<absl::Status(World&)> body) = 0;
   // What executors make of an effect; without it they do it: status ok and no
   // payload. Some receipts are sent twice, late, or out of turn in any case.
@@ -98,8 +99,7 @@ class Case {
   // Must hold whenever the world is at rest: at the end, and after each
   // recovery from a crash.
   virtual void AddInvariant(
-      std::string name,
-      std::function<absl::Status(const World&)> holds) = 0;
+      std::string name, std::function<absl::Status(const World&)> holds) = 0;
 };
 
 struct Scenario {

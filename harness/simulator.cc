@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "reenact/kernel/check.h"
+#include "reenact/base/check.h"
 
 namespace reenact::harness {
 

@@ -1,5 +1,5 @@
-// Runs tasks one at a time, in an order that a strategy chooses, with a clock of
-// its own.
+// Runs tasks one at a time, in an order that a strategy chooses, with a clock
+// of its own.
 
 #ifndef REENACT_HARNESS_SIMULATOR_H_
 #define REENACT_HARNESS_SIMULATOR_H_
@@ -11,10 +11,10 @@
 #include <string>
 #include <vector>
 
+#include "reenact/base/instrument.h"
 #include "reenact/harness/choices.h"
 #include "reenact/harness/strategy.h"
 #include "reenact/harness/task_host.h"
-#include "reenact/kernel/instrument.h"
 
 namespace reenact::harness {
 
@@ -72,9 +72,7 @@ class Simulator final : public instrument::Conductor {
   // process.
   std::uint64_t digest() const { return digest_; }
   const std::vector<TraceStep>& trace() const { return trace_; }
-  const char* task_name(std::uint64_t task) const {
-    return tasks_[task]->name;
-  }
+  const char* task_name(std::uint64_t task) const { return tasks_[task]->name; }
 
   // Conductor.
   void Yield(const char* site, const void* object, bool write) override;

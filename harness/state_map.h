@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include "reenact/kernel/bytes.h"
+#include "reenact/base/bytes.h"
 #include "reenact/kernel/ids.h"
 
 namespace reenact {

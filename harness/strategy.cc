@@ -84,8 +84,8 @@ class Pct final : public Strategy {
       best = Best(ready);
     }
     while (next_ < changes_.size() && step_ >= changes_[next_]) {
-      priorities_[ready[best].task] = static_cast<std::int64_t>(
-          changes_.size() - next_);
+      priorities_[ready[best].task] =
+          static_cast<std::int64_t>(changes_.size() - next_);
       ++next_;
       best = Best(ready);
     }
@@ -123,13 +123,12 @@ class Pos final : public Strategy {
       event = {candidate.object, candidate.site, true,
                choices.Private(~std::uint64_t{0})};
     }
-    const std::size_t best = Highest(ready, [this](const Candidate& c) {
-      return events_[c.task].priority;
-    });
+    const std::size_t best = Highest(
+        ready, [this](const Candidate& c) { return events_[c.task].priority; });
     const Candidate& chosen = ready[best];
     for (const Candidate& other : ready) {
-      const bool races = other.object == chosen.object &&
-                         (other.write || chosen.write);
+      const bool races =
+          other.object == chosen.object && (other.write || chosen.write);
       if (races || other.task == chosen.task) events_[other.task].set = false;
     }
     return best;
@@ -232,12 +231,15 @@ struct Named {
   StrategyKind kind;
   std::string_view name;
 };
-constexpr Named kNames[] = {
-    {StrategyKind::kSerial, "serial"},   {StrategyKind::kRoundRobin, "round-robin"},
-    {StrategyKind::kRandomWalk, "random"}, {StrategyKind::kPct, "pct"},
-    {StrategyKind::kPos, "pos"},         {StrategyKind::kUniform, "uniform"},
-    {StrategyKind::kStarve, "starve"},   {StrategyKind::kSwizzle, "swizzle"},
-    {StrategyKind::kPortfolio, "portfolio"}};
+constexpr Named kNames[] = {{StrategyKind::kSerial, "serial"},
+                            {StrategyKind::kRoundRobin, "round-robin"},
+                            {StrategyKind::kRandomWalk, "random"},
+                            {StrategyKind::kPct, "pct"},
+                            {StrategyKind::kPos, "pos"},
+                            {StrategyKind::kUniform, "uniform"},
+                            {StrategyKind::kStarve, "starve"},
+                            {StrategyKind::kSwizzle, "swizzle"},
+                            {StrategyKind::kPortfolio, "portfolio"}};
 
 // Different bugs fall to different strategies.
 StrategyKind DrawKind(Choices& choices) {

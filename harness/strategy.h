@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "reenact/base/status.h"
 #include "reenact/harness/choices.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact::harness {
 
@@ -29,7 +29,7 @@ struct Shape {
   std::uint64_t decisions = 100;  // of them with more than one task to choose
                                   // from, on average
   std::uint64_t decisions_most = 200;
-  std::uint64_t tasks = 4;        // at most
+  std::uint64_t tasks = 4;  // at most
 };
 
 // Thread safety: none; one for each run.

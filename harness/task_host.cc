@@ -1,10 +1,10 @@
 #include "reenact/harness/task_host.h"
 
+#include <cxxabi.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
 
-#include <cxxabi.h>
 #include <semaphore>
 #include <string>
 #include <thread>
@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "reenact/kernel/check.h"
+#include "reenact/base/check.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define REENACT_ASAN_FIBERS 1
@@ -29,8 +29,7 @@ namespace reenact::harness {
 
 namespace {
 
-// --- stacks
-// --------------------------------------------------------------------
+// --- stacks ------------------------------------------------------------------
 
 constexpr std::size_t kStackBytes = 1 << 20;  // of which pages are used as need
 
@@ -79,8 +78,7 @@ ExceptionState* ThreadExceptions() {
   return reinterpret_cast<ExceptionState*>(abi::__cxa_get_globals());
 }
 
-// --- fibers
-// --------------------------------------------------------------------
+// --- fibers ------------------------------------------------------------------
 
 // ucontext, of the C library: a switch costs two system calls for a signal mask
 // that never changes, which is little beside what a task does between two.
@@ -141,9 +139,9 @@ class Fibers final : public TaskHost {
       body = nullptr;
     }
     static void Main(unsigned low, unsigned high) {
-      auto* const self = reinterpret_cast<Fiber*>(
-          static_cast<std::uintptr_t>(low) |
-          static_cast<std::uintptr_t>(high) << 32);
+      auto* const self =
+          reinterpret_cast<Fiber*>(static_cast<std::uintptr_t>(low) |
+                                   static_cast<std::uintptr_t>(high) << 32);
       FinishSwitch(nullptr, &self->host->main_low_, &self->host->main_size_);
       self->body();
       self->done = true;
@@ -183,8 +181,7 @@ class Fibers final : public TaskHost {
   std::size_t main_size_ = 0;
 };
 
-// --- threads
-// -------------------------------------------------------------------
+// --- threads -----------------------------------------------------------------
 
 class Threads final : public TaskHost {
  public:
@@ -249,9 +246,9 @@ absl::StatusOr<EngineKind> EngineFromName(std::string_view name) {
   if (name == "fibers") return EngineKind::kFibers;
   if (name == "threads") return EngineKind::kThreads;
   if (name == "free") return EngineKind::kFree;
-  return absl::InvalidArgumentError(absl::StrCat(
-      "no engine is called \"", std::string(name),
-      "\"; there are fibers, threads and free"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("no engine is called \"", std::string(name),
+                   "\"; there are fibers, threads and free"));
 }
 
 std::unique_ptr<TaskHost> TaskHost::Make(EngineKind kind) {

@@ -8,8 +8,8 @@
 #include <memory>
 #include <string_view>
 
-#include "reenact/kernel/instrument.h"
-#include "reenact/kernel/status.h"
+#include "reenact/base/instrument.h"
+#include "reenact/base/status.h"
 
 namespace reenact::harness {
 

@@ -9,9 +9,9 @@
 #include "reenact/journal/block_stream.h"
 #include "reenact/journal/cell_changes.h"
 #include "reenact/journal/recorded_config.h"
-#include "reenact/journal/rocksdb_store.h"
+#include "reenact/journal/rocksdb/rocksdb_store.h"
 #include "reenact/journal/snapshot_file.h"
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "reenact/kernel/outcome.h"
 
 namespace reenact {

@@ -11,13 +11,13 @@
 #include <string_view>
 #include <vector>
 
+#include "reenact/base/status.h"
 #include "reenact/journal/block.h"
-#include "reenact/journal/directory.h"
+#include "reenact/journal/directory/directory.h"
 #include "reenact/journal/entry.h"
 #include "reenact/journal/store.h"
 #include "reenact/kernel/config.h"
 #include "reenact/kernel/hash.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact {
 

@@ -3,8 +3,8 @@
 #include <limits>
 #include <string>
 
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/check.h"
+#include "reenact/base/check.h"
+#include "reenact/kernel/cbor/cbor.h"
 
 namespace reenact {
 namespace {

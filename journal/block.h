@@ -17,10 +17,10 @@
 #include <cstdint>
 #include <optional>
 
-#include "reenact/kernel/bytes.h"
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
 #include "reenact/kernel/hash.h"
 #include "reenact/kernel/ids.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact {
 

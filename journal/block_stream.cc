@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "reenact/kernel/mutex.h"
+#include "reenact/base/mutex.h"
 
 namespace reenact {
 namespace {

@@ -8,11 +8,11 @@
 #include <functional>
 #include <memory>
 
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
 #include "reenact/journal/block.h"
 #include "reenact/journal/plain_entries.h"
-#include "reenact/kernel/bytes.h"
 #include "reenact/kernel/hash.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact {
 

@@ -4,7 +4,7 @@
 #include <tuple>
 #include <utility>
 
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 
 namespace reenact {
 namespace {

@@ -13,12 +13,12 @@
 #include <string_view>
 #include <vector>
 
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
 #include "reenact/journal/entry.h"
-#include "reenact/kernel/bytes.h"
 #include "reenact/kernel/cell_hash.h"
 #include "reenact/kernel/ids.h"
 #include "reenact/kernel/outcome.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact {
 

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-#include "reenact/kernel/bytes.h"
+#include "reenact/base/bytes.h"
 #include "reenact/kernel/cell_hash.h"
 #include "reenact/kernel/ids.h"
 

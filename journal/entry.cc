@@ -10,7 +10,7 @@
 #include <string_view>
 #include <utility>
 
-#include "reenact/kernel/check.h"
+#include "reenact/base/check.h"
 
 namespace reenact {
 namespace {
@@ -59,7 +59,7 @@ bool IsKind(std::uint64_t number) {
   return number < kNumbers && !kNames[number].empty();
 }
 
-// --- writing ---
+// --- writing -----------------------------------------------------------------
 
 char* Unsigned(char* at, std::uint64_t value) {
   return cbor::StoreHead(at, cbor::kMajorUnsigned, value);
@@ -239,7 +239,8 @@ class OptionalFields {
 
  private:
   static std::uint64_t Count(std::initializer_list<bool> there) {
-    return static_cast<std::uint64_t>(std::count(there.begin(), there.end(), true));
+    return static_cast<std::uint64_t>(
+        std::count(there.begin(), there.end(), true));
   }
 
   cbor::Encoder encoder_;
@@ -303,8 +304,8 @@ void Append(const entry::ReceiptShared& shared, Bytes* out) {
 }
 
 void Append(const entry::EffectClosed& closed, Bytes* out) {
-  OptionalFields fields(EntryKind::kEffectClosed, 3,
-                        {!closed.reason.empty()}, out);
+  OptionalFields fields(EntryKind::kEffectClosed, 3, {!closed.reason.empty()},
+                        out);
   fields.first().ByteString(closed.intent_hash.view());
   fields.At(2).Unsigned(static_cast<std::uint64_t>(closed.status));
   fields.Text(3, closed.reason);
@@ -321,8 +322,8 @@ void Append(const entry::EffectJudged& word, Bytes* out) {
 }
 
 void Append(const entry::EffectsCancelled& cancel, Bytes* out) {
-  OptionalFields fields(EntryKind::kEffectsCancelled, 3,
-                        {!cancel.by.empty()}, out);
+  OptionalFields fields(EntryKind::kEffectsCancelled, 3, {!cancel.by.empty()},
+                        out);
   fields.first().Unsigned(cancel.input.value);
   if (cancel.intent_hash) {
     fields.Digest(2, *cancel.intent_hash);
@@ -336,10 +337,9 @@ void Append(const entry::EffectsCancelled& cancel, Bytes* out) {
 }
 
 void Append(const entry::RolledBack& back, Bytes* out) {
-  OptionalFields fields(EntryKind::kRolledBack, 4,
-                        {!back.by.empty(), !back.reason.empty(),
-                         !back.sources.empty()},
-                        out);
+  OptionalFields fields(
+      EntryKind::kRolledBack, 4,
+      {!back.by.empty(), !back.reason.empty(), !back.sources.empty()}, out);
   fields.first().Unsigned(back.input.value);
   fields.At(2).Unsigned(back.to.value);
   fields.At(3).Unsigned(back.round.value);
@@ -356,7 +356,7 @@ void Append(const entry::FailureOrdered& order, Bytes* out) {
   fields.At(3).Text(order.reason);
 }
 
-// --- reading ---
+// --- reading -----------------------------------------------------------------
 
 inline void FailIf(cbor::Reader& reader, bool wrong, std::string_view what) {
   if (wrong && reader.ok()) reader.Fail(what);
@@ -694,9 +694,9 @@ entry::EffectQueued ReadEffectQueued(cbor::Reader& reader,
   fields.Need(5);
   effect.idempotency_key = ReadDigest(reader);
   if (fields.Has(6)) {
-    effect.verdict = static_cast<EffectVerdict>(UnsignedUpTo(
-        reader, static_cast<std::uint64_t>(EffectVerdict::kJoined),
-        "verdict is not known"));
+    effect.verdict = static_cast<EffectVerdict>(
+        UnsignedUpTo(reader, static_cast<std::uint64_t>(EffectVerdict::kJoined),
+                     "verdict is not known"));
     FailIf(reader, effect.verdict == EffectVerdict::kOpen,
            "the verdict open is left out");
   }
@@ -720,7 +720,8 @@ entry::EffectQueued ReadEffectQueued(cbor::Reader& reader,
   return effect;
 }
 
-// Under key 2. With room for a payload that is too deep: DecodeReceipt() says so.
+// Under key 2. With room for a payload that is too deep: DecodeReceipt() says
+// so.
 absl::StatusOr<Receipt> ReadReceipt(cbor::Reader& reader, EntryFields& fields) {
   fields.Need(2);
   const BytesView item = reader.WrappedItem();
@@ -899,11 +900,9 @@ std::string_view EffectVerdictName(EffectVerdict verdict) {
   return "unknown";
 }
 
-EntryKind KindOf(const Entry& entry) {
-  return kKinds[entry.index()].kind;
-}
+EntryKind KindOf(const Entry& entry) { return kKinds[entry.index()].kind; }
 
-// --- EntryWriter -----------------------------------------------------------
+// --- EntryWriter -------------------------------------------------------------
 
 inline char* EntryWriter::Copy(char* at, BytesView bytes) {
   const std::size_t size = bytes.size();
@@ -960,7 +959,8 @@ void EntryWriter::RoundOpened(const entry::RoundOpened& round) {
 // file.
 template <typename EventPart, typename InputPart>
 [[gnu::flatten]] void EntryWriter::Admitted(InputId id, ReducerId reducer,
-                           const EventPart& event, const InputPart& input) {
+                                            const EventPart& event,
+                                            const InputPart& input) {
   char* const head = Room();
   const std::uint64_t size = 5U + (event.schema.empty() ? 0U : 1U) +
                              (input.submission_id.empty() ? 0U : 1U) +
@@ -1039,10 +1039,9 @@ void EntryWriter::StepScheduled(EventId event_id, LaneId lane_id, UnitKind kind,
   next_ = Copy(Small(at, kNull), state);
 }
 
-void EntryWriter::StepFailed(EventId event_id, LaneId lane_id,
-                             FailureCode code, std::string_view detail) {
-  char* at =
-      EntryHead(Room(), EntryKind::kStepFailed, detail.empty() ? 4 : 5);
+void EntryWriter::StepFailed(EventId event_id, LaneId lane_id, FailureCode code,
+                             std::string_view detail) {
+  char* at = EntryHead(Room(), EntryKind::kStepFailed, detail.empty() ? 4 : 5);
   at = Unsigned(at, event_id.value);
   at = Unsigned(Small(at, 2), lane_id.value);
   at = Unsigned(Small(at, 3), static_cast<std::uint64_t>(code));
@@ -1151,7 +1150,7 @@ void EntryWriter::Effect(const EffectIntent& effect) {
   next_ = Copy(Room(), rest);
 }
 
-// --- one at a time ---------------------------------------------------------
+// --- one at a time -----------------------------------------------------------
 
 void EncodeEntry(const Entry& entry, Bytes* out) {
   std::visit([out](const auto& alternative) { Append(alternative, out); },
@@ -1212,7 +1211,7 @@ void EncodeEffect(const EffectIntent& effect, Bytes* out) {
   EntryWriter(out).Effect(effect);
 }
 
-// --- EntryFields -----------------------------------------------------------
+// --- EntryFields -------------------------------------------------------------
 
 void EntryFields::Miss(std::uint64_t key) {
   if (left_ != 0) reader_->Unsigned();  // something that is no key comes first
@@ -1226,7 +1225,7 @@ void EntryFields::Exceed() {
   reader_->Fail("key " + std::to_string(key) + " is not expected here");
 }
 
-// --- EntryReader -----------------------------------------------------------
+// --- EntryReader -------------------------------------------------------------
 
 std::optional<EntryKind> EntryReader::Next() {
   Finish();
@@ -1459,7 +1458,7 @@ absl::Status EntryReader::status() const {
   return Annotate(reader_->status(), EntryKindName(kind_));
 }
 
-// --- whole entries ---------------------------------------------------------
+// --- whole entries -----------------------------------------------------------
 
 absl::StatusOr<Entry> DecodeEntry(cbor::Reader& reader) {
   EntryReader entries(&reader);
@@ -1485,7 +1484,7 @@ absl::StatusOr<EntryKind> PeekEntryKind(BytesView bytes) {
   return static_cast<EntryKind>(kind);
 }
 
-// --- views -----------------------------------------------------------------
+// --- views -------------------------------------------------------------------
 
 namespace entry {
 

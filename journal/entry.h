@@ -17,19 +17,19 @@
 #include <variant>
 #include <vector>
 
-#include "reenact/kernel/amounts.h"
-#include "reenact/kernel/bytes.h"
-#include "reenact/kernel/cbor.h"
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
+#include "reenact/kernel/authority/amounts.h"
+#include "reenact/kernel/authority/grants.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "reenact/kernel/config.h"
+#include "reenact/kernel/effects/receipt.h"
 #include "reenact/kernel/event.h"
-#include "reenact/kernel/grants.h"
 #include "reenact/kernel/hash.h"
 #include "reenact/kernel/ids.h"
 #include "reenact/kernel/outcome.h"
-#include "reenact/kernel/receipt.h"
 #include "reenact/kernel/reducer.h"
 #include "reenact/kernel/source.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact {
 
@@ -47,10 +47,10 @@ enum class EntryKind : std::uint8_t {
   kSnapshotRequested = 9,  // an input
   // 10 to 15 are not used.
   kEffectQueued = 16,
-  kReceiptAppended = 17,   // an input
-  kGrantChanged = 18,      // an input
-  kPolicyChanged = 19,     // an input
-  kReceiptRefused = 20,    // an input
+  kReceiptAppended = 17,  // an input
+  kGrantChanged = 18,     // an input
+  kPolicyChanged = 19,    // an input
+  kReceiptRefused = 20,   // an input
   kEffectClosed = 21,
   kEffectJudged = 22,      // an input
   kEffectsCancelled = 23,  // an input
@@ -175,7 +175,7 @@ struct ReceiptRefused {
   Digest intent_hash;    // zeros: none that could be read
   std::string executor;  // who says to have sent it
   std::string reason;
-  Digest digest;         // BLAKE2b-256 of what came
+  Digest digest;  // BLAKE2b-256 of what came
   friend bool operator==(const ReceiptRefused&,
                          const ReceiptRefused&) = default;
 };
@@ -249,17 +249,14 @@ struct InputAdmittedView;  // see below
 
 }  // namespace entry
 
-using Entry =
-    std::variant<entry::Genesis, entry::RoundOpened, entry::InputAdmitted,
-                 entry::StepScheduled, entry::StepCommitted, entry::StepFailed,
-                 entry::SnapshotTaken, entry::ModuleChanged,
-                 entry::ConfigChanged, entry::SnapshotRequested,
-                 entry::EffectQueued, entry::ReceiptAppended,
-                 entry::GrantChanged, entry::PolicyChanged,
-                 entry::ReceiptRefused, entry::EffectClosed,
-                 entry::EffectJudged, entry::EffectsCancelled,
-                 entry::RolledBack, entry::FailureOrdered,
-                 entry::ReceiptShared>;
+using Entry = std::variant<
+    entry::Genesis, entry::RoundOpened, entry::InputAdmitted,
+    entry::StepScheduled, entry::StepCommitted, entry::StepFailed,
+    entry::SnapshotTaken, entry::ModuleChanged, entry::ConfigChanged,
+    entry::SnapshotRequested, entry::EffectQueued, entry::ReceiptAppended,
+    entry::GrantChanged, entry::PolicyChanged, entry::ReceiptRefused,
+    entry::EffectClosed, entry::EffectJudged, entry::EffectsCancelled,
+    entry::RolledBack, entry::FailureOrdered, entry::ReceiptShared>;
 
 EntryKind KindOf(const Entry& entry);
 
@@ -373,7 +370,7 @@ void EncodeEffect(const EffectIntent& effect, Bytes* out);
 absl::StatusOr<Entry> DecodeEntry(cbor::Reader& reader);
 absl::StatusOr<Entry> DecodeEntry(BytesView bytes);  // exactly one
 
-// --- reading without copying ---
+// --- reading without copying -------------------------------------------------
 
 namespace entry {
 

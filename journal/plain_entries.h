@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "reenact/base/bytes.h"
 #include "reenact/journal/entry.h"
-#include "reenact/kernel/bytes.h"
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "reenact/kernel/ids.h"
 
 namespace reenact {

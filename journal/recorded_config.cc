@@ -11,12 +11,11 @@ namespace {
 
 bool IsBrought(const std::vector<ModuleRecord>& modules,
                const std::string& reducer) {
-  return std::any_of(modules.begin(), modules.end(),
-                     [&reducer](const ModuleRecord& module) {
-                       const auto& names = module.reducers;
-                       return std::find(names.begin(), names.end(), reducer) !=
-                              names.end();
-                     });
+  return std::any_of(
+      modules.begin(), modules.end(), [&reducer](const ModuleRecord& module) {
+        const auto& names = module.reducers;
+        return std::find(names.begin(), names.end(), reducer) != names.end();
+      });
 }
 
 absl::Status ChangeModules(const entry::ModuleChanged& change,

@@ -3,9 +3,9 @@
 #ifndef REENACT_JOURNAL_RECORDED_CONFIG_H_
 #define REENACT_JOURNAL_RECORDED_CONFIG_H_
 
+#include "reenact/base/status.h"
 #include "reenact/journal/entry.h"
 #include "reenact/kernel/config.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact {
 

@@ -8,9 +8,9 @@
 #include <system_error>
 #include <utility>
 
-#include "reenact/journal/posix_file.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/instrument.h"
+#include "reenact/base/instrument.h"
+#include "reenact/base/posix_file.h"
+#include "reenact/kernel/cbor/cbor.h"
 
 namespace reenact {
 namespace {
@@ -614,9 +614,9 @@ absl::Status CheckIsAfter(const SnapshotHeader& header, BytesView sequencer,
   }
   if (header.config.format_version >= kFormatVersionOpenWork &&
       block.header.open_work != OpenWorkDigest(header, sequencer)) {
-    return absl::DataLossError(
-        ToAbsl("it is not what block " + std::to_string(block.header.index) +
-               " says is open at its end"));
+    return absl::DataLossError(ToAbsl("it is not what block " +
+                                      std::to_string(block.header.index) +
+                                      " says is open at its end"));
   }
   return absl::OkStatus();
 }

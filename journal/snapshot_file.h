@@ -24,15 +24,15 @@
 #include <string>
 #include <vector>
 
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
 #include "reenact/journal/block.h"
 #include "reenact/journal/store.h"
-#include "reenact/kernel/bytes.h"
+#include "reenact/kernel/checkpoint.h"
 #include "reenact/kernel/config.h"
 #include "reenact/kernel/hash.h"
 #include "reenact/kernel/ids.h"
 #include "reenact/kernel/source.h"
-#include "reenact/kernel/starting_place.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact {
 
@@ -45,7 +45,7 @@ struct SnapshotHeader {
   Digest block_hash;
   InputId last_input;
   std::uint64_t position = 0;  // of the last input admitted; see Input
-  Bytes ledger;  // Ledger::Encode(): one item; empty: there is none
+  Bytes ledger;         // Ledger::Encode(): one item; empty: there is none
   SourceMarks sources;  // that the world was fed by name
 
   friend bool operator==(const SnapshotHeader&,

@@ -1,6 +1,6 @@
 #include "reenact/journal/store.h"
 
-#include "reenact/kernel/check.h"
+#include "reenact/base/check.h"
 
 namespace reenact {
 namespace {

@@ -11,11 +11,11 @@
 #include <string_view>
 #include <vector>
 
-#include "reenact/kernel/bytes.h"
-#include "reenact/kernel/check.h"
+#include "reenact/base/bytes.h"
+#include "reenact/base/check.h"
+#include "reenact/base/status.h"
 #include "reenact/kernel/hash.h"
 #include "reenact/kernel/ids.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact {
 

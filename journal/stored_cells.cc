@@ -6,8 +6,8 @@ namespace reenact {
 
 StoredCells::Cell* StoredCells::Add(const CellName& name) {
   auto cell = std::make_unique<Cell>(
-      std::piecewise_construct,
-      std::forward_as_tuple(name.first, name.second), std::tuple<>());
+      std::piecewise_construct, std::forward_as_tuple(name.first, name.second),
+      std::tuple<>());
   return cells_.insert(std::move(cell)).first->get();
 }
 

@@ -9,15 +9,15 @@
 #include <utility>
 
 #include "absl/base/attributes.h"
+#include "reenact/base/hash_table.h"
 #include "reenact/journal/cell_name.h"
 #include "reenact/journal/store.h"
-#include "reenact/kernel/hash_table.h"
 #include "reenact/kernel/ids.h"
 
 namespace reenact {
 
-// Cells found by hash, each of which stays where it is in memory. An order is its
-// user's affair.
+// Cells found by hash, each of which stays where it is in memory. An order is
+// its user's affair.
 //
 // Not absl::node_hash_map: see HashSet about memory that runs out.
 //

@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "reenact/kernel/check.h"
-#include "reenact/kernel/instrument.h"
-#include "reenact/kernel/mutex.h"
+#include "reenact/base/check.h"
+#include "reenact/base/instrument.h"
+#include "reenact/base/mutex.h"
 
 namespace reenact {
 namespace {
@@ -436,11 +436,10 @@ void GroupWriter::Seal(const Group& group) {
   commit_.cells.clear();
   commit_.open_work.clear();
   for (const RoundPtr& round : group) {
-    last_header_ =
-        BlockHeader{end_.block_count,   end_.hash,
-                    round->round,       round->first,
-                    round->ticket_count, round->entry_count,
-                    round->open_work_digest};
+    last_header_ = BlockHeader{end_.block_count,       end_.hash,
+                               round->round,           round->first,
+                               round->ticket_count,    round->entry_count,
+                               round->open_work_digest};
     commit_.blocks.push_back(
         EncodeBlock(last_header_, round->entries, &end_.hash));
     commit_.cells.push_back(&round->cells);

@@ -10,12 +10,12 @@
 #include <optional>
 #include <utility>
 
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
 #include "reenact/journal/block.h"
-#include "reenact/journal/head.h"
+#include "reenact/journal/directory/head.h"
 #include "reenact/journal/store.h"
-#include "reenact/kernel/bytes.h"
 #include "reenact/kernel/ids.h"
-#include "reenact/kernel/status.h"
 #include "reenact/kernel/sync_policy.h"
 
 namespace reenact {

@@ -41,8 +41,8 @@ inline constexpr std::uint64_t kHashMarks[3] = {
 
 // Keys that collide with each other are those that begin with this, as the
 // product with 0 is 0 whatever follows. Nobody outside the process knows it.
-// Under the harness everybody does: which cells a table lets go of first decides
-// what a run draws, and a replay string is for any process.
+// Under the harness everybody does: which cells a table lets go of first
+// decides what a run draws, and a replay string is for any process.
 inline std::uint64_t HashBlinder() {
 #if defined(REENACT_INSTRUMENTED)
   return kHashMarks[1];
@@ -58,8 +58,9 @@ inline std::uint64_t HashBlinder() {
 // (Wang Yi, public domain, github.com/wangyi-fudan/wyhash): the bytes, in words
 // that may overlap, are multiplied with each other and folded.
 //
-// Differs from one process to the next, but under the harness. Whatever is recorded, or decides
-// anything that is, must not depend on it, nor on the order that it gives.
+// Differs from one process to the next, but under the harness. Whatever is
+// recorded, or decides anything that is, must not depend on it, nor on the
+// order that it gives.
 inline std::uint64_t HashBytes(std::uint64_t seed, std::string_view bytes) {
   using internal::HashFold;
   using internal::HashWord;

@@ -9,11 +9,11 @@
 #include <string>
 #include <vector>
 
-#include "reenact/kernel/bytes.h"
-#include "reenact/kernel/cbor.h"
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "reenact/kernel/event.h"
 #include "reenact/kernel/hash.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact {
 
@@ -54,10 +54,10 @@ struct Limits {
 
 // How rounds are composed; spec/scheduling.md has the rules.
 struct Scheduling {
-  std::uint64_t round_limit = 1024;         // units in a round, at most
-  std::uint64_t pipeline_depth = 2;         // d: derived in r, eligible in r+d
-  std::uint64_t entity_round_limit = 256;   // units of one entity in a round
-  std::uint64_t entity_quantum = 8;         // units per visit of an entity
+  std::uint64_t round_limit = 1024;        // units in a round, at most
+  std::uint64_t pipeline_depth = 2;        // d: derived in r, eligible in r+d
+  std::uint64_t entity_round_limit = 256;  // units of one entity in a round
+  std::uint64_t entity_quantum = 8;        // units per visit of an entity
   // Units per visit of a class: due timers, receipts and control; derived
   // events; external events by priority.
   std::array<std::uint64_t, 2 + kPriorities> class_quantum = {64, 64, 64,
@@ -123,9 +123,10 @@ absl::Status CheckConfig(const WorldConfig& config);
 // The random numbers of a world that `seed` alone decides: 0 is a fine default.
 void SetSeed(std::uint64_t seed, WorldConfig& config);
 
-// The seed and the world id that `seed` alone decides, so that worlds made alike
-// are the same bytes. For tests and comparisons: whatever tells worlds apart by
-// their ids (idempotency keys, messages, receipts) takes such worlds for one.
+// The seed and the world id that `seed` alone decides, so that worlds made
+// alike are the same bytes. For tests and comparisons: whatever tells worlds
+// apart by their ids (idempotency keys, messages, receipts) takes such worlds
+// for one.
 void SetIdentity(std::uint64_t seed, WorldConfig& config);
 
 // A world id that no other world has, from the machine's randomness. What

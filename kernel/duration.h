@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "reenact/kernel/status.h"
+#include "reenact/base/status.h"
 
 namespace reenact {
 

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <string>
 
-#include "reenact/kernel/bytes.h"
+#include "reenact/base/bytes.h"
 #include "reenact/kernel/ids.h"
 
 namespace reenact {
@@ -42,9 +42,9 @@ inline constexpr std::size_t kSubmissionIdBytesMax = 64;
 struct Input {
   Event event;
 
-  // Makes a resubmission harmless: an input whose id was admitted before, within
-  // the world's dedupe horizon, is not admitted again. Empty: no such check.
-  // At most kSubmissionIdBytesMax.
+  // Makes a resubmission harmless: an input whose id was admitted before,
+  // within the world's dedupe horizon, is not admitted again. Empty: no such
+  // check. At most kSubmissionIdBytesMax.
   std::string submission_id;
 
   std::uint8_t priority = kPriorityDefault;
@@ -61,8 +61,8 @@ struct Input {
 
 // Why a ticket exists: the input that asked for it, or the step that raised it.
 struct Cause {
-  InputId input;        // 0 if it was raised by a step
-  EventId parent;       // 0 if it came from outside
+  InputId input;            // 0 if it was raised by a step
+  EventId parent;           // 0 if it came from outside
   std::uint32_t index = 0;  // among what `parent` raised, from 0
 
   bool is_input() const { return input.value != 0; }

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "reenact/kernel/check.h"
+#include "reenact/base/check.h"
 
 namespace reenact {
 namespace {
@@ -16,10 +16,6 @@ static_assert(alignof(crypto_generichash_state) <= 64);
 void InitSodium() {
   static const bool ready = sodium_init() >= 0;
   REENACT_CHECK(ready);
-}
-
-const unsigned char* Data(BytesView bytes) {
-  return reinterpret_cast<const unsigned char*>(bytes.data());
 }
 
 crypto_generichash_state* State(std::array<unsigned char, 384>& bytes) {
@@ -44,7 +40,7 @@ absl::StatusOr<Digest> Digest::FromBytes(BytesView bytes) {
                                       " bytes where 32 are expected");
   }
   Digest digest;
-  std::copy_n(Data(bytes), kDigestSize, digest.bytes.begin());
+  std::copy_n(UnsignedData(bytes), kDigestSize, digest.bytes.begin());
   return digest;
 }
 
@@ -52,8 +48,8 @@ Digest Hash(BytesView bytes) {
   InitSodium();
   Digest digest;
   const int failed =
-      crypto_generichash(digest.bytes.data(), digest.bytes.size(), Data(bytes),
-                         bytes.size(), nullptr, 0);
+      crypto_generichash(digest.bytes.data(), digest.bytes.size(),
+                         UnsignedData(bytes), bytes.size(), nullptr, 0);
   REENACT_CHECK(!failed);
   return digest;
 }
@@ -73,8 +69,8 @@ Hasher::Hasher(std::string_view domain) : Hasher() {
 }
 
 Hasher& Hasher::Add(BytesView bytes) {
-  const int failed =
-      crypto_generichash_update(State(state_), Data(bytes), bytes.size());
+  const int failed = crypto_generichash_update(
+      State(state_), UnsignedData(bytes), bytes.size());
   REENACT_CHECK(!failed);
   return *this;
 }

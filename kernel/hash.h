@@ -8,8 +8,8 @@
 #include <cstddef>
 #include <string>
 
-#include "reenact/kernel/bytes.h"
-#include "reenact/kernel/status.h"
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
 
 namespace reenact {
 
@@ -19,8 +19,7 @@ struct Digest {
   std::array<unsigned char, kDigestSize> bytes{};
 
   BytesView view() const {
-    return BytesView(reinterpret_cast<const char*>(bytes.data()),
-                     bytes.size());
+    return BytesView(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   }
   // 64 lower-case hexadecimal digits.
   std::string ToHex() const;

@@ -11,7 +11,7 @@
 //   }
 //
 // It is C++ on both sides, so module and program are built against the same
-// version of Reenact; the loader refuses others.
+// version of Reenact; LoadModule() (world/load_module.h) refuses others.
 
 #ifndef REENACT_KERNEL_MODULE_H_
 #define REENACT_KERNEL_MODULE_H_
@@ -23,19 +23,19 @@
 #include <string_view>
 #include <vector>
 
-#include "reenact/kernel/cbor_value.h"
+#include "reenact/base/status.h"
+#include "reenact/kernel/cbor/cbor_value.h"
 #include "reenact/kernel/config.h"
 #include "reenact/kernel/event.h"
 #include "reenact/kernel/reducer.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact {
 
 // Raised whenever a class of this header or of reducer.h changes its layout.
 inline constexpr std::uint32_t kModuleAbiVersion = 3;
 
-// Turns one row of an input file (a JSON object, a CSV row as a map of texts, or
-// a CBOR item) into the events that it stands for, in order. Submission id,
+// Turns one row of an input file (a JSON object, a CSV row as a map of texts,
+// or a CBOR item) into the events that it stands for, in order. Submission id,
 // priority and time are the mapper's to set; position is not. An error names
 // what is wrong with the row; the caller adds file and line.
 using InputMapper =
@@ -64,17 +64,9 @@ struct Module {
   std::string path;
   ModuleRecord record;  // reducers sorted by name
   std::vector<std::shared_ptr<const Reducer>> reducers;  // in that order
-  InputMapper mapper;   // empty if it registered none
+  InputMapper mapper;  // empty if it registered none
   RowTime row_time = RowTime::kNone;
 };
-
-// Loads a module by path (anything with a '/') or by name: `NAME.so` in each
-// directory of `search_path`, in order.
-//
-// NotFound: no such file. InvalidArgument: the file is no module, was built for
-// another version, throws, or registers nothing or something twice.
-absl::StatusOr<Module> LoadModule(std::string_view name_or_path,
-                                  const std::vector<std::string>& search_path);
 
 // A module out of reducers that are part of the program itself. Its digest
 // covers the names and the version, since there is no file to digest.
@@ -87,16 +79,16 @@ absl::StatusOr<Module> MakeModule(
 
 }  // namespace reenact
 
-#define REENACT_MODULE(registry)                                           \
-  static void ReenactModuleRegister(::reenact::ModuleRegistry& registry);  \
-  extern "C" __attribute__((visibility("default"))) std::uint32_t          \
-  reenact_module_abi() {                                                   \
-    return ::reenact::kModuleAbiVersion;                                   \
-  }                                                                        \
-  extern "C" __attribute__((visibility("default"))) void                   \
-  reenact_module_register(::reenact::ModuleRegistry* reenact_registry) {   \
-    ReenactModuleRegister(*reenact_registry);                              \
-  }                                                                        \
+#define REENACT_MODULE(registry)                                          \
+  static void ReenactModuleRegister(::reenact::ModuleRegistry& registry); \
+  extern "C" __attribute__((visibility("default"))) std::uint32_t         \
+  reenact_module_abi() {                                                  \
+    return ::reenact::kModuleAbiVersion;                                  \
+  }                                                                       \
+  extern "C" __attribute__((visibility("default"))) void                  \
+  reenact_module_register(::reenact::ModuleRegistry* reenact_registry) {  \
+    ReenactModuleRegister(*reenact_registry);                             \
+  }                                                                       \
   static void ReenactModuleRegister(::reenact::ModuleRegistry& registry)
 
 #endif  // REENACT_KERNEL_MODULE_H_

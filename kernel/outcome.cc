@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/instrument.h"
+#include "reenact/base/test_points.h"
+#include "reenact/kernel/cbor/cbor.h"
 
 namespace reenact {
 namespace {

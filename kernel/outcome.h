@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "reenact/kernel/bytes.h"
-#include "reenact/kernel/effect.h"
+#include "reenact/base/bytes.h"
+#include "reenact/kernel/effects/effect.h"
 #include "reenact/kernel/event.h"
 #include "reenact/kernel/ids.h"
 #include "reenact/kernel/reducer.h"

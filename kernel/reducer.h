@@ -27,12 +27,12 @@
 #include <utility>
 #include <vector>
 
-#include "reenact/kernel/bytes.h"
-#include "reenact/kernel/effect.h"
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
+#include "reenact/kernel/effects/effect.h"
 #include "reenact/kernel/event.h"
 #include "reenact/kernel/ids.h"
 #include "reenact/kernel/rng.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact {
 
@@ -136,9 +136,9 @@ class StepContext {
   // Raises an event that is due in the first round whose logical time has
   // reached `due`. What that time is, is the world's clock: microseconds with
   // `wall`, what inputs say with `input`. With `rounds`, the default of a world
-  // that its program drives, it is the number of the round, and a world that has
-  // nothing else to do goes to that round at once: nothing waits for 50 rounds,
-  // or for an hour. A world that should wait has the clock `wall`.
+  // that its program drives, it is the number of the round, and a world that
+  // has nothing else to do goes to that round at once: nothing waits for 50
+  // rounds, or for an hour. A world that should wait has the clock `wall`.
   virtual void RaiseAt(LogicalTime due, Event event) = 0;
 
   // States an effect intent. Its answer comes as an event with the schema
@@ -168,8 +168,8 @@ class StepContext {
 // What happens when a step would break a rule.
 enum class OnBreak : std::uint8_t {
   kFail,  // the step fails, with FailureCode::kInvariant and the rule's name
-  kHalt,  // the world stops with FailedPrecondition before the step commits, and
-          // again each time it is opened, until its modules change
+  kHalt,  // the world stops with FailedPrecondition before the step commits,
+          // and again each time it is opened, until its modules change
 };
 
 // A predicate on each cell of a reducer that no commit may break.
@@ -249,19 +249,19 @@ bool IsReducerName(std::string_view name);
 // Why a step failed: part of the journal, so numbers never change meaning.
 // 1 to 16 are the codes of absl::Status that a reducer returned.
 enum class FailureCode : std::uint32_t {
-  kException = 32,      // Step() threw
-  kOutOfFuel = 33,      // Limits::fuel_max
-  kTooMuchOutput = 34,  // Limits::output_bytes_max
-  kTooManyEvents = 35,  // Limits::events_max
-  kTooManyEffects = 36, // Limits::effects_max
-  kInvalidOutput = 37,  // a state, payload or operand is not canonical CBOR,
-                        // or a key is not UTF-8 or too long
-  kUnknownReducer = 38, // it named a reducer that the world does not have
-  kOutOfBounds = 39,    // an update left its bounds or overflowed
-  kTypeMismatch = 40,   // an update met a state of another type
-  kRefusedByGate = 41,  // an intent that must pass did not
-  kInvariant = 42,      // it would have broken one
-  kFailedByOrder = 43,  // somebody said so, and it was not run
+  kException = 32,       // Step() threw
+  kOutOfFuel = 33,       // Limits::fuel_max
+  kTooMuchOutput = 34,   // Limits::output_bytes_max
+  kTooManyEvents = 35,   // Limits::events_max
+  kTooManyEffects = 36,  // Limits::effects_max
+  kInvalidOutput = 37,   // a state, payload or operand is not canonical CBOR,
+                         // or a key is not UTF-8 or too long
+  kUnknownReducer = 38,  // it named a reducer that the world does not have
+  kOutOfBounds = 39,     // an update left its bounds or overflowed
+  kTypeMismatch = 40,    // an update met a state of another type
+  kRefusedByGate = 41,   // an intent that must pass did not
+  kInvariant = 42,       // it would have broken one
+  kFailedByOrder = 43,   // somebody said so, and it was not run
 };
 
 // "invalid_argument", "exception", ... or "code 77" for one it does not know.

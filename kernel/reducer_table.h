@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "reenact/base/status.h"
 #include "reenact/kernel/module.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact {
 

@@ -2,7 +2,7 @@
 
 #include <Random123/philox.h>
 
-#include "reenact/kernel/check.h"
+#include "reenact/base/check.h"
 
 namespace reenact {
 namespace {

@@ -41,9 +41,9 @@ class Rng {
   // 64 uniform bits.
   std::uint64_t Next();
 
-  // Uniform in [0, bound), without bias. REQUIRES: bound > 0. As those below, it
-  // throws std::logic_error where what it requires is not so, and the step fails
-  // with FailureCode::kException.
+  // Uniform in [0, bound), without bias. REQUIRES: bound > 0. As those below,
+  // it throws std::logic_error where what it requires is not so, and the step
+  // fails with FailureCode::kException.
   std::uint64_t Below(std::uint64_t bound);
 
   // Uniform in [low, high]. REQUIRES: low <= high.

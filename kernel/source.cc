@@ -19,9 +19,9 @@ absl::Status CheckSourceName(std::string_view name) {
       cbor::IsUtf8(name)) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(
-      "the name of a source is UTF-8 of 1 to " +
-      std::to_string(kSourceNameBytesMax) + " bytes");
+  return absl::InvalidArgumentError("the name of a source is UTF-8 of 1 to " +
+                                    std::to_string(kSourceNameBytesMax) +
+                                    " bytes");
 }
 
 void EncodeSourceRead(std::string_view name, const SourceMark& mark,

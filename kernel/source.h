@@ -10,9 +10,9 @@
 #include <string>
 #include <string_view>
 
-#include "reenact/kernel/cbor.h"
+#include "reenact/base/status.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "reenact/kernel/hash.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact {
 

@@ -18,11 +18,11 @@ absl::StatusOr<SyncPolicy> SyncPolicy::Parse(std::string_view text) {
                         static_cast<std::uint64_t>(*interval / kMillisecond)};
     }
   }
-  return absl::InvalidArgumentError(
-      "sync policy \"" + std::string(text) +
-      "\" is none of every-block, interval, interval:DURATION (1ms to 1h, whole "
-      "milliseconds) and "
-      "none");
+  return absl::InvalidArgumentError("sync policy \"" + std::string(text) +
+                                    "\" is none of every-block, interval, "
+                                    "interval:DURATION (1ms to 1h, whole "
+                                    "milliseconds) and "
+                                    "none");
 }
 
 std::string SyncPolicy::ToString() const {

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "reenact/kernel/status.h"
+#include "reenact/base/status.h"
 
 namespace reenact {
 
@@ -20,9 +20,8 @@ struct SyncPolicy {
   Kind kind = Kind::kEveryBlock;
   std::uint64_t interval_ms = 100;
 
-  // "every-block", "interval", "interval:250ms" (a number alone is milliseconds)
-  // or "none".
-  // InvalidArgument: something else.
+  // "every-block", "interval", "interval:250ms" (a number alone is
+  // milliseconds) or "none". InvalidArgument: something else.
   static absl::StatusOr<SyncPolicy> Parse(std::string_view text);
   std::string ToString() const;
 };

@@ -12,11 +12,11 @@
 #include "absl/base/attributes.h"
 #include "absl/base/optimization.h"
 #include "absl/container/btree_map.h"
-#include "reenact/kernel/answer.h"
-#include "reenact/kernel/cbor.h"
+#include "reenact/base/check.h"
+#include "reenact/base/test_points.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "reenact/kernel/cell_hash.h"
-#include "reenact/kernel/check.h"
-#include "reenact/kernel/instrument.h"
+#include "reenact/kernel/effects/answer.h"
 #include "reenact/sequencer/submission_ids.h"
 
 namespace reenact {
@@ -368,7 +368,7 @@ struct Sequencer::Impl {
   explicit Impl(const Scheduling& given)
       : scheduling(given), rules(AtLeastOne(given)) {}
 
-  // --- queues ---
+  // --- queues ----------------------------------------------------------------
   Queued* NewUnit();
   void Recycle(Queued* unit);
   void Enqueue(Queued* unit, EventId stamp);
@@ -393,10 +393,10 @@ struct Sequencer::Impl {
            CountOf(UnitKind::kTimer) + CountOf(UnitKind::kReceipt);
   }
 
-  // --- submissions ---
+  // --- submissions -----------------------------------------------------------
   void Remember(std::string_view id, InputId input);
 
-  // --- composing ---
+  // --- composing -------------------------------------------------------------
   void Raise(Queued* unit, HandedOver* into);
   void DropTimer(Queued* unit);
   void DropHandedOver(HandedOver* each);
@@ -416,7 +416,7 @@ struct Sequencer::Impl {
   }
   bool RoundIsFull() const { return composed == rules.round_limit; }
 
-  // --- snapshots ---
+  // --- snapshots -------------------------------------------------------------
   void EncodeQueued(cbor::Encoder& encoder) const;
   void EncodeClasses(cbor::Encoder& encoder) const;
   void EncodeHandedOver(cbor::Encoder& encoder) const;
@@ -468,7 +468,7 @@ struct Sequencer::Impl {
   std::vector<Unit*> out;  // the first `composed`; the rest is room
 };
 
-// --- queues ---
+// --- queues ------------------------------------------------------------------
 
 Queued* Sequencer::Impl::NewUnit() {
   Queued* const unit = unit_pool.Get();
@@ -491,8 +491,8 @@ void Sequencer::Impl::Enqueue(Queued* unit, EventId stamp) {
   unit->behind = nullptr;
   all.PushBack(unit);
   // Mostly nothing has that hash, and then there is no more to do than this.
-  REENACT_PROBE_IF(!entities.MayHave(hash), "sequencer: the first of its cell");
-  if (!entities.MayHave(hash)) return AddEntity(hash, of_class, unit);
+  if (REENACT_SEEN(!entities.MayHave(hash), "sequencer: the first of its cell"))
+    return AddEntity(hash, of_class, unit);
   Append(hash, of_class, unit);
 }
 
@@ -579,7 +579,7 @@ void Sequencer::Impl::CountTakeable() {
   }
 }
 
-// --- submissions ---
+// --- submissions -------------------------------------------------------------
 
 ABSL_ATTRIBUTE_NOINLINE
 void Sequencer::Impl::Remember(std::string_view id, InputId input) {
@@ -589,7 +589,7 @@ void Sequencer::Impl::Remember(std::string_view id, InputId input) {
   submissions.Add(id, input);
 }
 
-// --- composing ---
+// --- composing ---------------------------------------------------------------
 
 void Sequencer::Impl::Raise(Queued* unit, HandedOver* into) {
   REENACT_CHECK(MayBeRaised(*unit));
@@ -616,8 +616,8 @@ void Sequencer::Impl::DropTimer(Queued* unit) {
 void Sequencer::Impl::DropTimersOf(const CellRef& cell) {
   for (auto it = timers.begin(); it != timers.end();) {
     Queued* const unit = it->second;
-    REENACT_PROBE_IF(!IsOf(cell, *unit), "sequencer: another cell keeps its timers");
-    if (!IsOf(cell, *unit)) {
+    if (REENACT_SEEN(!IsOf(cell, *unit),
+                     "sequencer: another cell keeps its timers")) {
       ++it;
       continue;
     }
@@ -713,7 +713,8 @@ void Sequencer::Impl::ServeAged() {
   for (Queued *queued = all.front(), *newer; queued != nullptr;
        queued = newer, --looks) {
     newer = queued->newer;
-    REENACT_PROBE_IF(composed == quota, "sequencer: half a round of aged units");
+    REENACT_PROBE_IF(composed == quota,
+                     "sequencer: half a round of aged units");
     REENACT_PROBE_IF(looks == 0, "sequencer: enough of the old was looked at");
     if (looks == 0 || composed == quota) return;
     if (queued->stamp > first ||
@@ -721,9 +722,9 @@ void Sequencer::Impl::ServeAged() {
       return;
     }
     Entity* const entity = queued->entity;
-    REENACT_PROBE_IF(Served(*entity) == rules.entity_round_limit,
-                     "sequencer: an aged unit's cell has had its share");
-    if (Served(*entity) == rules.entity_round_limit) continue;
+    if (REENACT_SEEN(Served(*entity) == rules.entity_round_limit,
+                     "sequencer: an aged unit's cell has had its share"))
+      continue;
     REENACT_PROBE("sequencer: an aged unit goes ahead");
     REENACT_CHECK(entity->head == queued);
     TakeHead(entity);
@@ -731,7 +732,8 @@ void Sequencer::Impl::ServeAged() {
 }
 
 void Sequencer::Impl::NextClass() {
-  REENACT_PROBE_IF(current + 1 == kClasses, "sequencer: all classes had a turn");
+  REENACT_PROBE_IF(current + 1 == kClasses,
+                   "sequencer: all classes had a turn");
   current = (current + 1) % kClasses;
   deficit = 0;
 }
@@ -748,7 +750,8 @@ void Sequencer::Impl::ServeClasses() {
     idle = 0;
     if (deficit == 0) deficit = rules.class_quantum[current];
     ServeClass(&serving);
-    REENACT_PROBE_IF(deficit == 0 && !serving.ring.empty(), "sequencer: a class has had its turn");
+    REENACT_PROBE_IF(deficit == 0 && !serving.ring.empty(),
+                     "sequencer: a class has had its turn");
     REENACT_PROBE_IF(RoundIsFull(), "sequencer: a round is full");
     if (deficit == 0 || serving.ring.empty()) NextClass();
   }
@@ -797,7 +800,7 @@ void Sequencer::Impl::ForEachWaiting(const Visit& visit) const {
   for (const auto& [order, unit] : timers) visit(*unit);
 }
 
-// --- rolling back ---
+// --- rolling back ------------------------------------------------------------
 
 namespace {
 
@@ -825,7 +828,7 @@ void Sequencer::DropAll() {
   impl_->dropped.clear();
 }
 
-// --- snapshots ---
+// --- snapshots ---------------------------------------------------------------
 //
 // sequencer  = [last round, [*queued], [6*class], current, [*handed-over],
 //               [*timer: unit], [*submission], ? [+dropped]]
@@ -1075,7 +1078,7 @@ void FillAnswer(CellRef&& cell, const Cause& cause, Bytes&& payload,
   unit->cause = cause;
 }
 
-// --- Sequencer ---
+// --- Sequencer ---------------------------------------------------------------
 
 Sequencer::Sequencer(const Scheduling& scheduling)
     : impl_(std::make_unique<Impl>(scheduling)) {}
@@ -1273,8 +1276,7 @@ absl::Status Sequencer::CheckAt(Round round, std::size_t reducers) const {
   if (impl_->last > round ||
       (!impl_->handed_over.empty() &&
        impl_->handed_over.back().eligible.value > latest) ||
-      (!impl_->dropped.empty() &&
-       impl_->dropped.back().first.value > latest)) {
+      (!impl_->dropped.empty() && impl_->dropped.back().first.value > latest)) {
     return absl::InvalidArgumentError("they are of a later round than " +
                                       std::to_string(round.value));
   }
@@ -1283,8 +1285,7 @@ absl::Status Sequencer::CheckAt(Round round, std::size_t reducers) const {
   bool strangers = false;
   impl_->ForEachWaiting([&](const Unit& unit) {
     commands |= unit.kind == UnitKind::kControl;
-    strangers |=
-        unit.kind != UnitKind::kControl && unit.reducer >= reducers;
+    strangers |= unit.kind != UnitKind::kControl && unit.reducer >= reducers;
   });
   if (commands) return absl::InvalidArgumentError("a command waits");
   if (!strangers) return absl::OkStatus();

@@ -4,8 +4,8 @@
 //   - a unit waits in the queue of its entity (its cell; control commands are
 //     one entity of their own), first in, first out;
 //   - entities belong to a class by the origin of their units: 0 due timers,
-//     receipts and control; 1 derived events; 2.. external events by priority. The same cell
-//     is a separate entity in each class it has units in;
+//     receipts and control; 1 derived events; 2.. external events by priority.
+//     The same cell is a separate entity in each class it has units in;
 //   - a round is filled by deficit round robin over the classes, and within a
 //     class by deficit round robin over its entities, up to round_limit units
 //     and entity_round_limit units of one entity;
@@ -22,12 +22,12 @@
 #include <string_view>
 #include <vector>
 
-#include "reenact/kernel/bytes.h"
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
 #include "reenact/kernel/config.h"
 #include "reenact/kernel/event.h"
 #include "reenact/kernel/ids.h"
 #include "reenact/kernel/outcome.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact {
 
@@ -93,7 +93,7 @@ class Sequencer {
   void SetScheduling(const Scheduling& scheduling);
   const Scheduling& scheduling() const;
 
-  // --- units ---
+  // --- units -----------------------------------------------------------------
 
   // A unit whose fields have their defaults; its strings are empty and keep
   // what memory they had, within reason. It is the caller's to fill, up to
@@ -105,7 +105,7 @@ class Sequencer {
   // Takes back a unit that is the caller's.
   void Recycle(Unit* unit);
 
-  // --- what comes from outside ---
+  // --- what comes from outside -----------------------------------------------
 
   // Whether the next round would have room for more external units: fewer than
   // round_limit of them could be ticketed in it, and fewer than backlog_limit
@@ -127,7 +127,7 @@ class Sequencer {
   // receipt has a reducer.
   void Admit(Unit* unit, std::string_view submission_id, EventId next);
 
-  // --- what comes from steps ---
+  // --- what comes from steps -------------------------------------------------
 
   // Hands over the events that the tickets of `round` raised, in order of
   // parent and index: they become eligible in round + pipeline_depth, timers
@@ -148,7 +148,7 @@ class Sequencer {
   // been handed over: all of the cell's timers go at once.
   void DropTimersNow(const CellRef& cell);
 
-  // --- rolling back ---
+  // --- rolling back ----------------------------------------------------------
 
   // Everything that waits, as events to be raised again: what is in queues in
   // order of admission, what was handed over by rounds, then timers as they are
@@ -160,7 +160,7 @@ class Sequencer {
   // to it that every round composed so far has been handed over.
   void DropAll();
 
-  // --- composing ---
+  // --- composing -------------------------------------------------------------
 
   // The next round's number: the first one after the last composed for which
   // something is eligible, given that its logical time is `now`. Nullopt:
@@ -193,7 +193,7 @@ class Sequencer {
   // The part of Admit() that outlives the unit. REQUIRES: the id is not empty.
   void RememberSubmission(std::string_view submission_id, InputId input);
 
-  // --- sizes ---
+  // --- sizes -----------------------------------------------------------------
 
   std::size_t external_count() const;  // external units and control commands
   std::size_t derived_count() const;   // derived, eligible or not yet
@@ -201,7 +201,7 @@ class Sequencer {
   std::size_t receipt_count() const;   // answers to effects
   bool empty() const;                  // all four are 0
 
-  // --- snapshots ---
+  // --- snapshots -------------------------------------------------------------
 
   // Appends the whole of it as one canonical CBOR item: equal sequencers, equal
   // bytes. The rules are not part of it. spec/scheduling.md has the grammar.

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "reenact/base/check.h"
+#include "reenact/base/test_points.h"
 #include "reenact/kernel/cell_hash.h"
-#include "reenact/kernel/check.h"
-#include "reenact/kernel/instrument.h"
 
 namespace reenact {
 namespace {

@@ -1,76 +1,47 @@
 # Who may include what: cmake -DROOT=... -P layering.cmake
 #
-#    kernel/{world,replay,...}, see `roots`         the only ones that see
-#          │        │         │        │           everything
-#    sequencer/  workers/  committer/ ─┴─▶ journal/
-#          ▼        ▼         ▼              ▼
-#                       kernel/
+# The folder is the floor. An include points to its own folder or to a lower one:
 #
-# Beside the arrows: threads, locks and atomics, clocks, the standard library's
-# and Abseil's random numbers, and containers without an order are refused in
-# these five folders, but for the exceptions below, each with its reason.
+#    world/ replay/       the world, and what proves one; replay sees world
+#    committer/           history: what a step's result becomes
+#    workers/             steps, on threads
+#    sequencer/ journal/  order; blocks and stores. Neither sees the other
+#    kernel/              values and rules
+#    base/                the machine: locks, threads, clocks, files
+#
+# What a folder may take of the machine is a property of the folder, too: no file
+# has an exemption.
 cmake_minimum_required(VERSION 3.25)
 
-set(arrows_kernel kernel)
-set(arrows_journal kernel journal)
-set(arrows_sequencer kernel sequencer)
-set(arrows_workers kernel workers)
-set(arrows_committer kernel journal committer)
-set(core kernel journal sequencer workers committer)
-set(roots kernel/world.cc kernel/world_internal.h kernel/replay.cc
-    kernel/forward.h kernel/forward.cc kernel/open_work.h kernel/open_work.cc
-    kernel/recovery.h kernel/recovery.cc kernel/rollback.h
-    kernel/rollback.cc kernel/step_entries.h
-    kernel/step_entries.cc)
-foreach(part blocks cells report run script segments slice writer)
-  list(APPEND roots kernel/replay_${part}.h kernel/replay_${part}.cc)
-endforeach()
+set(core base kernel journal sequencer workers committer world replay)
+set(sees_base base)
+set(sees_kernel base kernel)
+set(sees_journal base kernel journal)
+set(sees_sequencer base kernel sequencer)
+set(sees_workers base kernel journal sequencer workers)
+set(sees_committer ${sees_workers} committer)
+set(sees_world ${sees_committer} world)
+set(sees_replay ${sees_world} replay)
 
-# What is refused, by kind.
-set(threads "^(thread|mutex|shared_mutex|condition_variable|atomic|future|semaphore|latch|barrier|stop_token|pthread\\.h|stdatomic\\.h|absl/synchronization/.*|reenact/kernel/mutex\\.h)$")
+# What is of the machine, by kind, and the folders that have it. The library's
+# random numbers are nobody's. Containers without an order are where cells and
+# submissions are looked up; what is recorded goes by an order beside them.
+set(threads "^(thread|mutex|shared_mutex|condition_variable|atomic|future|semaphore|latch|barrier|stop_token|pthread\\.h|stdatomic\\.h|absl/synchronization/.*|reenact/base/(background|futex|instrument|mutex)\\.h)$")
 set(clocks "^(chrono|ctime|time\\.h|sys/time\\.h|absl/time/.*)$")
+set(disks "^(fstream|filesystem|cstdio|fcntl\\.h|dirent\\.h|dlfcn\\.h|sys/(file|stat|statvfs)\\.h|reenact/base/(disk_watch|posix_file)\\.h)$")
 set(random "^(random|absl/random/.*)$")
-set(unordered "^(unordered_map|unordered_set|absl/container/(flat|node)_hash_(map|set)\\.h|reenact/kernel/hash_table\\.h)$")
-set(kinds threads clocks random unordered)
+set(unordered "^(unordered_map|unordered_set|absl/container/(flat|node)_hash_(map|set)\\.h|reenact/base/hash_table\\.h)$")
+set(kinds threads clocks disks random unordered)
+set(has_base threads clocks disks unordered)
+set(has_kernel "")
+set(has_sequencer "")
+set(has_journal threads disks unordered)
+set(has_workers threads unordered)
+set(has_committer "")
+set(has_world threads clocks disks unordered)
+set(has_replay threads disks)
 set(rocksdb "^rocksdb/")
 set(edges "^(nlohmann|CLI|prometheus|benchmark|catch2|rapidcheck)/")
-
-set(exceptions "")
-macro(allow kind file reason)
-  list(APPEND exceptions ${kind}:${file})
-endmacro()
-
-allow(threads kernel/mutex.h "is the one wrapper around std::mutex")
-allow(threads kernel/futex.h "what waiters sleep on")
-allow(threads kernel/instrument.h "where a harness takes the place of threads")
-allow(threads kernel/module_call.h "watchers look at what threads run")
-allow(threads kernel/step_guard.cc "whichever thread crashes names its step")
-allow(threads kernel/submission.h "callers wait for what the world's thread does")
-allow(threads kernel/world.cc "flags and counts that other threads read")
-allow(threads kernel/replay_cells.h "any thread reads beside the writing one")
-allow(threads kernel/replay_cuts.h "parts of a history beside each other")
-allow(threads kernel/replay_segments.cc "parts of a history beside each other")
-allow(threads kernel/replay_writer.h "any thread asks how far it has got")
-allow(threads journal/block_stream.cc "reads and hashes ahead; leaves no trace")
-allow(threads sequencer/ingress.h "the door for inputs from any thread")
-allow(threads journal/writer.cc "the thread that writes and syncs")
-allow(threads journal/rocksdb_files.cc "RocksDB calls it from its threads, too")
-allow(threads journal/rocksdb_store.cc "any thread reads beside the writing one")
-allow(threads journal/cell_layer.h "whoever scans first sorts for all")
-allow(threads journal/memory_store.cc "any thread reads beside the writing one")
-foreach(file background.h cells.h pool.cc slot.h step_run.h version.h window.h)
-  allow(threads workers/${file} "threads live in workers/")
-endforeach()
-allow(clocks kernel/mutex.h "a wait with a timeout")
-allow(clocks kernel/effects.h "a span until a deadline; no clock is asked")
-allow(clocks kernel/world.cc "the machine's clock of worlds that ask for it")
-allow(clocks kernel/instrument.h "the clock that a harness may replace")
-allow(unordered kernel/hash_table.h "what the others below are made of")
-allow(unordered kernel/world.cc "submissions by input; order is not recorded")
-allow(unordered journal/cell_layer.h "cells by key; scans go by their order")
-allow(unordered journal/stored_cells.h "cells by key; their users keep an order")
-allow(unordered workers/cells.h "cells by key; scans sort what they find")
-allow(unordered workers/step_run.h "indexes into vectors that have the order")
 
 set(problems 0)
 
@@ -103,7 +74,7 @@ endfunction()
 function(headers_of folder pattern one result)
   file(READ ${ROOT}/${folder}/CMakeLists.txt listing)
   string(REGEX MATCH "${pattern}" ignored "${listing}")
-  string(REGEX MATCHALL "[a-z_]+\\.h" names "${CMAKE_MATCH_1}")
+  string(REGEX MATCHALL "[a-z_/]+\\.h" names "${CMAKE_MATCH_1}")
   list(TRANSFORM names PREPEND reenact/${folder}/)
   if(NOT reenact/${folder}/${one} IN_LIST names)
     message(FATAL_ERROR "${folder}/CMakeLists.txt lists no public headers")
@@ -126,32 +97,37 @@ foreach(folder IN LISTS core)
   foreach(file IN LISTS files)
     includes_of(${file} names)
     foreach(name IN LISTS names)
-      if(name MATCHES "^reenact/([a-z]+)/" AND NOT file IN_LIST roots AND
-         NOT CMAKE_MATCH_1 IN_LIST arrows_${folder})
-        refuse(${file} ${name} "${folder}/ does not see ${CMAKE_MATCH_1}/")
-      elseif(name MATCHES "^reenact/(executors|harness)/")
+      if(name MATCHES "^reenact/(executors|harness)/")
         refuse(${file} ${name} "the core does not see ${CMAKE_MATCH_1}/")
+      elseif(name MATCHES "^reenact/([a-z]+)/" AND
+             NOT CMAKE_MATCH_1 IN_LIST sees_${folder})
+        refuse(${file} ${name} "${folder}/ does not see ${CMAKE_MATCH_1}/")
       elseif(name MATCHES "^(tools|examples|bench|tests|harness)/")
         refuse(${file} ${name} "the library does not see what is built on it")
-      elseif(name MATCHES "^(kernel|journal|sequencer|workers|committer)/")
+      elseif(name MATCHES "^(base|kernel|journal|sequencer|workers|committer|world|replay)/")
         refuse(${file} ${name} "spell it reenact/${name}")
-      elseif(name MATCHES ${rocksdb} AND
-             NOT file MATCHES "^journal/rocksdb_(store|files)[.]cc$")
-        refuse(${file} ${name} "only journal/rocksdb_*.cc know RocksDB")
+      elseif(name MATCHES ${rocksdb} AND NOT file MATCHES "^journal/rocksdb/")
+        refuse(${file} ${name} "only journal/rocksdb/ knows RocksDB")
       elseif(name MATCHES ${edges})
         refuse(${file} ${name} "that library is for the edges")
       endif()
       foreach(kind IN LISTS kinds)
-        if(name MATCHES ${${kind}} AND NOT ${kind}:${file} IN_LIST exceptions)
-          refuse(${file} ${name} "${kind}: no exception for this file")
+        if(name MATCHES ${${kind}} AND NOT kind IN_LIST has_${folder})
+          refuse(${file} ${name} "${folder}/ has no ${kind}")
         endif()
       endforeach()
     endforeach()
   endforeach()
 endforeach()
 
-# The public headers are those that are installed; see kernel/CMakeLists.txt.
-headers_of(kernel "HEADERS([^A-Z)]*)" world.h public)
+# The public headers are those that are installed: HEADERS in CMakeLists.txt.
+set(public "")
+foreach(one IN ITEMS base/status.h kernel/reducer.h workers/module_call.h
+        world/world.h replay/replay.h)
+  string(REGEX MATCH "^([a-z]+)/(.*)$" ignored ${one})
+  headers_of(${CMAKE_MATCH_1} "HEADERS([^A-Z)]*)" ${CMAKE_MATCH_2} headers)
+  list(APPEND public ${headers})
+endforeach()
 
 # An installed header that includes one that is not would fail far away.
 foreach(header IN LISTS public)
@@ -167,8 +143,8 @@ endforeach()
 # Executors stand beside the core: they see what anybody sees, and a lock, a check
 # and how a file is written. Decisions have no threads of their own.
 headers_of(executors "set\\(headers([^)]*)" executor.h installed)
-set(executors_see reenact/kernel/mutex.h reenact/kernel/check.h
-    reenact/journal/posix_file.h)
+set(executors_see reenact/base/mutex.h reenact/base/check.h
+    reenact/base/posix_file.h)
 files_of(executors files)
 foreach(file IN LISTS files)
   includes_of(${file} names)
@@ -217,7 +193,7 @@ set(example_exceptions
   # A tool that ships with its example: reads a world without running it.
   "examples/packages/packages_check.cc:reenact/journal/archive.h"
   # A generator of workloads, for benchmarks and tests.
-  "examples/bank/generate.cc:reenact/kernel/check.h")
+  "examples/bank/generate.cc:reenact/base/check.h")
 foreach(folder tools examples)
   files_of(${folder} files)
   foreach(file IN LISTS files)
@@ -235,32 +211,13 @@ foreach(folder tools examples)
          NOT name IN_LIST public AND NOT name IN_LIST installed AND
          NOT name IN_LIST harness_installed AND
          NOT (folder STREQUAL tools AND name MATCHES
-              "^reenact/(journal/|kernel/check\\.h$)"))
+              "^reenact/(journal/|base/check\\.h$)"))
         refuse(${file} ${name} "${folder}/ sees public headers")
       elseif(folder STREQUAL examples AND name MATCHES "^(tools|nlohmann)/")
         refuse(${file} ${name} "an example is what a user could write")
       endif()
     endforeach()
   endforeach()
-endforeach()
-
-# An exception that nobody needs any more is one that hides the next mistake.
-foreach(exception IN LISTS exceptions)
-  string(REGEX MATCH "^([a-z]+):(.*)$" ignored ${exception})
-  set(kind ${CMAKE_MATCH_1})
-  set(file ${CMAKE_MATCH_2})
-  set(needed FALSE)
-  if(EXISTS ${ROOT}/${file})
-    includes_of(${file} names)
-    foreach(name IN LISTS names)
-      if(name MATCHES ${${kind}})
-        set(needed TRUE)
-      endif()
-    endforeach()
-  endif()
-  if(NOT needed)
-    message(STATUS "${file} has an exception for ${kind} that it does not need")
-  endif()
 endforeach()
 
 if(problems)

@@ -6,8 +6,8 @@
 #include <map>
 #include <new>
 
-#include "reenact/kernel/check.h"
-#include "reenact/kernel/instrument.h"
+#include "reenact/base/check.h"
+#include "reenact/base/instrument.h"
 
 namespace reenact {
 
@@ -185,14 +185,15 @@ void CellTable::Evict(EventId committed) {
 }
 
 bool CellTable::TryDrop(Cell* cell, EventId committed) {
-  if (cell->dirty && !REENACT_PLANTED("cells are dropped before they are written")) {
+  if (cell->dirty &&
+      !REENACT_PLANTED("cells are dropped before they are written")) {
     return false;
   }
   const std::uint64_t last_use = cell->last_use.load(std::memory_order_relaxed);
   // Results of the latest `window_` tickets name cells, and scans look at them.
-  REENACT_PROBE_IF(last_use + window_ > committed.value,
-                   "cells: one in use is not dropped");
-  if (last_use + window_ > committed.value) return false;
+  if (REENACT_SEEN(last_use + window_ > committed.value,
+                   "cells: one in use is not dropped"))
+    return false;
   // Recently used: spared once, until the hand comes round again.
   if (!cell->spared && last_use + 4 * window_ > committed.value) {
     REENACT_PROBE("cells: one is spared");
@@ -281,8 +282,8 @@ absl::StatusOr<std::optional<Bytes>> CellTable::Read(
   }
   REENACT_ASSIGN_OR_RETURN(std::optional<CellSource::Stored> stored,
                            source_->Load(reducer, key));
-  REENACT_PROBE_IF(!stored, "cells: somebody reads what was never there");
-  if (!stored) return std::optional<Bytes>();
+  if (REENACT_SEEN(!stored, "cells: somebody reads what was never there"))
+    return std::optional<Bytes>();
   REENACT_PROBE("cells: somebody reads what is not cached");
   return std::optional<Bytes>(std::move(stored->state));
 }

@@ -15,12 +15,12 @@
 #include <utility>
 #include <vector>
 
-#include "reenact/kernel/bytes.h"
+#include "reenact/base/bytes.h"
+#include "reenact/base/hash_table.h"
+#include "reenact/base/mutex.h"
+#include "reenact/base/status.h"
 #include "reenact/kernel/cell_hash.h"
-#include "reenact/kernel/hash_table.h"
 #include "reenact/kernel/ids.h"
-#include "reenact/kernel/mutex.h"
-#include "reenact/kernel/status.h"
 #include "reenact/workers/fifo.h"
 #include "reenact/workers/version.h"
 
@@ -179,8 +179,7 @@ class CellTable {
   };
   struct alignas(64) Shard {
     SpinLock lock;
-    HashSet<Cell*, HashOfCell, CellEqual> cells
-        ABSL_GUARDED_BY(lock);
+    HashSet<Cell*, HashOfCell, CellEqual> cells ABSL_GUARDED_BY(lock);
     std::vector<Cell*> fresh ABSL_GUARDED_BY(lock);  // not on the clock yet
   };
   static constexpr std::size_t kShards = 64;

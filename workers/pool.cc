@@ -5,9 +5,9 @@
 #include <thread>
 #include <vector>
 
-#include "reenact/kernel/check.h"
-#include "reenact/kernel/instrument.h"
-#include "reenact/kernel/mutex.h"
+#include "reenact/base/check.h"
+#include "reenact/base/instrument.h"
+#include "reenact/base/mutex.h"
 #include "reenact/kernel/rng.h"
 
 namespace reenact {

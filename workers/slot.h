@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "reenact/kernel/amounts.h"
-#include "reenact/kernel/bytes.h"
+#include "reenact/base/bytes.h"
+#include "reenact/kernel/authority/amounts.h"
 #include "reenact/kernel/event.h"
 #include "reenact/kernel/ids.h"
 #include "reenact/kernel/outcome.h"
@@ -36,7 +36,7 @@ struct Ticket {
   const Reducer* code = nullptr;
   // Not null: it fails, as somebody ordered, and this is on record.
   const std::string* failure = nullptr;
-  Cell* own = nullptr;            // the event's cell; null: not looked up yet
+  Cell* own = nullptr;  // the event's cell; null: not looked up yet
   EventView event;
 };
 
@@ -90,8 +90,8 @@ struct StepResult {
   std::vector<Asked> asked;
   Bytes entries;  // StepScheduled and the outcome, if `encoded`
   bool encoded = false;
-  bool impure = false;   // a second run on the same reads differed
-  Bytes other;           // then: what that came to, as entries
+  bool impure = false;  // a second run on the same reads differed
+  Bytes other;          // then: what that came to, as entries
   // Or two calls of Touch() for its event differed: what each declared.
   std::unique_ptr<std::pair<std::string, std::string>> touched;
   bool settled = false;  // its versions were published or discarded

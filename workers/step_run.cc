@@ -6,10 +6,10 @@
 #include <new>
 
 #include "absl/base/attributes.h"
-#include "reenact/kernel/answer.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/check.h"
-#include "reenact/kernel/instrument.h"
+#include "reenact/base/check.h"
+#include "reenact/base/instrument.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/kernel/effects/answer.h"
 
 namespace reenact {
 
@@ -102,8 +102,7 @@ class DeclaredText final : public TouchSet {
 // declared beside each.
 void Judge(const StepResult& second, std::string declared,
            std::string declared_again, StepResult* result) {
-  result->impure =
-      SameReads(*result, second) && !SameOutcome(*result, second);
+  result->impure = SameReads(*result, second) && !SameOutcome(*result, second);
   if (result->impure || declared == declared_again) return;
   result->impure = true;
   result->touched = std::make_unique<std::pair<std::string, std::string>>(
@@ -121,8 +120,8 @@ void StepResult::Clear() {
   reads.clear();
   entries.clear();
   encoded = false;
-  if (!outcome.raised.empty() || !outcome.effects.empty() ||
-      !updates.empty() || !scans.empty() || !asked.empty() || impure) {
+  if (!outcome.raised.empty() || !outcome.effects.empty() || !updates.empty() ||
+      !scans.empty() || !asked.empty() || impure) {
     ClearRare(this);
   }
 }
@@ -262,9 +261,10 @@ void StepRun::CheckKey(std::string_view key) {
 
 // Names that are no text cannot be read again in any format.
 void StepRun::CheckReserve(const Amounts& reserve) {
-  const bool fine = rules_->limits_reserve ? reserve.IsWithinLimits()
-                                           : reserve.IsText();
-  if (!fine && !REENACT_PLANTED("what a step reserves has no limits")) throw Abort{FailureCode::kInvalidOutput};
+  const bool fine =
+      rules_->limits_reserve ? reserve.IsWithinLimits() : reserve.IsText();
+  if (!fine && !REENACT_PLANTED("what a step reserves has no limits"))
+    throw Abort{FailureCode::kInvalidOutput};
 }
 
 void StepRun::CheckItem(BytesView item) {
@@ -304,10 +304,10 @@ const Version* StepRun::Newest(Cell* cell) {
       if (touch->event_id >= self) continue;
       if (touch->event_id <= committed_->load(std::memory_order_acquire)) break;
       Slot* writer = touch->slot;
-      for (int spins = 0; spins < kReadSpins && !writer->done() &&
-                          !instrument::Conducted() &&
-                          writer->state.load(std::memory_order_relaxed) ==
-                              Slot::State::kRunning;
+      for (int spins = 0;
+           spins < kReadSpins && !writer->done() && !instrument::Conducted() &&
+           writer->state.load(std::memory_order_relaxed) ==
+               Slot::State::kRunning;
            ++spins) {
         __builtin_ia32_pause();
       }
@@ -511,8 +511,8 @@ std::vector<std::pair<std::string, Bytes>> StepRun::Scan(
       found.emplace(at, key, *state);
     }
   }
-  REENACT_PROBE_IF(found.size() > limit, "step: a range is cut at its limit");
-  if (found.size() > limit) found.resize(limit);
+  if (REENACT_SEEN(found.size() > limit, "step: a range is cut at its limit"))
+    found.resize(limit);
   UseFuel(found.size());
   return found;
 }
@@ -586,10 +586,9 @@ void StepRun::Intend(EffectIntent intent) {
 bool StepRun::Affords(std::string_view capability, const Amounts& amounts) {
   UseFuel(1);
   // A guess costs a second run at worst, and budgets mostly have enough.
-  const bool affords =
-      !in_turn_ || (rules_->budgets != nullptr &&
-                    rules_->budgets->Affords(capability, amounts,
-                                             ticket_->time));
+  const bool affords = !in_turn_ || (rules_->budgets != nullptr &&
+                                     rules_->budgets->Affords(
+                                         capability, amounts, ticket_->time));
   REENACT_PROBE_IF(!in_turn_, "step: a budget is guessed");
   result_->asked.push_back({std::string(capability), amounts, affords});
   return affords;

@@ -13,10 +13,10 @@
 #include <utility>
 #include <vector>
 
-#include "reenact/kernel/bytes.h"
+#include "reenact/base/bytes.h"
+#include "reenact/base/hash_table.h"
 #include "reenact/kernel/config.h"
 #include "reenact/kernel/hash.h"
-#include "reenact/kernel/hash_table.h"
 #include "reenact/kernel/ids.h"
 #include "reenact/kernel/reducer.h"
 #include "reenact/workers/cells.h"

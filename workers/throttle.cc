@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "reenact/kernel/check.h"
+#include "reenact/base/check.h"
 
 namespace reenact {
 
@@ -18,8 +18,8 @@ constexpr std::uint64_t kEpochTickets = 32;
 constexpr std::uint64_t kEpochRounds = 2;
 constexpr std::uint64_t kLongRoundsNs = 50'000'000;
 // After a change of arms threads wake, caches fill, and tickets are issued: for
-// this long at least, then until as many as were in flight are committed, but no
-// longer than the second figure.
+// this long at least, then until as many as were in flight are committed, but
+// no longer than the second figure.
 constexpr std::uint64_t kSettleNs = 300'000;
 constexpr std::uint64_t kSettleMaxNs = 2'000'000;
 // A challenger that is hopeless after this much is not tried to the end.
@@ -65,8 +65,8 @@ constexpr std::size_t kInFlightPerThread = 16;
 // The guess before anything is measured: a step that takes less than handing it
 // over does on any machine is not handed over. Measuring corrects it.
 constexpr std::uint64_t kGuessNs = 1'000;
-// Steps that cost so many times what they did, for so long, are another load; for
-// less than that, dear steps among cheap ones.
+// Steps that cost so many times what they did, for so long, are another load;
+// for less than that, dear steps among cheap ones.
 constexpr std::uint64_t kOtherCost = 8;
 constexpr std::uint64_t kOtherCostNs = 5'000'000;
 // Between two looks: work that takes about so long.
@@ -262,8 +262,8 @@ Throttle::Throttle(std::size_t workers, std::size_t window)
       in_flight_(
           Doubling(std::min(window, kInFlightPerThread * workers), window)),
       crew_(threads_.size(), 0, kThreadsNeed, window),
-      ahead_(in_flight_.size(), in_flight_.size() - 1, kInFlightNeeds,
-             window) {}
+      ahead_(in_flight_.size(), in_flight_.size() - 1, kInFlightNeeds, window) {
+}
 
 std::size_t Throttle::Guess(std::uint64_t step_ns) const {
   return step_ns < kGuessNs ? 0 : threads_.size() - 1;

@@ -123,12 +123,12 @@ class Contest {
   std::size_t best_;
   bool challenging_ = false;  // the challenger is in force
   std::optional<Trial> trial_;
-  std::uint64_t now_ns_ = 0;      // the sum of what was observed
-  std::uint64_t won_ns_ = 0;      // when the best arm became it
+  std::uint64_t now_ns_ = 0;  // the sum of what was observed
+  std::uint64_t won_ns_ = 0;  // when the best arm became it
   std::optional<Stretch> unsettled_ = Stretch{};  // since a change of arms
-  Stretch epoch_;                 // of the arm in force, since it has settled
-  Stretch usual_;                 // of the best arm: of its last epochs
-  int odd_ = 0;  // epochs of the best arm in a row that were not like that
+  Stretch epoch_;  // of the arm in force, since it has settled
+  Stretch usual_;  // of the best arm: of its last epochs
+  int odd_ = 0;    // epochs of the best arm in a row that were not like that
 };
 
 // Thread safety: none; it belongs to the ordered role.
@@ -143,9 +143,9 @@ class Throttle {
     std::uint64_t step_ns = 0;    // what a step costs lately; 0: not known
   };
 
-  // Of a pool of `workers` threads, with at most `window` tickets in flight. One
-  // thread runs steps until it is known what they cost.
-  // REQUIRES: workers > 0, window > 0.
+  // Of a pool of `workers` threads, with at most `window` tickets in flight.
+  // One thread runs steps until it is known what they cost. REQUIRES: workers >
+  // 0, window > 0.
   Throttle(std::size_t workers, std::size_t window);
 
   // How many threads run steps; 1: the ordered role does, in ticket order.

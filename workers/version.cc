@@ -4,7 +4,7 @@
 #include <cstring>
 #include <new>
 
-#include "reenact/kernel/check.h"
+#include "reenact/base/check.h"
 
 namespace reenact {
 namespace {

@@ -10,9 +10,9 @@
 #include <new>
 #include <optional>
 
-#include "reenact/kernel/bytes.h"
+#include "reenact/base/bytes.h"
+#include "reenact/base/mutex.h"
 #include "reenact/kernel/ids.h"
-#include "reenact/kernel/mutex.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define REENACT_KEEPS_VERSIONS 0

@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "absl/base/attributes.h"
-#include "reenact/kernel/check.h"
-#include "reenact/kernel/instrument.h"
-#include "reenact/kernel/module_call.h"
+#include "reenact/base/check.h"
+#include "reenact/base/instrument.h"
+#include "reenact/workers/module_call.h"
 
 namespace reenact {
 
@@ -158,8 +158,8 @@ void Window::Link(Slot* slot) {
   // The touches stay where they are from here on.
   for (Touch& touch : slot->touches) {
     Touch* before = touch.cell->tail.load(std::memory_order_relaxed);
-    REENACT_PROBE_IF(before != nullptr, "window: somebody writes that cell before");
-    if (before != nullptr) {
+    if (REENACT_SEEN(before != nullptr,
+                     "window: somebody writes that cell before")) {
       slot->blockers.fetch_add(1, std::memory_order_relaxed);
       if (!WaitFor(before->slot, &touch)) {
         slot->blockers.fetch_sub(1, std::memory_order_relaxed);
@@ -288,16 +288,19 @@ void Window::Unlink(Slot* slot) {
 
 bool Window::IsCurrent(const Slot& slot, const StepResult& result) const {
   for (const StepResult::Read& read : result.reads) {
-    if (REENACT_PLANTED("absences are not validated") && !read.version->exists) {
+    if (REENACT_PLANTED("absences are not validated") &&
+        !read.version->exists) {
       continue;
     }
     const Version* now = read.cell->committed.load(std::memory_order_acquire);
     // Not loaded: what was read was a version that nobody published, of a step
     // that failed after all or was run again.
-    if (now == nullptr && REENACT_PLANTED("a read of what nobody published is current")) {
+    if (now == nullptr &&
+        REENACT_PLANTED("a read of what nobody published is current")) {
       continue;
     }
-    REENACT_PROBE_IF(now != nullptr && now->stamp != read.version->stamp, "window: a read is stale");
+    REENACT_PROBE_IF(now != nullptr && now->stamp != read.version->stamp,
+                     "window: a read is stale");
     if (now == nullptr || now->stamp != read.version->stamp) return false;
     if (REENACT_PLANTED("only the first read is validated")) break;
   }
@@ -319,12 +322,14 @@ bool Window::ScanIsCurrent(const Slot& slot,
        ++id) {
     const StepResult& other = At(id).result();
     for (const StepResult::Write& write : other.writes) {
-      REENACT_PROBE_IF(in_range(write.cell), "window: somebody wrote into the range");
-      if (in_range(write.cell)) return false;
+      if (REENACT_SEEN(in_range(write.cell),
+                       "window: somebody wrote into the range"))
+        return false;
     }
     for (const StepResult::Pending& update : other.updates) {
-      REENACT_PROBE_IF(in_range(update.cell), "window: somebody updated in the range");
-      if (in_range(update.cell)) return false;
+      if (REENACT_SEEN(in_range(update.cell),
+                       "window: somebody updated in the range"))
+        return false;
     }
   }
   return true;
@@ -374,7 +379,8 @@ std::size_t Window::RunSome(std::size_t index) {
     ++ran;
   }
   if (ran > 0) ObserveCost((NowNs() - start) / ran);
-  REENACT_PROBE_IF(!worker->runnable.empty() && worker->runnable.size() <= want, "window: released steps are kept");
+  REENACT_PROBE_IF(!worker->runnable.empty() && worker->runnable.size() <= want,
+                   "window: released steps are kept");
   if (worker->runnable.size() > want) Share(want, worker);
   return ran == 0 ? 1 : ran;
 }

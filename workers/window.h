@@ -45,7 +45,7 @@ class Window {
          EventId committed, const Options& options);
   ~Window();
 
-  // --- the ordered role ---
+  // --- the ordered role ------------------------------------------------------
 
   EventId committed() const {
     return EventId{committed_.load(std::memory_order_relaxed)};
@@ -92,7 +92,7 @@ class Window {
   // Gives back the versions of a result that will not be published.
   void DiscardWrites(const Slot& slot, StepResult* result);
 
-  // --- workers ---
+  // --- workers ---------------------------------------------------------------
 
   // Runs steps for about as long as a claim lasts: what earlier ones released,
   // or tickets that it claims. Returns how many were run, 1 if those claimed
@@ -171,8 +171,8 @@ class Window {
   std::atomic<std::uint64_t> waits_{0};
   std::uint64_t inline_count_ = 0;    // ordered
   bool dearer_than_thought_ = false;  // ordered: the last sample was
-  std::size_t limit_;               // ordered
-  std::vector<Slot*> ready_;        // of ReadyCount() and RunReady()
+  std::size_t limit_;                 // ordered
+  std::vector<Slot*> ready_;          // of ReadyCount() and RunReady()
 
   alignas(64) SpinLock shared_lock_;
   std::vector<Slot*> shared_ ABSL_GUARDED_BY(shared_lock_);  // can be run

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <utility>
 
-#include "reenact/kernel/check.h"
+#include "reenact/base/check.h"
 #include "reenact/kernel/rng.h"
 
 namespace reenact::examples {

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "examples/support/row.h"
-#include "reenact/kernel/answer.h"
+#include "reenact/kernel/effects/answer.h"
 
 namespace reenact::examples {
 namespace {
@@ -17,7 +17,7 @@ using cbor::Value;
 // Schemas of events between targets.
 constexpr std::string_view kDefine = "target.define";  // {"row": ...}
 constexpr std::string_view kNeed = "target.need";      // {"by": name}
-constexpr std::string_view kDone = "target.done";      // {"of": name, "ok": bool}
+constexpr std::string_view kDone = "target.done";  // {"of": name, "ok": bool}
 
 // One target while one of its steps runs.
 class Building {

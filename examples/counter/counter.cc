@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "examples/support/row.h"
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 
 namespace reenact::examples {
 

@@ -1,7 +1,7 @@
 #include <iostream>
 
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/world.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/world/world.h"
 
 using namespace reenact;
 

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "examples/support/row.h"
-#include "reenact/kernel/answer.h"
+#include "reenact/kernel/effects/answer.h"
 
 namespace reenact::examples {
 namespace {
@@ -74,9 +74,8 @@ absl::Status Page::Step(StepContext& step) const {
   if (const std::optional<BytesView> present = step.state()) {
     REENACT_ASSIGN_OR_RETURN(state, Value::Parse(*present));
   }
-  return step.event().schema == kAnswerSchema
-             ? Answered(step, std::move(state))
-             : Ask(step, std::move(state));
+  return step.event().schema == kAnswerSchema ? Answered(step, std::move(state))
+                                              : Ask(step, std::move(state));
 }
 
 absl::StatusOr<std::vector<Input>> MapFetchRow(const Value& row) {

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <utility>
 
-#include "reenact/kernel/cbor_value.h"
+#include "reenact/kernel/cbor/cbor_value.h"
 
 namespace reenact::examples {
 namespace {

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "reenact/kernel/bytes.h"
-#include "reenact/kernel/status.h"
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
 
 namespace reenact::examples {
 

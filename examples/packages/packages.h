@@ -12,10 +12,10 @@
 #include <string_view>
 #include <vector>
 
-#include "reenact/kernel/cbor_value.h"
+#include "reenact/base/status.h"
+#include "reenact/kernel/cbor/cbor_value.h"
 #include "reenact/kernel/event.h"
 #include "reenact/kernel/reducer.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact::examples {
 

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "examples/support/row.h"
-#include "reenact/kernel/answer.h"
+#include "reenact/kernel/effects/answer.h"
 
 namespace reenact::examples {
 namespace {

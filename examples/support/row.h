@@ -12,8 +12,8 @@
 #include <string>
 #include <string_view>
 
-#include "reenact/kernel/cbor_value.h"
-#include "reenact/kernel/status.h"
+#include "reenact/base/status.h"
+#include "reenact/kernel/cbor/cbor_value.h"
 
 namespace reenact::examples {
 

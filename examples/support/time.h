@@ -3,8 +3,8 @@
 
 #include <string_view>
 
+#include "reenact/base/status.h"
 #include "reenact/kernel/ids.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact::examples {
 

@@ -10,7 +10,7 @@
 #include <string>
 #include <utility>
 
-#include "reenact/journal/disk_watch.h"
+#include "reenact/base/disk_watch.h"
 
 namespace reenact::disk {
 

@@ -41,7 +41,7 @@ std::string WithoutSlashesTwice(std::string_view path) {
   return result;
 }
 
-// --- one file ---
+// --- one file ----------------------------------------------------------------
 
 void ApplyTo(const Operation& operation, std::string* bytes) {
   if (operation.kind == Kind::kTruncate) {
@@ -162,7 +162,7 @@ std::string DrawBytes(const File& file, Dice* dice) {
   }
 }
 
-// --- a directory ---
+// --- a directory -------------------------------------------------------------
 
 // What is on the disk, and what only the system knows yet.
 class Model {
@@ -297,7 +297,7 @@ absl::Status WriteBytes(const std::string& path, const std::string& bytes) {
 
 }  // namespace
 
-// --- recording ---
+// --- recording ---------------------------------------------------------------
 
 RecordedDisk::RecordedDisk(const std::string& directory)
     : root_(WithoutSlashesTwice(directory)) {
@@ -438,7 +438,7 @@ void RecordedDisk::Record(const Call& call, const std::string& name,
   }
 }
 
-// --- crashes ---
+// --- crashes -----------------------------------------------------------------
 
 Image AfterCrash(const Log& log, std::size_t count, const Damage& damage) {
   Model model;

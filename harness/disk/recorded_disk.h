@@ -28,9 +28,9 @@
 #include <utility>
 #include <vector>
 
-#include "reenact/journal/disk_watch.h"
-#include "reenact/kernel/mutex.h"
-#include "reenact/kernel/status.h"
+#include "reenact/base/disk_watch.h"
+#include "reenact/base/mutex.h"
+#include "reenact/base/status.h"
 
 namespace reenact::disk {
 

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "reenact/journal/posix_file.h"
+#include "reenact/base/posix_file.h"
 #include "rocksdb/file_system.h"
 
 namespace reenact::disk {

@@ -1,12 +1,12 @@
 // Shows what RocksDB does on its files to whoever watches the disk
-// (journal/disk_watch.h).
+// (base/disk_watch.h).
 
 #ifndef REENACT_HARNESS_DISK_WATCHED_FILE_SYSTEM_H_
 #define REENACT_HARNESS_DISK_WATCHED_FILE_SYSTEM_H_
 
 #include <memory>
 
-#include "reenact/journal/disk_watch.h"
+#include "reenact/base/disk_watch.h"
 
 namespace reenact::disk {
 

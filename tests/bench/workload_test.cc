@@ -15,8 +15,8 @@
 #include "bench/draw.h"
 #include "reenact/journal/store.h"
 #include "reenact/kernel/reducer.h"
-#include "reenact/kernel/world_internal.h"
 #include "reenact/workers/pool.h"
+#include "reenact/world/world_internal.h"
 #include "tests/support/status_matchers.h"
 
 namespace reenact::bench {
@@ -44,7 +44,7 @@ std::unique_ptr<World> Run(const Workload& workload,
   return Run(workload, workload.module(), std::move(pool));
 }
 
-// --- a world that is wrong ---
+// --- a world that is wrong ---------------------------------------------------
 
 // A step whose writes to one cell, own or not, are forgotten.
 class ForgetfulStep final : public StepContext {
@@ -148,7 +148,7 @@ absl::Status CheckForgetful(const std::string& workload_name,
   return workload->Check(*world);
 }
 
-// --- tests ---
+// --- tests -------------------------------------------------------------------
 
 TEST_CASE("workloads leave the same bytes whoever runs them", "[bench]") {
   for (const auto& workload : AllWorkloads(/*quick=*/true)) {

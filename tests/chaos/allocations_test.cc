@@ -23,7 +23,7 @@
 
 #include "reenact/harness/disk/watched_file_system.h"
 #include "reenact/harness/scoreboard.h"
-#include "reenact/kernel/replay.h"
+#include "reenact/replay/replay.h"
 #include "tests/chaos/lab.h"
 #include "tests/chaos/scratch.h"
 #include "tests/journal/temporary_directory.h"

@@ -22,9 +22,9 @@
 #include <thread>
 #include <utility>
 
+#include "reenact/base/instrument.h"
 #include "reenact/harness/disk/watched_file_system.h"
-#include "reenact/kernel/cbor_value.h"
-#include "reenact/kernel/instrument.h"
+#include "reenact/kernel/cbor/cbor_value.h"
 #include "tests/chaos/chaos_world.h"
 
 namespace reenact {

@@ -13,8 +13,8 @@
 #include "reenact/harness/disk/watched_file_system.h"
 #include "reenact/harness/scoreboard.h"
 #include "reenact/journal/block.h"
-#include "reenact/journal/directory.h"
-#include "reenact/journal/head.h"
+#include "reenact/journal/directory/directory.h"
+#include "reenact/journal/directory/head.h"
 #include "reenact/journal/snapshot_file.h"
 #include "tests/chaos/lab.h"
 #include "tests/chaos/scratch.h"
@@ -95,7 +95,7 @@ void Flip(std::string* bytes, std::uint64_t bit) {
   byte = static_cast<char>(byte ^ (1 << bit % 8));
 }
 
-// --- 17: bits ---
+// --- 17: bits ----------------------------------------------------------------
 
 TEST_CASE("chaos 17: no flipped bit of a block goes unseen", "[chaos]") {
   const Worlds worlds;
@@ -180,7 +180,7 @@ TEST_CASE("chaos 17: a flipped bit in the database is a refusal or no harm",
   Score("bits flipped in the database", damages.all());
 }
 
-// --- 16: cuts ---
+// --- 16: cuts ----------------------------------------------------------------
 
 TEST_CASE("chaos 16: a head record or a snapshot cut at any byte is seen",
           "[chaos]") {
@@ -253,7 +253,7 @@ TEST_CASE(
   Score("cuts at a byte", cuts);
 }
 
-// --- 18, 19: sectors ---
+// --- 18, 19: sectors ---------------------------------------------------------
 
 TEST_CASE(
     "chaos 18: sectors swapped, doubled, zeroed or left as they once were "
@@ -363,7 +363,7 @@ TEST_CASE("chaos 19: a read that is wrong once is never believed", "[chaos]") {
   Score("wrong reads", damages.all());
 }
 
-// --- 13: syncs that lie ---
+// --- 13: syncs that lie ------------------------------------------------------
 
 TEST_CASE(
     "chaos 13: where the log's syncs lie and HEAD's do not, what is gone is "
@@ -406,7 +406,7 @@ TEST_CASE(
   Score("crash points with syncs that lie", cuts);
 }
 
-// --- 21: the directory ---
+// --- 21: the directory -------------------------------------------------------
 
 TEST_CASE(
     "chaos 21: files that are missing, empty, renamed, linked, doubled or "
@@ -465,7 +465,7 @@ TEST_CASE(
   Score("mutated directories", damages.all());
 }
 
-// --- 53, 54: snapshots ---
+// --- 53, 54: snapshots -------------------------------------------------------
 
 // The last snapshots are damaged as `damage` does, and the cells are gone.
 void TrySnapshots(const Worlds& worlds, Damages* damages, int how_many,

@@ -169,7 +169,7 @@ TEST_CASE(
   CHECK(code == kHeld);
 }
 
-// --- 20: a slow disk ---
+// --- 20: a slow disk ---------------------------------------------------------
 
 // Holds syncs of the log back until it is told to let them go.
 class SlowDisk final : public disk::Watcher {
@@ -247,7 +247,7 @@ TEST_CASE(
   REQUIRE_OK((*world)->Close());
 }
 
-// --- 51, 52, 58: owners and copies ---
+// --- 51, 52, 58: owners and copies -------------------------------------------
 
 TEST_CASE(
     "chaos 51: a world has one owner, by whatever path and in whatever "

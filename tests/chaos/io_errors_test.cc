@@ -14,7 +14,7 @@
 #include "reenact/harness/disk/faulty_disk.h"
 #include "reenact/harness/disk/watched_file_system.h"
 #include "reenact/harness/scoreboard.h"
-#include "reenact/journal/rocksdb_store.h"
+#include "reenact/journal/rocksdb/rocksdb_store.h"
 #include "tests/chaos/lab.h"
 #include "tests/chaos/scratch.h"
 #include "tests/support/status_matchers.h"
@@ -111,8 +111,8 @@ class FaultyRun {
   std::atomic<std::uint64_t> told_at_failure_{~std::uint64_t{0}};
 };
 
-// One fault at its n-th place, for n = 1, 1 + share, 1 + 2 share ... Returns how
-// many there were.
+// One fault at its n-th place, for n = 1, 1 + share, 1 + 2 share ... Returns
+// how many there were.
 std::uint64_t Sweep(const Truth& truth, Fault fault, std::uint64_t share) {
   Scratch scratch;
   std::uint64_t faults = 0;
@@ -176,10 +176,8 @@ TEST_CASE("chaos 14: a full disk at the n-th write, half of which is written",
 // finds the disk full, once. False: that was while it was made, or not at all.
 bool StopsForGood(const char* file, std::uint64_t nth) {
   CAPTURE(file, nth);
-  disk::FaultyDisk full({.calls = kWrites | kSyncs,
-                         .error = ENOSPC,
-                         .nth = nth,
-                         .below = file});
+  disk::FaultyDisk full(
+      {.calls = kWrites | kSyncs, .error = ENOSPC, .nth = nth, .below = file});
   disk::Watch watch(&full);
   Scratch scratch;
   RocksDbOptions options;
@@ -208,7 +206,8 @@ bool StopsForGood(const char* file, std::uint64_t nth) {
 }
 
 TEST_CASE(
-    "chaos 14: a database that found the disk full beside commits stops, and does "
+    "chaos 14: a database that found the disk full beside commits stops, and "
+    "does "
     "not go on by itself when there is room",
     "[chaos]") {
   int stopped = 0;

@@ -13,9 +13,9 @@
 #include "reenact/harness/disk/watched_file_system.h"
 #include "reenact/journal/archive.h"
 #include "reenact/journal/block.h"
-#include "reenact/journal/directory.h"
-#include "reenact/journal/rocksdb_store.h"
-#include "reenact/kernel/replay.h"
+#include "reenact/journal/directory/directory.h"
+#include "reenact/journal/rocksdb/rocksdb_store.h"
+#include "reenact/replay/replay.h"
 #include "tests/chaos/scratch.h"
 #include "tests/support/status_matchers.h"
 

@@ -24,9 +24,10 @@ inline constexpr std::uint64_t kShare = 1;
 inline constexpr std::uint64_t kShare = 12;
 #endif
 
-// Runs `body` in a process of its own, which dies of a crash in silence. Returns
-// what it returned, or 128 and the signal. This process opens no world before it
-// has made the last such one: a copy lacks the threads of its database.
+// Runs `body` in a process of its own, which dies of a crash in silence.
+// Returns what it returned, or 128 and the signal. This process opens no world
+// before it has made the last such one: a copy lacks the threads of its
+// database.
 int InProcess(const std::function<int()>& body);
 
 struct Workload {

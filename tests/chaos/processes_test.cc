@@ -15,14 +15,14 @@
 #include <string>
 #include <thread>
 
+#include "reenact/base/instrument.h"
 #include "reenact/harness/dice.h"
 #include "reenact/harness/scoreboard.h"
 #include "reenact/journal/archive.h"
-#include "reenact/journal/directory.h"
+#include "reenact/journal/directory/directory.h"
 #include "reenact/journal/entry.h"
-#include "reenact/journal/rocksdb_store.h"
-#include "reenact/kernel/instrument.h"
-#include "reenact/kernel/replay.h"
+#include "reenact/journal/rocksdb/rocksdb_store.h"
+#include "reenact/replay/replay.h"
 #include "tests/chaos/chaos_world.h"
 #include "tests/chaos/scratch.h"
 #include "tests/support/status_matchers.h"

@@ -16,10 +16,10 @@
 #include "reenact/harness/disk/watched_file_system.h"
 #include "reenact/harness/scoreboard.h"
 #include "reenact/journal/archive.h"
-#include "reenact/journal/directory.h"
-#include "reenact/journal/rocksdb_store.h"
+#include "reenact/journal/directory/directory.h"
+#include "reenact/journal/rocksdb/rocksdb_store.h"
 #include "reenact/journal/snapshot_file.h"
-#include "reenact/kernel/replay.h"
+#include "reenact/replay/replay.h"
 #include "tests/chaos/lab.h"
 #include "tests/chaos/scratch.h"
 #include "tests/journal/store_fixture.h"
@@ -104,7 +104,7 @@ std::uint64_t AtEachRead(const Faults& faults, std::uint64_t share,
   return count;
 }
 
-// --- cells that are handed over ---
+// --- cells that are handed over ----------------------------------------------
 
 // Block `index` changes so many cells that a file of them has several blocks.
 constexpr std::uint64_t kCells = 300;
@@ -240,7 +240,7 @@ TEST_CASE(
   CheckCells(path);
 }
 
-// --- worlds ---
+// --- worlds ------------------------------------------------------------------
 
 const Workload kWorkloads[] = {
     {.name = "many cells", .inputs = 1400, .keys = 3000, .round_limit = 40},
@@ -334,7 +334,7 @@ TEST_CASE("trial 04d: no byte of a snapshot that is misread is believed",
   Score("reads that failed or were wrong", faults);
 }
 
-// --- tools ---
+// --- tools -------------------------------------------------------------------
 
 // What tools read of a world, as one text; "": they could not.
 std::string ReadAll(const std::string& path) {

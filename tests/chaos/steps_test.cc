@@ -15,8 +15,8 @@
 #include <utility>
 #include <vector>
 
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/replay.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/replay/replay.h"
 #include "reenact/workers/pool.h"
 #include "tests/chaos/lab.h"
 #include "tests/chaos/scratch.h"
@@ -38,10 +38,9 @@ WorldOptions OptionsWith(Step step, std::string path = "",
   WorldOptions options;
   options.path = std::move(path);
   SetIdentity(0, options.config);  // worlds are compared by their bytes
-  options.modules.push_back(
-      MakeModule("steps", std::move(version),
-                 {MakeReducer("steps", std::move(step))})
-          .value());
+  options.modules.push_back(MakeModule("steps", std::move(version),
+                                       {MakeReducer("steps", std::move(step))})
+                                .value());
   options.config.scheduling.round_limit = 8;
   options.config.scheduling.entity_round_limit = 8;
   return options;
@@ -63,11 +62,12 @@ std::vector<Input> Inputs(std::int64_t count, std::int64_t cells) {
 }
 
 absl::Status CountAndRemember(StepContext& step) {
-  step.SetState(EncodeInteger(Number(step.state()) * 3 + Number(step.payload())));
+  step.SetState(
+      EncodeInteger(Number(step.state()) * 3 + Number(step.payload())));
   return absl::OkStatus();
 }
 
-// --- crashes ---
+// --- crashes -----------------------------------------------------------------
 
 enum class Crash { kNone, kSegfault, kAbort, kDivision, kStack };
 
@@ -154,10 +154,10 @@ TEST_CASE(
         }) == 0);
 }
 
-// --- order ---
+// --- order -------------------------------------------------------------------
 
-TEST_CASE(
-    "chaos 33: one worker, 64, and one again make one history", "[chaos]") {
+TEST_CASE("chaos 33: one worker, 64, and one again make one history",
+          "[chaos]") {
   const auto run = [](const std::string& path,
                       const std::vector<std::size_t>& workers) {
     const std::vector<Input> inputs = TortureInputs({33, 300, 5});
@@ -290,7 +290,7 @@ TEST_CASE(
   CHECK((*world)->stats().external_waiting == 0);
 }
 
-// --- other code ---
+// --- other code --------------------------------------------------------------
 
 // Notes which code ran it, in each cell that a ticket touches; and raises
 // something for later.
@@ -334,9 +334,7 @@ TEST_CASE(
         if (position == 40) world->Interrupt();
       };
       REQUIRE(absl::IsCancelled(world->Feed(source)));
-      CHECK(world->stats().derived_waiting +
-                world->stats().timers_waiting >
-            0);
+      CHECK(world->stats().derived_waiting + world->stats().timers_waiting > 0);
       change = world->head().value + 1;
       REQUIRE_OK(world->Close());
     }

@@ -1,4 +1,4 @@
-#include "reenact/kernel/world.h"
+#include "reenact/world/world.h"
 
 void Finish(reenact::World& world) {
 #ifdef MISUSE

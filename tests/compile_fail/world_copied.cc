@@ -1,4 +1,4 @@
-#include "reenact/kernel/world.h"
+#include "reenact/world/world.h"
 
 reenact::World* Take(reenact::World& world) {
 #ifdef MISUSE

@@ -9,7 +9,7 @@
 
 #include "reenact/executors/dispatcher.h"
 #include "reenact/executors/executor.h"
-#include "reenact/kernel/cbor_value.h"
+#include "reenact/kernel/cbor/cbor_value.h"
 
 namespace {
 

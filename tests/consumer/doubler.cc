@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "reenact/kernel/module.h"
 
 REENACT_MODULE(registry) {

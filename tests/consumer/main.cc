@@ -9,10 +9,11 @@
 #include <string_view>
 #include <utility>
 
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "reenact/kernel/module.h"
 #include "reenact/kernel/reducer.h"
-#include "reenact/kernel/world.h"
+#include "reenact/world/load_module.h"
+#include "reenact/world/world.h"
 
 namespace {
 

@@ -3,20 +3,22 @@
 #include <string>
 
 #include "reenact/harness/main.h"
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 
 using namespace reenact;
 
 static void Sums(harness::Case& run) {
-  run.UseModule(*MakeModule("sums", "1", {MakeReducer("sum", [](StepContext& s) {
-    const auto sum = s.state();
-    const auto before = sum ? cbor::DecodeInteger(*sum).value_or(0) : 0;
-    s.SetState(cbor::EncodeInteger(before + 1));
-    return absl::OkStatus();
-  })}));
+  run.UseModule(*MakeModule(
+      "sums", "1", {MakeReducer("sum", [](StepContext& s) {
+        const auto sum = s.state();
+        const auto before = sum ? cbor::DecodeInteger(*sum).value_or(0) : 0;
+        s.SetState(cbor::EncodeInteger(before + 1));
+        return absl::OkStatus();
+      })}));
   for (int i = 0; i < 2; ++i) {
     run.AddClient("adder", [](harness::Client& client) {
-      (void)client.Submit({.event = {"sum", "all", "", cbor::EncodeInteger(1)}});
+      (void)client.Submit(
+          {.event = {"sum", "all", "", cbor::EncodeInteger(1)}});
     });
   }
   run.AddInvariant("at most one for each client", [](const World& world) {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "reenact/journal/archive.h"
-#include "reenact/journal/rocksdb_store.h"
+#include "reenact/journal/rocksdb/rocksdb_store.h"
 #include "reenact/journal/snapshot_file.h"
 #include "tests/crash/crash_world.h"
 #include "tests/journal/temporary_directory.h"
@@ -96,7 +96,8 @@ const std::set<std::string> kHarmless = {
     "OWNER",   "HEAD",       "db/LOG",           "db/OPTIONS", "db/IDENTITY",
     "db/LOCK", "db/LOG.old", "db/MANIFEST.tail", "snapshots/*"};
 
-TEST_CASE("chaos 17: a flipped bit anywhere is a refusal or no harm", "[crash]") {
+TEST_CASE("chaos 17: a flipped bit anywhere is a refusal or no harm",
+          "[crash]") {
   TemporaryDirectory directory;
   MakeWorld(directory / "world", 60);
   const Truth truth{BlocksOf(directory / "world"),
@@ -134,7 +135,8 @@ TEST_CASE("chaos 17: a flipped bit anywhere is a refusal or no harm", "[crash]")
   CHECK(refused > 0);
 }
 
-TEST_CASE("chaos 21: a file that is gone or empty is a refusal or no harm", "[crash]") {
+TEST_CASE("chaos 21: a file that is gone or empty is a refusal or no harm",
+          "[crash]") {
   TemporaryDirectory directory;
   MakeWorld(directory / "world", 60);
   const Truth truth{BlocksOf(directory / "world"),
@@ -166,7 +168,8 @@ TEST_CASE("chaos 21: a file that is gone or empty is a refusal or no harm", "[cr
   CHECK(harmless.count("db/CURRENT") == 0);
 }
 
-TEST_CASE("chaos 53: a damaged snapshot is passed over for an older one", "[crash]") {
+TEST_CASE("chaos 53: a damaged snapshot is passed over for an older one",
+          "[crash]") {
   TemporaryDirectory directory;
   const std::string path = directory / "world";
   MakeWorld(path, 200);

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "reenact/journal/block.h"
-#include "reenact/journal/rocksdb_store.h"
+#include "reenact/journal/rocksdb/rocksdb_store.h"
 #include "reenact/workers/pool.h"
 #include "tests/crash/crash_world.h"
 #include "tests/journal/temporary_directory.h"
@@ -60,8 +60,9 @@ StartingPlace AfterGenesis(const Store& store, const WorldConfig& config) {
   return place;
 }
 
-TEST_CASE("chaos 12: an error of the store closes the world, and opening goes on",
-          "[crash]") {
+TEST_CASE(
+    "chaos 12: an error of the store closes the world, and opening goes on",
+    "[crash]") {
   using What = FailingStore::What;
   TemporaryDirectory directory;
   const WorldOptions whole = CrashOptions(77, directory / "whole");

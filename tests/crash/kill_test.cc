@@ -75,8 +75,9 @@ class Child {
   bool waited_ = false;
 };
 
-TEST_CASE("chaos 09: killed fifty times, a world has the history of one that was not",
-          "[crash]") {
+TEST_CASE(
+    "chaos 09: killed fifty times, a world has the history of one that was not",
+    "[crash]") {
   int kills = 0;
   for (std::uint64_t seed = 0; kills < 50; ++seed) {
     CAPTURE(seed, kills);

@@ -13,9 +13,9 @@
 #include <thread>
 #include <vector>
 
+#include "reenact/base/mutex.h"
 #include "reenact/journal/archive.h"
-#include "reenact/kernel/cbor_value.h"
-#include "reenact/kernel/mutex.h"
+#include "reenact/kernel/cbor/cbor_value.h"
 #include "tests/executors/http_server.h"
 #include "tests/journal/temporary_directory.h"
 #include "tests/support/status_matchers.h"
@@ -41,8 +41,8 @@ void WriteFile(const std::string& path, const std::string& text) {
 std::vector<std::string> RunArgs(const std::string& module,
                                  const std::string& world,
                                  const std::string& events) {
-  return {"run",      "--module", module,  "--world", world,
-          "--events", events,     "--with-executors"};
+  return {"run", "--module", module, "--world",
+          world, "--events", events, "--with-executors"};
 }
 
 Json StateOf(const std::string& world, const std::string& reducer,
@@ -55,7 +55,8 @@ Json StateOf(const std::string& world, const std::string& reducer,
 }
 
 void CheckVerifies(const std::string& module, const std::string& world) {
-  const CommandResult result = RunReenact({"verify", world, "--module", module});
+  const CommandResult result =
+      RunReenact({"verify", world, "--module", module});
   INFO(result.out << result.err);
   CHECK(result.code == 0);
 }
@@ -88,9 +89,10 @@ class Counter {
 
 // --- fetch -------------------------------------------------------------------
 
-TEST_CASE("fetch: pages within a budget, tried again where it helps, and had "
-          "from the cache",
-          "[examples][effects]") {
+TEST_CASE(
+    "fetch: pages within a budget, tried again where it helps, and had "
+    "from the cache",
+    "[examples][effects]") {
   TemporaryDirectory directory;
   const std::string world = directory / "w";
   std::atomic<int> flaky{0};
@@ -117,9 +119,8 @@ TEST_CASE("fetch: pages within a budget, tried again where it helps, and had "
                   "--module", "fetch"});
   INFO(granted.err);
   REQUIRE(granted.code == 0);
-  const CommandResult ruled =
-      RunReenact({"policy", "set", world, directory / "policy.json", "--module",
-                  "fetch"});
+  const CommandResult ruled = RunReenact(
+      {"policy", "set", world, directory / "policy.json", "--module", "fetch"});
   INFO(ruled.err);
   REQUIRE(ruled.code == 0);
 
@@ -128,8 +129,8 @@ TEST_CASE("fetch: pages within a budget, tried again where it helps, and had "
     return R"({"url": ")" + server.Url(target) + R"(", "name": ")" + name +
            "\"}\n";
   };
-  WriteFile(directory / "urls.jsonl", row("/a", "a") + row("/missing", "m") +
-                                          row("/flaky", "f"));
+  WriteFile(directory / "urls.jsonl",
+            row("/a", "a") + row("/missing", "m") + row("/flaky", "f"));
   const CommandResult first =
       RunReenact(RunArgs("fetch", world, directory / "urls.jsonl"));
   INFO(first.err << first.out);
@@ -166,7 +167,7 @@ TEST_CASE("fetch: pages within a budget, tried again where it helps, and had "
   CheckVerifies("fetch", world);
 }
 
-// --- one answer for several ------------------------------------------------------
+// --- one answer for several --------------------------------------------------
 
 // Rows for the module `asks`, in a file that grows, each run with what it has
 // by then.
@@ -202,12 +203,13 @@ class Asking {
   std::string text_;
 };
 
-TEST_CASE("trial 14: who asks for the same page at once shares one request, and "
-          "has it again later, whatever its size",
-          "[examples][effects][trial]") {
+TEST_CASE(
+    "trial 14: who asks for the same page at once shares one request, and "
+    "has it again later, whatever its size",
+    "[examples][effects][trial]") {
   TemporaryDirectory directory;
   HttpServer server([](const HttpServer::Exchange& exchange) {
-    exchange.Respond(200, std::string(exchange.Target() == "/4" ? 4'100
+    exchange.Respond(200, std::string(exchange.Target() == "/4"    ? 4'100
                                       : exchange.Target() == "/12" ? 12'000
                                                                    : 40'000,
                                       'x'));
@@ -218,9 +220,9 @@ TEST_CASE("trial 14: who asks for the same page at once shares one request, and 
   WriteFile(directory / "policy.json",
             R"({"version": 1, "otherwise": "allow", "cache_count": 100,
                 "cache": {"http.request": {"ttl": 1000000}}})");
-  const CommandResult ruled = RunReenact(
-      {"policy", "set", asking.world(), directory / "policy.json", "--module",
-       module});
+  const CommandResult ruled =
+      RunReenact({"policy", "set", asking.world(), directory / "policy.json",
+                  "--module", module});
   INFO(ruled.err);
   REQUIRE(ruled.code == 0);
   const std::vector<std::string> targets = {"/4", "/12", "/40"};
@@ -248,9 +250,10 @@ TEST_CASE("trial 14: who asks for the same page at once shares one request, and 
   CheckVerifies(module, asking.world());
 }
 
-TEST_CASE("trial 02: what failed is asked again under the same key, and not once "
-          "it was answered",
-          "[examples][effects][trial]") {
+TEST_CASE(
+    "trial 02: what failed is asked again under the same key, and not once "
+    "it was answered",
+    "[examples][effects][trial]") {
   TemporaryDirectory directory;
   std::atomic<int> asked{0};
   Counter counter;
@@ -270,7 +273,7 @@ TEST_CASE("trial 02: what failed is asked again under the same key, and not once
   CheckVerifies(REENACT_BINARY_DIR "/tests/modules/asks.so", asking.world());
 }
 
-// --- who may answer, and who may be asked --------------------------------------
+// --- who may answer, and who may be asked ------------------------------------
 
 // A world of fetch that may fetch one page, `url`, under a policy.
 struct OnePage {
@@ -308,9 +311,10 @@ struct OnePage {
   const std::string world = directory / "w";
 };
 
-TEST_CASE("trial 09: what the policy lets nobody here answer is never begun, "
-          "run after run, and said",
-          "[examples][effects]") {
+TEST_CASE(
+    "trial 09: what the policy lets nobody here answer is never begun, "
+    "run after run, and said",
+    "[examples][effects]") {
   HttpServer server([](const HttpServer::Exchange& exchange) {
     exchange.Respond(200, "hello");
   });
@@ -320,7 +324,8 @@ TEST_CASE("trial 09: what the policy lets nobody here answer is never begun, "
   for (int i = 0; i < 3; ++i) {
     const CommandResult run = at.Run();
     INFO(run.err);
-    CHECK(run.err.find("not carried out here: blob.get, blob.put, http.request") !=
+    CHECK(run.err.find(
+              "not carried out here: blob.get, blob.put, http.request") !=
           std::string::npos);
     CHECK(run.err.find("waiting for an executor of http.request: 1; the policy "
                        "lists other executors only") != std::string::npos);
@@ -370,8 +375,8 @@ TEST_CASE("trial 08: which process may take what makes sense, or is not begun",
           "[examples][effects]") {
   TemporaryDirectory directory;
   const auto run = [&](const std::vector<std::string>& more) {
-    std::vector<std::string> args = {"run",     "--module",
-                                     "fetch",   "--world",
+    std::vector<std::string> args = {"run",           "--module",
+                                     "fetch",         "--world",
                                      directory / "w", "--with-executors"};
     args.insert(args.end(), more.begin(), more.end());
     return RunReenact(args);
@@ -379,8 +384,9 @@ TEST_CASE("trial 08: which process may take what makes sense, or is not begun",
   CHECK(run({"--executor", "ci=process.run"}).code == 2);
   for (const char* wrong : {"ci", "=a", "ci=", "ci=a,,b", "ci=a,"}) {
     INFO(wrong);
-    CHECK(run({"--executor-socket", directory / "s", "--executor", wrong})
-              .code == 2);
+    CHECK(
+        run({"--executor-socket", directory / "s", "--executor", wrong}).code ==
+        2);
   }
   WriteFile(directory / "key", "abc\n");
   std::filesystem::permissions(directory / "key",
@@ -392,11 +398,12 @@ TEST_CASE("trial 08: which process may take what makes sense, or is not begun",
   CHECK(run({"--executor-key", directory / "key"}).code == 8);
 }
 
-// --- secrets -------------------------------------------------------------------
+// --- secrets -----------------------------------------------------------------
 
-TEST_CASE("chaos 59: a secret is sent, and is nowhere in the world or in what "
-          "the command says",
-          "[examples][effects][chaos]") {
+TEST_CASE(
+    "chaos 59: a secret is sent, and is nowhere in the world or in what "
+    "the command says",
+    "[examples][effects][chaos]") {
   TemporaryDirectory directory;
   const std::string world = directory / "w";
   const std::string canary = "c4n4ry-5up3r-s3cret-value";
@@ -453,7 +460,7 @@ TEST_CASE("chaos 59: a secret is sent, and is nowhere in the world or in what "
   }
 }
 
-// --- saga ----------------------------------------------------------------------
+// --- saga --------------------------------------------------------------------
 
 TEST_CASE("saga: three bookings or none", "[examples][effects]") {
   TemporaryDirectory directory;
@@ -505,9 +512,10 @@ std::vector<std::string> AskedFor(const HttpServer& server,
 }
 
 // A room was booked, the answer did not arrive, and nobody cancelled it.
-TEST_CASE("trial 11: a booking whose answer is cut off is cancelled, one that is "
-          "refused is not",
-          "[examples][effects]") {
+TEST_CASE(
+    "trial 11: a booking whose answer is cut off is cancelled, one that is "
+    "refused is not",
+    "[examples][effects]") {
   TemporaryDirectory directory;
   const std::string world = directory / "w";
   HttpServer server([](const HttpServer::Exchange& exchange) {
@@ -520,7 +528,8 @@ TEST_CASE("trial 11: a booking whose answer is cut off is cancelled, one that is
     if (exchange.Target() != "/hotel") return exchange.Respond(200, "");
     if (is("refused")) return exchange.Respond(409, "full");
     if (is("error")) return exchange.Respond(500, "");
-    if (is("half")) exchange.Send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nha");
+    if (is("half"))
+      exchange.Send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nha");
     return is("closed") ? exchange.HangUp() : exchange.Reset();
   });
   std::string service = server.Url("/");
@@ -552,8 +561,9 @@ TEST_CASE("trial 11: a booking whose answer is cut off is cancelled, one that is
 
 // The request had arrived when the command was killed; the next run was told
 // "409, that is booked already", and took it for a refusal.
-TEST_CASE("trial 11: what a killed run had sent is not called refused by the next",
-          "[examples][effects]") {
+TEST_CASE(
+    "trial 11: what a killed run had sent is not called refused by the next",
+    "[examples][effects]") {
   TemporaryDirectory directory;
   const std::string world = directory / "w";
   std::atomic<int> bookings{0};
@@ -586,12 +596,13 @@ TEST_CASE("trial 11: what a killed run had sent is not called refused by the nex
   CheckVerifies("saga", world);
 }
 
-// --- how effects ended -----------------------------------------------------------
+// --- how effects ended -------------------------------------------------------
 
 // Half of what a run was to do had failed, and it said 0 and no word of it.
-TEST_CASE("trial 15: a run counts its effects by how they ended, and "
-          "--strict-effects ends with 13",
-          "[examples][effects]") {
+TEST_CASE(
+    "trial 15: a run counts its effects by how they ended, and "
+    "--strict-effects ends with 13",
+    "[examples][effects]") {
   TemporaryDirectory directory;
   const std::string world = directory / "w";
   const std::string module = REENACT_BINARY_DIR "/tests/modules/asks.so";
@@ -611,10 +622,10 @@ TEST_CASE("trial 15: a run counts its effects by how they ended, and "
   const auto fax = [](const std::string& key) {
     return R"({"key": ")" + key + R"(", "kind": "fax", "params": {}})" + "\n";
   };
-  const CommandResult well = run(
-      script("a", "true") +
-          R"({"key": "t", "kind": "timer", "params": {"after": 5}})" + "\n",
-      {"--strict-effects"});
+  const CommandResult well =
+      run(script("a", "true") +
+              R"({"key": "t", "kind": "timer", "params": {"after": 5}})" + "\n",
+          {"--strict-effects"});
   INFO(well.err);
   REQUIRE(well.code == 0);
   CHECK(well.out.find("effects     1 ok\n") != std::string::npos);
@@ -649,7 +660,7 @@ TEST_CASE("trial 15: a run counts its effects by how they ended, and "
   CheckVerifies(module, world);
 }
 
-// --- build -----------------------------------------------------------------------
+// --- build -------------------------------------------------------------------
 
 TEST_CASE("build: a graph of processes that a kill does not begin anew",
           "[examples][effects]") {
@@ -707,7 +718,7 @@ TEST_CASE("build: a graph of processes that a kill does not begin anew",
   CheckVerifies("build", world);
 }
 
-// --- kill -9 -------------------------------------------------------------------
+// --- kill -9 -----------------------------------------------------------------
 
 // Accepted receipts by intent.
 std::map<Digest, int> ReceiptsOf(const std::string& world) {
@@ -724,9 +735,10 @@ std::map<Digest, int> ReceiptsOf(const std::string& world) {
   return receipts;
 }
 
-TEST_CASE("chaos 08: killed 50 times while 100 effects are open, each effect has "
-          "one receipt, and the server saw each key",
-          "[examples][effects][chaos]") {
+TEST_CASE(
+    "chaos 08: killed 50 times while 100 effects are open, each effect has "
+    "one receipt, and the server saw each key",
+    "[examples][effects][chaos]") {
   TemporaryDirectory directory;
   const std::string world = directory / "w";
   Counter counter;

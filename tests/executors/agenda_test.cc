@@ -60,17 +60,16 @@ struct Fixture {
 
   std::uint64_t random = 0;
   std::chrono::microseconds world_time{0};
-  Agenda agenda{
-      {.opening_epoch = kOpening,
-       .lease = seconds(30),
-       .refused = {3, seconds(1), seconds(8)},
-       .random = [this] { return random; },
-       .time_until =
-           [this](LogicalTime time) {
-             const std::chrono::microseconds left(time.value -
-                                                  world_time.count());
-             return std::max(left, std::chrono::microseconds(0));
-           }}};
+  Agenda agenda{{.opening_epoch = kOpening,
+                 .lease = seconds(30),
+                 .refused = {3, seconds(1), seconds(8)},
+                 .random = [this] { return random; },
+                 .time_until =
+                     [this](LogicalTime time) {
+                       const std::chrono::microseconds left(time.value -
+                                                            world_time.count());
+                       return std::max(left, std::chrono::microseconds(0));
+                     }}};
   Agenda::Time now{std::chrono::hours(1)};
 };
 
@@ -169,16 +168,18 @@ TEST_CASE(
   REQUIRE(at.agenda.Finish(at.Start(), answer, at.now).fate == Fate::kFinal);
 }
 
-TEST_CASE("trial 13: the rule on record for an effect goes before that of its "
-          "kind",
-          "[executors]") {
+TEST_CASE(
+    "trial 13: the rule on record for an effect goes before that of its "
+    "kind",
+    "[executors]") {
   Fixture at;
   at.random = ~0ULL - 16;
   OpenEffect once = EffectOf(1);
   once.retry.attempts = 1;
   REQUIRE(at.agenda.Open(once));
-  REQUIRE(at.agenda.Finish(at.Start(), Answer::Transient("busy"), at.now)
-              .fate == Fate::kFinal);
+  REQUIRE(
+      at.agenda.Finish(at.Start(), Answer::Transient("busy"), at.now).fate ==
+      Fate::kFinal);
 
   // Longer than the kind's 60 s, more often than its 3 times, waits within 2 s.
   OpenEffect patient = EffectOf(2);
@@ -204,9 +205,10 @@ TEST_CASE("trial 13: the rule on record for an effect goes before that of its "
   REQUIRE(at.agenda.Finish(lease, answer, at.now).fate == Fate::kFinal);
 }
 
-TEST_CASE("trial 13: of those who were asked for the same patience no two come "
-          "back at once",
-          "[executors]") {
+TEST_CASE(
+    "trial 13: of those who were asked for the same patience no two come "
+    "back at once",
+    "[executors]") {
   Fixture at;
   Rng rng(Seed{13});
   Answer answer = Answer::Transient("busy");
@@ -218,8 +220,7 @@ TEST_CASE("trial 13: of those who were asked for the same patience no two come "
   }
   std::map<std::int64_t, int> in_a_tenth;
   while (const auto alarm = at.agenda.NextAlarm()) {
-    const auto wait =
-        std::chrono::duration_cast<milliseconds>(*alarm - at.now);
+    const auto wait = std::chrono::duration_cast<milliseconds>(*alarm - at.now);
     REQUIRE(wait >= seconds(5));
     REQUIRE(wait <= seconds(10));
     const auto due = at.agenda.Stats().delayed;
@@ -230,9 +231,10 @@ TEST_CASE("trial 13: of those who were asked for the same patience no two come "
   for (const auto& [tenth, count] : in_a_tenth) REQUIRE(count <= 4);
 }
 
-TEST_CASE("trial 13: patience that leaves little time is had, and the rest of it "
-          "spread",
-          "[executors]") {
+TEST_CASE(
+    "trial 13: patience that leaves little time is had, and the rest of it "
+    "spread",
+    "[executors]") {
   Fixture at;
   at.random = 7'777;
   at.Open(1);
@@ -340,9 +342,10 @@ TEST_CASE("what is closed while it waits is never started", "[executors]") {
   REQUIRE_FALSE(at.agenda.Start(at.now).has_value());
 }
 
-TEST_CASE("trial 12: what waits behind a limit is not started once it is too "
-          "late",
-          "[executors]") {
+TEST_CASE(
+    "trial 12: what waits behind a limit is not started once it is too "
+    "late",
+    "[executors]") {
   Fixture at;
   at.Open(1);
   at.Open(2);
@@ -367,8 +370,8 @@ TEST_CASE("trial 12: no process is offered, or granted, what is too late",
   at.OpenUntil(2, seconds(6));
   REQUIRE(at.agenda.Offer(holder, at.now)->event_id == EventId{1});
   at.world_time = seconds(6);
-  REQUIRE(absl::IsNotFound(
-      at.agenda.Claim(holder, IntentOf(1), at.now).status()));
+  REQUIRE(
+      absl::IsNotFound(at.agenda.Claim(holder, IntentOf(1), at.now).status()));
   REQUIRE(at.agenda.Offer(holder, at.now) == nullptr);
   REQUIRE(at.agenda.Stats().overdue == 2);
   at.Open(3);
@@ -387,8 +390,9 @@ TEST_CASE("trial 12: nothing is tried again after its deadline",
 
   // Or its wait took longer than it seemed.
   at.OpenUntil(2, seconds(10));
-  REQUIRE(at.agenda.Finish(at.Start(), Answer::Transient("busy"), at.now)
-              .fate == Fate::kAgain);
+  REQUIRE(
+      at.agenda.Finish(at.Start(), Answer::Transient("busy"), at.now).fate ==
+      Fate::kAgain);
   at.world_time = seconds(10);
   at.Pass(seconds(1));
   REQUIRE_FALSE(at.agenda.Start(at.now).has_value());
@@ -422,7 +426,7 @@ TEST_CASE("an effect that nobody serves stays open, in view", "[executors]") {
   REQUIRE(at.agenda.Offer(holder, at.now)->event_id == EventId{1});
 }
 
-// --- other processes ---
+// --- other processes ---------------------------------------------------------
 
 TEST_CASE("a process is offered no more than it can carry out", "[executors]") {
   Fixture at;
@@ -571,9 +575,10 @@ TEST_CASE("a process's receipt that the world refuses leads to another lease",
   REQUIRE(at.agenda.Stats().stuck == 0);
 }
 
-TEST_CASE("trial 04b: a process's receipt that the world would refuse again "
-          "becomes an error in its name, once",
-          "[executors]") {
+TEST_CASE(
+    "trial 04b: a process's receipt that the world would refuse again "
+    "becomes an error in its name, once",
+    "[executors]") {
   Fixture at;
   at.Open(1, "fax");
   const HolderId holder = at.agenda.Attach("p", {"fax"}, 1);

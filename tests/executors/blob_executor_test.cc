@@ -9,8 +9,8 @@
 namespace reenact {
 namespace {
 
-using cbor::Value;
 using Catch::Matchers::Contains;
+using cbor::Value;
 
 TEST_CASE("a blob is put by one effect and got by another", "[blobs]") {
   const TemporaryDirectory directory;

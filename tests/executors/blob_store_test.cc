@@ -95,8 +95,8 @@ TEST_CASE_METHOD(Fixture, "files go in and come out", "[blobs]") {
   CHECK(size == bytes.size());
   REQUIRE_OK(blobs_->GetFile(digest, directory_ / "out"));
   CHECK(ReadWholeFile(directory_ / "out") == bytes);
-  CHECK(absl::IsNotFound(
-      blobs_->PutFile(directory_ / "none", nullptr).status()));
+  CHECK(
+      absl::IsNotFound(blobs_->PutFile(directory_ / "none", nullptr).status()));
   CHECK(absl::IsNotFound(blobs_->GetFile(Hash("none"), directory_ / "out")));
   CHECK(ReadWholeFile(directory_ / "out") == bytes);
 }
@@ -108,8 +108,7 @@ TEST_CASE_METHOD(Fixture, "links are not followed", "[blobs]") {
   fs::create_symlink(directory_ / "elsewhere", path);
   CHECK(absl::IsFailedPrecondition(blobs_->Get(digest, 100).status()));
   CHECK_FALSE(blobs_->Has(digest));
-  CHECK(absl::IsFailedPrecondition(
-      blobs_->PutFile(path, nullptr).status()));
+  CHECK(absl::IsFailedPrecondition(blobs_->PutFile(path, nullptr).status()));
 
   fs::create_directory_symlink(directory_ / "blobs", directory_ / "link");
   CHECK(absl::IsFailedPrecondition(
@@ -118,9 +117,8 @@ TEST_CASE_METHOD(Fixture, "links are not followed", "[blobs]") {
   // A folder that leads out of the store.
   const Digest other = Hash("other");
   fs::create_directory(directory_ / "outside");
-  fs::create_directory_symlink(
-      directory_ / "outside",
-      fs::path(blobs_->PathOf(other)).parent_path());
+  fs::create_directory_symlink(directory_ / "outside",
+                               fs::path(blobs_->PathOf(other)).parent_path());
   CHECK(absl::IsFailedPrecondition(blobs_->Put("other").status()));
   CHECK(fs::is_empty(directory_ / "outside"));
 }
@@ -194,8 +192,7 @@ TEST_CASE_METHOD(Fixture, "a full disk leaves nothing behind", "[blobs]") {
     ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
     const std::string place = directory_ / "small";
     fs::create_directory(place);
-    mounted =
-        ::mount("none", place.c_str(), "tmpfs", 0, "size=65536") == 0;
+    mounted = ::mount("none", place.c_str(), "tmpfs", 0, "size=65536") == 0;
     if (!mounted) return;
     const auto store = BlobStore::Open(place + "/blobs");
     if (!store.ok()) return;

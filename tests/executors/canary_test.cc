@@ -115,10 +115,10 @@ TEST_CASE("chaos 59: what goes wrong with secrets does not tell them",
     exchange.Respond(302, "", "Location: http://" + kCanary + ":1/\r\n");
   });
   const std::vector<Value> requests = {
-      Value::Map({{"url", server.Url("/${secret:a}")},
-                  {"follow_redirects", true}}),
-      Value::Map({{"url", "http://127.0.0.1:" +
-                              std::to_string(UnusedPort()) + "/${secret:a}"}}),
+      Value::Map(
+          {{"url", server.Url("/${secret:a}")}, {"follow_redirects", true}}),
+      Value::Map({{"url", "http://127.0.0.1:" + std::to_string(UnusedPort()) +
+                              "/${secret:a}"}}),
       Value::Map({{"url", "http://127.0.0.1:1/${secret:a} "}}),
       Value::Map({{"url", "http://127.0.0.1:1/"},
                   {"headers", Value::Map({{"X", "${secret:a}\r\n"}})}}),
@@ -132,11 +132,11 @@ TEST_CASE("chaos 59: what goes wrong with secrets does not tell them",
   }
 }
 
-TEST_CASE("chaos 59: a process that prints secrets leaves none",
-          "[canary]") {
+TEST_CASE("chaos 59: a process that prints secrets leaves none", "[canary]") {
   const TemporaryDirectory directory;
   const auto blobs = BlobStore::Open(directory / "blobs").value();
-  const std::string end = GENERATE("exit 0", "exit 1", "kill -9 $$", "sleep 99");
+  const std::string end =
+      GENERATE("exit 0", "exit 1", "kill -9 $$", "sleep 99");
   const char* const times = GENERATE("1", "2000");
   FakeTask task(
       Value::Map(
@@ -149,8 +149,8 @@ TEST_CASE("chaos 59: a process that prints secrets leaves none",
                      "base64; printf %s \"$KEY\" | od -An -tx1 | tr -d ' \\n';"
                      "echo \"$KEY\" >&2; " +
                      end})},
-           {"env", Value::Map({{"KEY", "${secret:a}"},
-                               {"PATH", "/usr/bin:/bin"}})},
+           {"env",
+            Value::Map({{"KEY", "${secret:a}"}, {"PATH", "/usr/bin:/bin"}})},
            {"stdin", "${secret:a}\n"},
            {"timeout_ms", 3000}}),
       blobs.get(), CanarySecrets());

@@ -1,10 +1,9 @@
 #include "reenact/executors/dispatcher.h"
 
-#include <filesystem>
-
 #include <poll.h>
 
 #include <atomic>
+#include <filesystem>
 #include <stdexcept>
 #include <thread>
 
@@ -125,8 +124,8 @@ TEST_CASE("what fails for the moment is tried again, with the same key",
   REQUIRE(at.dispatcher.Stats().retries == 2);
 }
 
-// The notes of attempts as a crash leaves them that comes while the attempt after
-// `failed` others runs, of which each used a call.
+// The notes of attempts as a crash leaves them that comes while the attempt
+// after `failed` others runs, of which each used a call.
 void CrashAfter(int failed, const TemporaryDirectory& from,
                 const TemporaryDirectory& to) {
   const auto log = AttemptLog::Open(from / ".", 1).value();
@@ -156,9 +155,10 @@ void CrashAfter(int failed, const TemporaryDirectory& from,
   REQUIRE_OK(dispatcher.Stop(milliseconds(0)));
 }
 
-TEST_CASE("trial 13: attempts and what they used count whichever process made "
-          "them",
-          "[executors]") {
+TEST_CASE(
+    "trial 13: attempts and what they used count whichever process made "
+    "them",
+    "[executors]") {
   const TemporaryDirectory before;
   const TemporaryDirectory after;
   CrashAfter(2, before, after);
@@ -178,13 +178,13 @@ TEST_CASE("trial 13: attempts and what they used count whichever process made "
   std::atomic<std::uint32_t> made{0};
   KindOptions quick;
   quick.retry = {allowed, milliseconds(0), milliseconds(0)};
-  REQUIRE_OK(dispatcher.Register(
-      Do("do",
-         [&](Task&) {
-           ++made;
-           return Answer::Transient("busy", {{"calls", 1}});
-         }),
-      quick));
+  REQUIRE_OK(
+      dispatcher.Register(Do("do",
+                             [&](Task&) {
+                               ++made;
+                               return Answer::Transient("busy", {{"calls", 1}});
+                             }),
+                          quick));
   REQUIRE_OK(dispatcher.Start(&world, WorldId(), 2));
   world.Open(EffectOf(1));
   const Receipt receipt = world.WaitFor(IntentOf(1));
@@ -198,9 +198,10 @@ TEST_CASE("trial 13: attempts and what they used count whichever process made "
   REQUIRE_OK(dispatcher.Stop(std::chrono::seconds(5)));
 }
 
-TEST_CASE("trial 13: notes of attempts that are torn or damaged count as far as "
-          "they are whole",
-          "[executors]") {
+TEST_CASE(
+    "trial 13: notes of attempts that are torn or damaged count as far as "
+    "they are whole",
+    "[executors]") {
   const TemporaryDirectory directory;
   const std::string path = directory / "attempts";
   {
@@ -226,8 +227,7 @@ TEST_CASE("trial 13: notes of attempts that are torn or damaged count as far as 
           log->Find(IntentOf(3)).has_value());
   }
   // A year later nothing of it is of use to anybody.
-  const auto log =
-      AttemptLog::Open(directory / ".", 100'000'000'000).value();
+  const auto log = AttemptLog::Open(directory / ".", 100'000'000'000).value();
   CHECK_FALSE(log->Find(IntentOf(1)).has_value());
   CHECK_FALSE(log->Find(IntentOf(3)).has_value());
 }
@@ -315,7 +315,8 @@ TEST_CASE("a receipt that the world will not have becomes an error",
 }
 
 TEST_CASE(
-    "chaos 49: an executor that overruns is answered for; what it says later is "
+    "chaos 49: an executor that overruns is answered for; what it says later "
+    "is "
     "dropped",
     "[executors]") {
   Fixture at;
@@ -459,9 +460,10 @@ TEST_CASE("trial 09: what cannot be answered so that it counts is not started",
   at.world.WaitFor(IntentOf(2));
 }
 
-TEST_CASE("trial 09: an executor without a key does nothing where the policy "
-          "wants a signature",
-          "[executors]") {
+TEST_CASE(
+    "trial 09: an executor without a key does nothing where the policy "
+    "wants a signature",
+    "[executors]") {
   Fixture at;
   at.Register(Number);
   at.dispatcher.Listed(Listing("here", {PublicKeyOf(TestKey()), {}}));
@@ -469,9 +471,10 @@ TEST_CASE("trial 09: an executor without a key does nothing where the policy "
   CHECK_THAT(StatsOfDo(at.dispatcher).barred, Catch::Contains("no key"));
 }
 
-TEST_CASE("trial 09: what the world refused too often is tried again under "
-          "another policy",
-          "[executors]") {
+TEST_CASE(
+    "trial 09: what the world refused too often is tried again under "
+    "another policy",
+    "[executors]") {
   Fixture at;
   at.world.DemandSignature(PublicKeyOf(TestKey()));
   at.Register(Number);  // without a key

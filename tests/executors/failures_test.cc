@@ -34,7 +34,7 @@ using cbor::Value;
 using std::chrono::milliseconds;
 using Exchange = HttpServer::Exchange;
 
-// --- the tables ----------------------------------------------------------------
+// --- the tables --------------------------------------------------------------
 
 struct Row {
   std::string what;
@@ -109,7 +109,7 @@ class NoDescriptors {
   rlimit before_;
 };
 
-// --- http.request ----------------------------------------------------------------
+// --- http.request ------------------------------------------------------------
 
 Answer Ask(const Value& params, HttpOptions options = {}) {
   HttpExecutor executor(std::move(options));
@@ -117,9 +117,7 @@ Answer Ask(const Value& params, HttpOptions options = {}) {
   return executor.Execute(task);
 }
 
-Answer AskAt(const std::string& url) {
-  return Ask(Value::Map({{"url", url}}));
-}
+Answer AskAt(const std::string& url) { return Ask(Value::Map({{"url", url}})); }
 
 // A POST, to a server that does what `handler` does.
 Answer Post(const HttpServer::Handler& handler, Value params = Value::Map(),
@@ -204,8 +202,8 @@ Answer PostToWhoReadsAPart() {
     const linger none{1, 0};
     ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
   });
-  return Ask(Value::Map({{"url", sockets.Url("http")},
-                         {"body", std::string(15 << 20, 'x')}}));
+  return Ask(Value::Map(
+      {{"url", sockets.Url("http")}, {"body", std::string(15 << 20, 'x')}}));
 }
 
 Answer AskWithoutTime() {
@@ -220,8 +218,8 @@ Answer AskWhoIsSilent() {
   const HttpServer server(
       [](const Exchange& exchange) { exchange.WaitForClient(); });
   for (int timeout_ms = 50;; timeout_ms *= 2) {
-    const Answer answer = Ask(
-        Value::Map({{"url", server.Url()}, {"timeout_ms", timeout_ms}}));
+    const Answer answer =
+        Ask(Value::Map({{"url", server.Url()}, {"timeout_ms", timeout_ms}}));
     if (!server.requests().empty()) return answer;
   }
 }
@@ -261,13 +259,11 @@ Answer PostAndFollowToNobody() {
   HttpServer* self = nullptr;
   HttpServer server([&self](const Exchange& exchange) {
     self->Deafen();
-    exchange.Respond(303, "",
-                     "Connection: close\r\nLocation: /there\r\n");
+    exchange.Respond(303, "", "Connection: close\r\nLocation: /there\r\n");
   });
   self = &server;
-  Answer answer = Ask(Value::Map({{"url", server.Url()},
-                                  {"method", "POST"},
-                                  {"follow_redirects", true}}));
+  Answer answer = Ask(Value::Map(
+      {{"url", server.Url()}, {"method", "POST"}, {"follow_redirects", true}}));
   REQUIRE(server.requests().size() == 1);
   return answer;
 }
@@ -311,18 +307,19 @@ Answer AskOverTls(bool trusted) {
   Child python({REENACT_PYTHON, base + ".py"});
   HttpOptions options;
   if (trusted) options.ca_file = base + ".pem";
-  return Ask(
-      Value::Map({{"url", "https://127.0.0.1:" + python.Line() + "/"}}),
-      options);
+  return Ask(Value::Map({{"url", "https://127.0.0.1:" + python.Line() + "/"}}),
+             options);
 }
 #endif
 
 TEST_CASE("trial 11: each row of the table of http.request is as it says",
           "[failures]") {
-  const std::string half =
-      "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf";
+  const std::string half = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf";
   Ways ways = {
-      {"an expected status", [] { return PostForEach({200, 204}); }},
+      {"an expected status",
+       [] {
+         return PostForEach({200, 204});
+       }},
       {"parameters that make no sense, a URL that is not plain",
        [] {
          return std::vector{Ask(Value::Map()), AskAt("http://127.1/")};
@@ -366,10 +363,17 @@ TEST_CASE("trial 11: each row of the table of http.request is as it says",
 #endif
        }},
       {"a status of 400 to 499, but those below",
-       [] { return PostForEach({400, 401, 403, 404, 409, 410, 422, 499}); }},
-      {"425, 429", [] { return PostForEach({425, 429}); }},
+       [] {
+         return PostForEach({400, 401, 403, 404, 409, 410, 422, 499});
+       }},
+      {"425, 429",
+       [] {
+         return PostForEach({425, 429});
+       }},
       {"408, 500 and above",
-       [] { return PostForEach({408, 500, 501, 502, 503, 504, 599}); }},
+       [] {
+         return PostForEach({408, 500, 501, 502, 503, 504, 599});
+       }},
       {"any other status that was not expected",
        [] {
          std::vector<Answer> answers = PostForEach({300, 301, 302, 303, 304});
@@ -409,7 +413,9 @@ TEST_CASE("trial 11: each row of the table of http.request is as it says",
                             PostAndBreak("HTTP/7 x\r\n\r\n").front()};
        }},
       {"more than `response_bytes_max`, or more than 64 KiB of headers",
-       [] { return std::vector{AskForTooMuch(), AskForTooManyHeaders()}; }},
+       [] {
+         return std::vector{AskForTooMuch(), AskForTooManyHeaders()};
+       }},
       {"an answer that there is no blob store for",
        [] {
          return std::vector{Post([](const Exchange& exchange) {
@@ -432,7 +438,7 @@ TEST_CASE("trial 11: each row of the table of http.request is as it says",
   Walk("http.request", ways);
 }
 
-// --- process.run -------------------------------------------------------------------
+// --- process.run -------------------------------------------------------------
 
 Answer Run(const std::vector<std::string>& argv, Value params = Value::Map()) {
   params.Set("argv",
@@ -529,15 +535,15 @@ TEST_CASE("trial 11: each row of the table of process.run is as it says",
         [] { return std::vector{RunUnderWhoIgnoresChildren()}; }},
        {"output that there is no blob store for",
         [&] {
-          return std::vector{RunScript("head -c 50000 /dev/zero"),
-                             Run({"true"}, Value::Map({{"outputs",
-                                                        Value::Array({text})},
-                                                       {"keep_outputs", true}}))};
+          return std::vector{
+              RunScript("head -c 50000 /dev/zero"),
+              Run({"true"}, Value::Map({{"outputs", Value::Array({text})},
+                                        {"keep_outputs", true}}))};
         }},
        {"cancelled", [] { return std::vector{RunAndCancel()}; }}});
 }
 
-// --- message.send ------------------------------------------------------------------
+// --- message.send ------------------------------------------------------------
 
 WorldOptions CounterWorld(const std::string& path = "") {
   auto counter = MakeReducer("counter", [](StepContext& step) {
@@ -576,42 +582,42 @@ TEST_CASE("trial 11: each row of the table of message.send is as it says",
     task.set_time_left(left);
     return executor.Execute(task);
   };
-  Walk(
-      "message.send",
-      {{"it is durable on the other side, now or before",
-        [&] {
-          return std::vector{send(Message("running")), send(Message("running")),
-                             send(Message("inbox")), send(Message("inbox"))};
-        }},
-       {"parameters that make no sense, or a name that no world is known by",
-        [&] {
-          return std::vector{send(Value::Map({{"to", "idle"}})),
-                             send(Message("nobody"))};
-        }},
-       {"no world in the directory",
-        [&] { return std::vector{send(Message("nowhere"))}; }},
-       {"the other world takes no such event",
-        [&] { return std::vector{send(Message("running", "no-such"))}; }},
-       {"no descriptors or space for its file",
-        [&] {
-          const NoDescriptors none;
-          return std::vector{send(Message("inbox"))};
-        }},
-       {"its file could not be put into its place",
-        [&] {
-          FakeTask task(Message("inbox"));
-          task.mutable_effect()->idempotency_key = Hash("in the way");
-          std::filesystem::create_directory(
-              path + "/inbox/" + MessageName(task.effect()));
-          return std::vector{executor.Execute(task)};
-        }},
-       {"the other world does not run",
-        [&] { return std::vector{send(Message("idle"), milliseconds(30))}; }},
-       {"the other world is closed meanwhile", [&] {
-          send(Message("closing"), milliseconds(1));  // and waits there
-          REQUIRE_OK(closing->Close());
-          return std::vector{send(Message("closing"))};
-        }}});
+  Walk("message.send",
+       {{"it is durable on the other side, now or before",
+         [&] {
+           return std::vector{send(Message("running")),
+                              send(Message("running")), send(Message("inbox")),
+                              send(Message("inbox"))};
+         }},
+        {"parameters that make no sense, or a name that no world is known by",
+         [&] {
+           return std::vector{send(Value::Map({{"to", "idle"}})),
+                              send(Message("nobody"))};
+         }},
+        {"no world in the directory",
+         [&] { return std::vector{send(Message("nowhere"))}; }},
+        {"the other world takes no such event",
+         [&] { return std::vector{send(Message("running", "no-such"))}; }},
+        {"no descriptors or space for its file",
+         [&] {
+           const NoDescriptors none;
+           return std::vector{send(Message("inbox"))};
+         }},
+        {"its file could not be put into its place",
+         [&] {
+           FakeTask task(Message("inbox"));
+           task.mutable_effect()->idempotency_key = Hash("in the way");
+           std::filesystem::create_directory(path + "/inbox/" +
+                                             MessageName(task.effect()));
+           return std::vector{executor.Execute(task)};
+         }},
+        {"the other world does not run",
+         [&] { return std::vector{send(Message("idle"), milliseconds(30))}; }},
+        {"the other world is closed meanwhile", [&] {
+           send(Message("closing"), milliseconds(1));  // and waits there
+           REQUIRE_OK(closing->Close());
+           return std::vector{send(Message("closing"))};
+         }}});
 }
 
 }  // namespace

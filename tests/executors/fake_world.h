@@ -12,9 +12,9 @@
 #include <utility>
 #include <vector>
 
+#include "reenact/base/mutex.h"
 #include "reenact/executors/dispatcher.h"
-#include "reenact/kernel/effects.h"
-#include "reenact/kernel/mutex.h"
+#include "reenact/world/effects.h"
 #include "tests/executors/open_effects.h"
 
 namespace reenact {

@@ -61,11 +61,11 @@ TEST_CASE("method, headers, body and idempotency key reach the server",
           "[http]") {
   const HttpServer server(
       [](const Exchange& exchange) { exchange.Respond(201, ""); });
-  const Answer answer = Ask(Value::Map(
-      {{"method", "PUT"},
-       {"url", server.Url()},
-       {"headers", Value::Map({{"X-One", "1"}, {"X-None", ""}})},
-       {"body", Value::ByteString(std::string("a\0b", 3))}}));
+  const Answer answer =
+      Ask(Value::Map({{"method", "PUT"},
+                      {"url", server.Url()},
+                      {"headers", Value::Map({{"X-One", "1"}, {"X-None", ""}})},
+                      {"body", Value::ByteString(std::string("a\0b", 3))}}));
   CHECK(answer.status == ReceiptStatus::kOk);
   const std::string request = server.requests().at(0);
   CHECK_THAT(request, Catch::StartsWith("PUT / HTTP/1.1\r\n"));
@@ -240,9 +240,10 @@ TEST_CASE("a connection that breaks is worth another try", "[http]") {
 }
 
 TEST_CASE("what is no HTTP is not asked for again", "[http]") {
-  const std::string noise = GENERATE(
-      std::string("SSH-2.0-OpenSSH_9.2\r\n"), std::string(100, '\0'),
-      std::string("HTTP/1.1 99999 what\r\n\r\n"), std::string("HTTP/7 x\r\n\r\n"));
+  const std::string noise =
+      GENERATE(std::string("SSH-2.0-OpenSSH_9.2\r\n"), std::string(100, '\0'),
+               std::string("HTTP/1.1 99999 what\r\n\r\n"),
+               std::string("HTTP/7 x\r\n\r\n"));
   const Answer answer = AskOf([&](const Exchange& exchange) {
     exchange.Send(noise);
     exchange.Reset();
@@ -306,13 +307,13 @@ TEST_CASE("long bodies go to the blob store, in both directions", "[http]") {
   const TemporaryDirectory directory;
   const auto blobs = BlobStore::Open(directory / "blobs").value();
   const std::string text(100'000, 'y');
-  const HttpServer server([](const Exchange& exchange) {
-    exchange.Respond(200, exchange.Body());
-  });
+  const HttpServer server(
+      [](const Exchange& exchange) { exchange.Respond(200, exchange.Body()); });
   const Digest digest = blobs->Put(text).value();
   const Value params = Value::Map(
       {{"url", server.Url()},
-       {"body", Value::Map({{"blob", Value::ByteString(Bytes(digest.view()))}})}});
+       {"body",
+        Value::Map({{"blob", Value::ByteString(Bytes(digest.view()))}})}});
   HttpExecutor executor;
   FakeTask task(params, blobs.get());
   const Answer answer = executor.Execute(task);
@@ -331,8 +332,7 @@ TEST_CASE("long bodies go to the blob store, in both directions", "[http]") {
 }
 
 TEST_CASE("proxies of the environment are not asked", "[http]") {
-  const std::string dead =
-      "http://127.0.0.1:" + std::to_string(UnusedPort());
+  const std::string dead = "http://127.0.0.1:" + std::to_string(UnusedPort());
   for (const char* name : {"http_proxy", "all_proxy", "ALL_PROXY"}) {
     ::setenv(name, dead.c_str(), 1);
   }
@@ -354,24 +354,23 @@ TEST_CASE("trial 13: a response says how long to wait, in seconds or by a date",
           "[http]") {
   using std::chrono::seconds;
   const std::string date = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
-  const auto [headers, patience] = GENERATE_COPY(
-      table<std::string, std::optional<milliseconds>>({
-          {"Retry-After: 120\r\n", seconds(120)},
-          {"Retry-After: 0\r\n", seconds(0)},
-          {"retry-after:7 \r\n", seconds(7)},
-          {"Retry-After: 99999999999999999999\r\n", kVeryLong},
-          {"Retry-After: Fri, 31 Dec 9999 23:59:59 GMT\r\n", kVeryLong},
-          {date + "Retry-After: Sun, 06 Nov 1994 08:50:37 GMT\r\n", seconds(60)},
-          {date + "Retry-After: Sunday, 06-Nov-94 08:50:37 GMT\r\n",
-           seconds(60)},
-          {date + "Retry-After: Sun Nov  6 08:50:37 1994\r\n", seconds(60)},
-          {"Retry-After: Sun, 06 Nov 1994 08:50:37 GMT\r\n", seconds(0)},
-          {"Retry-After: 5\r\nRetry-After: 9\r\nRetry-After: x\r\n",
-           seconds(9)},
-          {"Retry-After: soon\r\n", std::nullopt},
-          {"Retry-After: -5\r\n", std::nullopt},
-          {"", std::nullopt},
-      }));
+  const auto [headers,
+              patience] = GENERATE_COPY(table<std::string,
+                                              std::optional<milliseconds>>({
+      {"Retry-After: 120\r\n", seconds(120)},
+      {"Retry-After: 0\r\n", seconds(0)},
+      {"retry-after:7 \r\n", seconds(7)},
+      {"Retry-After: 99999999999999999999\r\n", kVeryLong},
+      {"Retry-After: Fri, 31 Dec 9999 23:59:59 GMT\r\n", kVeryLong},
+      {date + "Retry-After: Sun, 06 Nov 1994 08:50:37 GMT\r\n", seconds(60)},
+      {date + "Retry-After: Sunday, 06-Nov-94 08:50:37 GMT\r\n", seconds(60)},
+      {date + "Retry-After: Sun Nov  6 08:50:37 1994\r\n", seconds(60)},
+      {"Retry-After: Sun, 06 Nov 1994 08:50:37 GMT\r\n", seconds(0)},
+      {"Retry-After: 5\r\nRetry-After: 9\r\nRetry-After: x\r\n", seconds(9)},
+      {"Retry-After: soon\r\n", std::nullopt},
+      {"Retry-After: -5\r\n", std::nullopt},
+      {"", std::nullopt},
+  }));
   CAPTURE(headers);
   const Answer answer = AskOf([&headers = headers](const Exchange& exchange) {
     exchange.Respond(503, "busy", headers);
@@ -382,17 +381,14 @@ TEST_CASE("trial 13: a response says how long to wait, in seconds or by a date",
 
 TEST_CASE("trial 13: requests that hang to one host do not hold up another",
           "[http]") {
-  HttpServer slow([](const Exchange& exchange) {
-    exchange.WaitForClient();
-  });
-  HttpServer quick([](const Exchange& exchange) {
-    exchange.Respond(200, "here");
-  });
+  HttpServer slow([](const Exchange& exchange) { exchange.WaitForClient(); });
+  HttpServer quick(
+      [](const Exchange& exchange) { exchange.Respond(200, "here"); });
   const auto asking = [](std::uint64_t number, const HttpServer& server) {
     OpenEffect effect = EffectOf(number, "http.request");
     effect.params = Value::Map({{"url", server.Url()}}).Encode();
-    effect.intent_hash = IntentHash(effect.kind, effect.params, "",
-                                    effect.idempotency_key);
+    effect.intent_hash =
+        IntentHash(effect.kind, effect.params, "", effect.idempotency_key);
     return effect;
   };
   FakeWorld world;
@@ -466,9 +462,10 @@ TEST_CASE("trial 07: a host in disguise is not contacted", "[http]") {
   CHECK(Ask(Value::Map({{"url", url}})).status == ReceiptStatus::kOk);
 }
 
-TEST_CASE("trial 07: a program that wants public addresses connects to no "
-          "others, whatever the name",
-          "[http]") {
+TEST_CASE(
+    "trial 07: a program that wants public addresses connects to no "
+    "others, whatever the name",
+    "[http]") {
   const HttpServer server(
       [](const Exchange& exchange) { exchange.Respond(200, "in"); });
   const std::string url = server.Url();
@@ -488,7 +485,8 @@ TEST_CASE("trial 07: a program that wants public addresses connects to no "
   CHECK(server.connections() == 0);
 
   options.proxy = url;
-  const Answer answer = Ask(Value::Map({{"url", "http://a.example/"}}), options);
+  const Answer answer =
+      Ask(Value::Map({{"url", "http://a.example/"}}), options);
   CHECK_THAT(ErrorOf(answer), Contains("proxy"));
   CHECK(server.connections() == 0);
 }

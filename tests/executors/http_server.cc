@@ -70,8 +70,8 @@ std::string HttpServer::Exchange::Body() const {
 void HttpServer::Exchange::Send(const std::string& bytes) const {
   std::size_t sent = 0;
   while (sent < bytes.size()) {
-    const ssize_t got = ::send(fd_, bytes.data() + sent, bytes.size() - sent,
-                               MSG_NOSIGNAL);
+    const ssize_t got =
+        ::send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
     if (got <= 0) return;
     sent += static_cast<std::size_t>(got);
   }

@@ -8,8 +8,8 @@
 #include <string>
 
 #include "reenact/executors/inbox.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/world.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/world/world.h"
 
 using namespace reenact;
 

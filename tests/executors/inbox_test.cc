@@ -20,9 +20,9 @@ namespace reenact {
 namespace {
 
 namespace fs = std::filesystem;
+using Catch::Matchers::Contains;
 using cbor::Value;
 using std::chrono::milliseconds;
-using Catch::Matchers::Contains;
 
 Input MessageNumber(int number) {
   Input input;
@@ -127,7 +127,8 @@ TEST_CASE_METHOD(Fixture, "whenever the world is killed, each counts once",
   CHECK(NamesIn(world_ + "/inbox").empty());
 }
 
-TEST_CASE_METHOD(Fixture, "trial 04b: what is no message for it does not stop "
+TEST_CASE_METHOD(Fixture,
+                 "trial 04b: what is no message for it does not stop "
                  "the world",
                  "[inbox]") {
   REQUIRE_OK(Put(5));
@@ -165,10 +166,8 @@ TEST_CASE_METHOD(Fixture, "an effect puts its message into the inbox",
                  "[inbox]") {
   MessageExecutor executor;
   executor.Add("other", ToInbox(world_));
-  FakeTask task(Value::Map({{"to", "other"},
-                            {"reducer", "counter"},
-                            {"key", "k"},
-                            {"payload", 1}}));
+  FakeTask task(Value::Map(
+      {{"to", "other"}, {"reducer", "counter"}, {"key", "k"}, {"payload", 1}}));
   CHECK(executor.Execute(task).status == ReceiptStatus::kOk);
   CHECK(executor.Execute(task).status == ReceiptStatus::kOk);
   CHECK(NamesIn(world_ + "/inbox") ==

@@ -11,9 +11,9 @@
 namespace reenact {
 namespace {
 
+using Catch::Matchers::Contains;
 using cbor::Value;
 using std::chrono::milliseconds;
-using Catch::Matchers::Contains;
 
 WorldOptions CounterWorld() {
   auto counter = MakeReducer("counter", [](StepContext& step) {
@@ -29,10 +29,8 @@ WorldOptions CounterWorld() {
 }
 
 Value Message() {
-  return Value::Map({{"to", "other"},
-                     {"reducer", "counter"},
-                     {"key", "k"},
-                     {"payload", 5}});
+  return Value::Map(
+      {{"to", "other"}, {"reducer", "counter"}, {"key", "k"}, {"payload", 5}});
 }
 
 std::int64_t CountOf(const World& world) {
@@ -50,8 +48,8 @@ TEST_CASE("a message is delivered once, however often it is sent",
     FakeTask task(Message());
     const Answer answer = executor.Execute(task);
     REQUIRE(answer.status == ReceiptStatus::kOk);
-    CHECK(PayloadOf(answer) == Value::Map({{"to", "other"},
-                                           {"id", Hash("key").ToHex()}}));
+    CHECK(PayloadOf(answer) ==
+          Value::Map({{"to", "other"}, {"id", Hash("key").ToHex()}}));
     CHECK(answer.usage == Amounts({{"calls", 1}, {"bytes", 1}}));
   }
   FakeTask another(Message());

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "reenact/kernel/effect.h"
+#include "reenact/kernel/effects/effect.h"
 
 namespace reenact {
 

@@ -22,9 +22,9 @@
 namespace reenact {
 namespace {
 
+using Catch::Matchers::Contains;
 using cbor::Value;
 using std::chrono::milliseconds;
-using Catch::Matchers::Contains;
 
 Value Argv(const std::vector<std::string>& argv) {
   std::vector<Value> items(argv.begin(), argv.end());
@@ -90,9 +90,8 @@ TEST_CASE("a program's outputs and exit status are the answer", "[process]") {
         Value::Map({{"exit", 0},
                     {"stdout", Value::ByteString("out\n")},
                     {"stderr", Value::ByteString("err\n")}}));
-  CHECK(answer.evidence ==
-        std::vector<Evidence>{{"stdout", Hash("out\n"), 4},
-                              {"stderr", Hash("err\n"), 4}});
+  CHECK(answer.evidence == std::vector<Evidence>{{"stdout", Hash("out\n"), 4},
+                                                 {"stderr", Hash("err\n"), 4}});
   CHECK(answer.usage.Of("calls") == 1);
 }
 
@@ -160,8 +159,8 @@ TEST_CASE("a signal leaves open how far it came", "[process]") {
 
 TEST_CASE("at its time-out a process is ended with all that it started",
           "[process]") {
-  const Answer answer = TimeOutOnceReady(
-      Script("sleep 1000 & echo $!; sleep 1000"), Impatient());
+  const Answer answer =
+      TimeOutOnceReady(Script("sleep 1000 & echo $!; sleep 1000"), Impatient());
   CHECK(Ends(FirstLine(BytesIn(answer, "stdout"))));
 }
 
@@ -335,8 +334,7 @@ TEST_CASE("no zombie stays", "[process]") {
   CHECK(errno == ECHILD);
 }
 
-TEST_CASE("a program that ignores SIGCHLD is told what it loses",
-          "[process]") {
+TEST_CASE("a program that ignores SIGCHLD is told what it loses", "[process]") {
   ::signal(SIGCHLD, SIG_IGN);
   // One is gone before anybody can watch it, mostly; the other is not.
   for (const char* script : {"echo done", "sleep 0.1; echo done"}) {

@@ -15,8 +15,8 @@
 
 #include "reenact/executors/channel.h"
 #include "reenact/executors/frames.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/receipt.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/kernel/effects/receipt.h"
 
 namespace reenact {
 

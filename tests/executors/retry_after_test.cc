@@ -22,8 +22,9 @@ TEST_CASE("trial 13: an HTTP-date is read in its three forms", "[executors]") {
   REQUIRE(ParseHttpDate("Fri, 31 Dec 9999 23:59:59 GMT") == 253'402'300'799);
 }
 
-TEST_CASE("trial 13: what is no HTTP-date is none, whatever libcurl makes of it",
-          "[executors]") {
+TEST_CASE(
+    "trial 13: what is no HTTP-date is none, whatever libcurl makes of it",
+    "[executors]") {
   const auto text = GENERATE(
       "", "6", "6 Nov 1994", "Sun, 06 Nov 1994 08:49:37",
       "Sun, 06 Nov 1994 08:49:37 CET", "Sun, 6 Nov 1994 08:49:37 GMT",
@@ -34,9 +35,10 @@ TEST_CASE("trial 13: what is no HTTP-date is none, whatever libcurl makes of it"
   REQUIRE(ParseHttpDate(text) == std::nullopt);
 }
 
-TEST_CASE("trial 13: seconds of any number of digits are heard, and those that "
-          "no number holds are very long",
-          "[executors]") {
+TEST_CASE(
+    "trial 13: seconds of any number of digits are heard, and those that "
+    "no number holds are very long",
+    "[executors]") {
   REQUIRE(ParseRetryAfter("0", kNow) == milliseconds(0));
   REQUIRE(ParseRetryAfter("000120", kNow) == seconds(120));
   REQUIRE(ParseRetryAfter("2147483647", kNow) == seconds(2'147'483'647));
@@ -49,14 +51,14 @@ TEST_CASE("trial 13: seconds of any number of digits are heard, and those that "
   }
 }
 
-TEST_CASE("trial 13: a date asks for the time until then, and what is past for "
-          "none",
-          "[executors]") {
+TEST_CASE(
+    "trial 13: a date asks for the time until then, and what is past for "
+    "none",
+    "[executors]") {
   REQUIRE(ParseRetryAfter("Sun, 06 Nov 1994 08:51:37 GMT", kNow) ==
           seconds(120));
   REQUIRE(ParseRetryAfter("Sunday, 06-Nov-94 09:49:37 GMT", kNow) == hours(1));
-  REQUIRE(ParseRetryAfter("Sun Nov  6 08:49:36 1994", kNow) ==
-          milliseconds(0));
+  REQUIRE(ParseRetryAfter("Sun Nov  6 08:49:36 1994", kNow) == milliseconds(0));
   REQUIRE(ParseRetryAfter("Fri, 31 Dec 9999 23:59:59 GMT", kNow) == kVeryLong);
 }
 

@@ -26,9 +26,10 @@ TEST_CASE("a wait is anywhere from nothing to the ceiling", "[executors]") {
   REQUIRE(Backoff(policy, 2, ~0ULL) <= milliseconds(200));
 }
 
-TEST_CASE("trial 13: who was asked for patience comes back later than that, "
-          "each at another time",
-          "[executors]") {
+TEST_CASE(
+    "trial 13: who was asked for patience comes back later than that, "
+    "each at another time",
+    "[executors]") {
   const RetryPolicy policy{9, milliseconds(100), milliseconds(30'000)};
   const auto most = [&policy](milliseconds asked) {
     milliseconds longest(0);

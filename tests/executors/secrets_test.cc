@@ -62,8 +62,8 @@ TEST_CASE("what comes back has references in the place of values",
   // Inside of longer base64: printf 'user:s3cr&t/Value\n' | base64, and with a
   // letter less before it, and two.
   for (const char* text :
-       {"dXNlcjpzM2NyJnQvVmFsdWUK", "dXNlOnMzY3ImdC9WYWx1ZQo=",
-        "dXM6czNjciZ0L1ZhbHVlCg=="}) {
+       {"dXNlcjpzM2NyJnQvVmFsdWUK",
+        "dXNlOnMzY3ImdC9WYWx1ZQo=", "dXM6czNjciZ0L1ZhbHVlCg=="}) {
     const std::string redacted = secrets.Redact(text);
     CHECK(redacted.find("${secret:key}") != std::string::npos);
     CHECK(redacted.find("NjciZ0L1ZhbH") == std::string::npos);
@@ -97,11 +97,10 @@ Secrets Several(const std::vector<std::string>& values) {
 TEST_CASE("trial 10b: a value is found in every spelling of JSON",
           "[secrets]") {
   const Secrets secrets = Several({"p\u00e4ss/wo&rd\"\\"});
-  for (const char* text :
-       {"p\u00e4ss/wo&rd\"\\", R"(p\u00e4ss\/wo&rd\"\\)",
-        R"(p\u00E4ss/wo\u0026rd\u0022\\)",
-        R"(\u0070\u00e4\u0073s\u002fwo&rd\"\u005c)",
-        R"(p\\u00e4ss\/wo\\u0026rd\\\"\\\\)"}) {
+  for (const char* text : {"p\u00e4ss/wo&rd\"\\", R"(p\u00e4ss\/wo&rd\"\\)",
+                           R"(p\u00E4ss/wo\u0026rd\u0022\\)",
+                           R"(\u0070\u00e4\u0073s\u002fwo&rd\"\u005c)",
+                           R"(p\\u00e4ss\/wo\\u0026rd\\\"\\\\)"}) {
     INFO(text);
     CHECK(secrets.Redact("<" + std::string(text) + ">") == "<${secret:v0}>");
   }
@@ -115,11 +114,10 @@ TEST_CASE("trial 10b: a value is found in every spelling of JSON",
 
 TEST_CASE("trial 10b: base64 is found with line ends in it", "[secrets]") {
   const Secrets secrets = Several({"s3cr&t/Value"});
-  for (const char* text :
-       {"czNj\nciZ0\nL1Zh\nbHVl", "czNjciZ0\r\nL1ZhbHVl",
-        R"(czNjciZ0\nL1ZhbHVl)", R"(czNjciZ0\r\nL1ZhbHVl)",
-        "czNjciZ0\n   L1ZhbHVl", "czNjciZ0%0AL1ZhbHVl",
-        "733363722674\n2f56616c7565"}) {
+  for (const char* text : {"czNj\nciZ0\nL1Zh\nbHVl", "czNjciZ0\r\nL1ZhbHVl",
+                           R"(czNjciZ0\nL1ZhbHVl)", R"(czNjciZ0\r\nL1ZhbHVl)",
+                           "czNjciZ0\n   L1ZhbHVl", "czNjciZ0%0AL1ZhbHVl",
+                           "733363722674\n2f56616c7565"}) {
     INFO(text);
     CHECK(secrets.Redact("<" + std::string(text) + ">") == "<${secret:v0}>");
   }
@@ -135,9 +133,10 @@ TEST_CASE("trial 10b: of values that overlap nothing stays", "[secrets]") {
   CHECK(Several({"abababab"}).Redact("<abababababa>") == "<${secret:v0}a>");
 }
 
-TEST_CASE("trial 10b: whatever values there are, all that is in one goes, and "
-          "nothing else",
-          "[secrets]") {
+TEST_CASE(
+    "trial 10b: whatever values there are, all that is in one goes, and "
+    "nothing else",
+    "[secrets]") {
   std::mt19937_64 engine(10);
   const auto draw = [&engine](std::size_t size) {
     std::string text(size, ' ');
@@ -169,8 +168,9 @@ TEST_CASE("trial 10b: whatever values there are, all that is in one goes, and "
   }
 }
 
-TEST_CASE("trial 10b: what is too short to be told from other text is no secret",
-          "[secrets]") {
+TEST_CASE(
+    "trial 10b: what is too short to be told from other text is no secret",
+    "[secrets]") {
   for (const char* value : {"", "ab", "1234567"}) {
     const Secrets secrets = OneSecret(value);
     const auto expanded = secrets.Expand("Bearer ${secret:key}");
@@ -193,8 +193,7 @@ TEST_CASE("secrets come from a directory that only its owner sees",
   CHECK(absl::IsNotFound(secrets.Expand("${secret:none}").status()));
   WriteWholeFile(directory / "key", "new value");
   CHECK(secrets.Expand("${secret:key}").value() == "new value");
-  CHECK(secrets.Redact("old value new value") ==
-        "${secret:key} ${secret:key}");
+  CHECK(secrets.Redact("old value new value") == "${secret:key} ${secret:key}");
 
   SECTION("open to others, it is refused, even if that was later") {
     REQUIRE(::chmod(directory.path().c_str(), 0750) == 0);

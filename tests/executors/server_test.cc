@@ -77,7 +77,7 @@ struct Fixture {
 
 Digest Far(std::uint64_t number) { return IntentOf(number, "far"); }
 
-// --- executors that behave ---
+// --- executors that behave ---------------------------------------------------
 
 TEST_CASE("a client carries out what the world offers", "[executors]") {
   Fixture at;
@@ -228,7 +228,7 @@ TEST_CASE("a payload is the world's to judge, after the signature",
   }
 }
 
-// --- who may take what ---
+// --- who may take what -------------------------------------------------------
 
 // Why the world's side does not like a hello.
 std::string ErrorTo(Fixture& at, const std::string& name,
@@ -239,9 +239,10 @@ std::string ErrorTo(Fixture& at, const std::string& name,
   return error ? error->message : "";
 }
 
-TEST_CASE("trial 08: a process takes no kind that is carried out here, and no "
-          "name of this process",
-          "[executors]") {
+TEST_CASE(
+    "trial 08: a process takes no kind that is carried out here, and no "
+    "name of this process",
+    "[executors]") {
   Fixture at;
   CHECK_THAT(ErrorTo(at, "guest", "near"),
              Catch::Contains("near is carried out by the world's own"));
@@ -259,9 +260,10 @@ TEST_CASE("trial 08: a process takes no kind that is carried out here, and no "
   CHECK(guest.Next<frames::Offer>()->effect.kind == "far");
 }
 
-TEST_CASE("trial 08: what is configured for a process is left to it, and to "
-          "nobody else",
-          "[executors]") {
+TEST_CASE(
+    "trial 08: what is configured for a process is left to it, and to "
+    "nobody else",
+    "[executors]") {
   Fixture at(hours(1), {}, 1, {{"ci", {"near"}}, {"mail", {"far"}}});
   CHECK_THAT(ErrorTo(at, "guest", "far"), Catch::Contains("\"guest\" may"));
   CHECK_THAT(ErrorTo(at, "mail", "near"),
@@ -306,11 +308,12 @@ TEST_CASE("trial 09: a process whose signature is not right is asked once",
   REQUIRE(other.Next<frames::Verdict>()->verdict == "accepted");
 }
 
-// --- leases ---
+// --- leases ------------------------------------------------------------------
 
-TEST_CASE("chaos 52: a process that was stopped past its lease is refused, in "
-          "view",
-          "[executors]") {
+TEST_CASE(
+    "chaos 52: a process that was stopped past its lease is refused, in "
+    "view",
+    "[executors]") {
   // What another process did meanwhile must not be overwritten by one that
   // wakes up and still believes in its lease.
   Fixture at(milliseconds(2000));
@@ -389,7 +392,7 @@ TEST_CASE("what is not on offer cannot be claimed, nor renewed",
   REQUIRE(two.Next<frames::Verdict>()->message == "stale lease");
 }
 
-// --- executors that do not behave ---
+// --- executors that do not behave --------------------------------------------
 
 struct Mischief {
   const char* what;
@@ -478,9 +481,10 @@ Bytes WithOneMember(const Receipt& receipt) {
   return bytes + Bytes("\x09\x00", 2);
 }
 
-TEST_CASE("trial 04b: what could never be a receipt ends its effect with an "
-          "error, after one attempt",
-          "[executors]") {
+TEST_CASE(
+    "trial 04b: what could never be a receipt ends its effect with an "
+    "error, after one attempt",
+    "[executors]") {
   ServerOptions options;
   options.frame_bytes_max = 1 << 16;
   Fixture at(hours(1), options);
@@ -521,9 +525,8 @@ TEST_CASE("trial 04b: what could never be a receipt ends its effect with an "
   CHECK(instead.status == ReceiptStatus::kError);
   CHECK(instead.executor == "raw");
   CHECK(instead.lease_epoch == receipt.lease_epoch);
-  CHECK_THAT(std::string(cbor::Value::Parse(instead.payload)
-                             ->GetText("error")
-                             .value()),
+  CHECK_THAT(std::string(
+                 cbor::Value::Parse(instead.payload)->GetText("error").value()),
              Catch::StartsWith(reason));
   CHECK(at.dispatcher.Stats().claimed == 1);
   if (stays) {
@@ -536,9 +539,10 @@ TEST_CASE("trial 04b: what could never be a receipt ends its effect with an "
   }
 }
 
-TEST_CASE("trial 04b: in the name of an executor that signs nobody answers, and "
-          "it is not asked again",
-          "[executors]") {
+TEST_CASE(
+    "trial 04b: in the name of an executor that signs nobody answers, and "
+    "it is not asked again",
+    "[executors]") {
   Fixture at;
   at.world.DemandSignature(PublicKeyOf(TestKey()));
   RawExecutor executor(at.path);
@@ -652,7 +656,7 @@ TEST_CASE("more receipts than can be judged end a connection", "[executors]") {
   REQUIRE(executor.Next<frames::Error>()->message.find("too many") == 0);
 }
 
-// --- the socket ---
+// --- the socket --------------------------------------------------------------
 
 TEST_CASE("a socket is its owner's alone, and goes with its server",
           "[executors]") {
@@ -710,7 +714,7 @@ TEST_CASE("a server that stops says goodbye; what was held is ready again",
   REQUIRE(at.dispatcher.Stats().attached == 0);
 }
 
-// --- other languages ---
+// --- other languages ---------------------------------------------------------
 
 #ifdef REENACT_PYTHON
 TEST_CASE("an executor in Python carries out what the world offers",

@@ -3,9 +3,9 @@
 
 #include <string>
 
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/cbor_value.h"
-#include "reenact/kernel/check.h"
+#include "reenact/base/check.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/kernel/cbor/cbor_value.h"
 #include "tests/fuzz/targets.h"
 
 extern "C" int CborFuzzOneInput(const std::uint8_t* data, std::size_t size) {

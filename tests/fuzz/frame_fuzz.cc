@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "reenact/base/check.h"
 #include "reenact/executors/frames.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/check.h"
-#include "reenact/kernel/receipt.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/kernel/effects/receipt.h"
 #include "tests/fuzz/targets.h"
 
 namespace {

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "reenact/base/bytes.h"
 #include "reenact/harness/scoreboard.h"
-#include "reenact/kernel/bytes.h"
 #include "reenact/kernel/rng.h"
 #include "tests/fuzz/targets.h"
 
@@ -21,8 +21,8 @@ using Target = int (*)(const std::uint8_t* data, std::size_t size);
 
 // What does not hold ends the process.
 void Feed(Target target, const Bytes& bytes) {
-  const int result = target(
-      reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+  const int result =
+      target(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
   if (result != 0) FAIL("a target is refused");
 }
 

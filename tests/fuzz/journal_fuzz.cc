@@ -5,11 +5,11 @@
 #include <utility>
 #include <vector>
 
+#include "reenact/base/check.h"
 #include "reenact/journal/block.h"
 #include "reenact/journal/entry.h"
 #include "reenact/journal/plain_entries.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/check.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "tests/fuzz/targets.h"
 
 namespace reenact {

@@ -5,14 +5,14 @@
 #include <string>
 #include <string_view>
 
-#include "reenact/kernel/amounts.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/cbor_value.h"
-#include "reenact/kernel/check.h"
-#include "reenact/kernel/grants.h"
-#include "reenact/kernel/policy.h"
-#include "reenact/kernel/predicate.h"
-#include "reenact/kernel/receipt.h"
+#include "reenact/base/check.h"
+#include "reenact/kernel/authority/amounts.h"
+#include "reenact/kernel/authority/grants.h"
+#include "reenact/kernel/authority/policy.h"
+#include "reenact/kernel/authority/predicate.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/kernel/cbor/cbor_value.h"
+#include "reenact/kernel/effects/receipt.h"
 #include "tests/fuzz/targets.h"
 
 namespace reenact {

@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/check.h"
+#include "reenact/base/check.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "tests/fuzz/targets.h"
 #include "tools/reenact/input_file.h"
 #include "tools/reenact/json.h"

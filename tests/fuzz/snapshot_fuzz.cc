@@ -9,12 +9,12 @@
 #include <string>
 #include <utility>
 
+#include "reenact/base/check.h"
+#include "reenact/base/posix_file.h"
 #include "reenact/committer/ledger.h"
-#include "reenact/journal/head.h"
-#include "reenact/journal/posix_file.h"
+#include "reenact/journal/directory/head.h"
 #include "reenact/journal/snapshot_file.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/check.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "reenact/sequencer/sequencer.h"
 #include "tests/fuzz/targets.h"
 

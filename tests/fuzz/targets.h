@@ -1,6 +1,6 @@
 // What every fuzzer does with an input: it decodes bytes that somebody else
 // wrote, and holds what comes of it against what the decoder promises. A
-// promise that is broken ends the process (kernel/check.h).
+// promise that is broken ends the process (base/check.h).
 //
 // Each is one function, so that a fuzzer under clang and an ordinary test feed
 // the same thing: libfuzzer.cc and fuzz_test.cc.

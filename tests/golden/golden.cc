@@ -5,8 +5,8 @@
 #include <sstream>
 #include <utility>
 
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/replay.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/replay/replay.h"
 #include "tests/journal/temporary_directory.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/worlds.h"

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "reenact/kernel/bytes.h"
+#include "reenact/base/bytes.h"
 #include "tests/replay/plays.h"
 
 namespace reenact {

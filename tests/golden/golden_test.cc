@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <string>
 
-#include "reenact/kernel/replay.h"
+#include "reenact/replay/replay.h"
 #include "tests/journal/temporary_directory.h"
 #include "tests/replay/history.h"
 #include "tests/support/status_matchers.h"

@@ -35,9 +35,10 @@ std::string ReplayIn(const std::string& text) {
   return text.substr(at + 9, text.find('\n', at) - at - 9);
 }
 
-TEST_CASE("a module that is impure is caught and named, with a string that "
-          "gives it again",
-          "[fuzz]") {
+TEST_CASE(
+    "a module that is impure is caught and named, with a string that "
+    "gives it again",
+    "[fuzz]") {
   const TemporaryDirectory directory;
   const std::string events = Clicks(directory);
   for (const std::string name :
@@ -73,23 +74,22 @@ TEST_CASE("the function that a step called is named", "[fuzz]") {
   const CommandResult found =
       RunReenact({"fuzz", "--module", ModulePath("impure_getenv"), "--events",
                   Clicks(directory), "--runs", "100"});
-  CHECK(found.out.find("reducer counter called getenv()") !=
-        std::string::npos);
+  CHECK(found.out.find("reducer counter called getenv()") != std::string::npos);
 #endif
 }
 
 TEST_CASE("modules that are in order hold", "[fuzz]") {
   const TemporaryDirectory directory;
-  const CommandResult counter = RunReenact(
-      {"fuzz", "--module", "counter", "--events", Clicks(directory), "--runs",
-       "300"});
+  const CommandResult counter =
+      RunReenact({"fuzz", "--module", "counter", "--events", Clicks(directory),
+                  "--runs", "300"});
   CHECK(counter.code == 0);
   CHECK(counter.out.find("held: every property, in every run") !=
         std::string::npos);
-  const CommandResult cases = RunReenact(
-      {"fuzz", "--module", "cases", "--events",
-       REENACT_SOURCE_DIR "/examples/cases/sample.jsonl", "--clock", "input",
-       "--runs", "200"});
+  const CommandResult cases =
+      RunReenact({"fuzz", "--module", "cases", "--events",
+                  REENACT_SOURCE_DIR "/examples/cases/sample.jsonl", "--clock",
+                  "input", "--runs", "200"});
   CHECK(cases.code == 0);
   const CommandResult events =
       RunProgram({REENACT_BINARY_DIR "/bin/bank_events", "--variant",
@@ -102,9 +102,10 @@ TEST_CASE("modules that are in order hold", "[fuzz]") {
   CHECK(bank.code == 0);
 }
 
-TEST_CASE("trial 26b: states, reserves and timers as far as they go are fuzzed "
-          "to an end",
-          "[fuzz]") {
+TEST_CASE(
+    "trial 26b: states, reserves and timers as far as they go are fuzzed "
+    "to an end",
+    "[fuzz]") {
   const TemporaryDirectory directory;
   const std::string events = Clicks(directory);
   for (const std::string clock : {"rounds", "input"}) {
@@ -121,10 +122,10 @@ TEST_CASE("trial 26b: states, reserves and timers as far as they go are fuzzed "
 
 TEST_CASE("a report is written, as JSON and as a page", "[fuzz]") {
   const TemporaryDirectory directory;
-  const CommandResult held = RunReenact(
-      {"fuzz", "--module", "counter", "--events", Clicks(directory), "--runs",
-       "50", "--report", directory / "r.json", "--report",
-       directory / "r.html"});
+  const CommandResult held =
+      RunReenact({"fuzz", "--module", "counter", "--events", Clicks(directory),
+                  "--runs", "50", "--report", directory / "r.json", "--report",
+                  directory / "r.html"});
   REQUIRE(held.code == 0);
   const auto json = nlohmann::json::parse(ReadWholeFile(directory / "r.json"));
   CHECK(json["verdict"] == "held");
@@ -135,7 +136,8 @@ TEST_CASE("a report is written, as JSON and as a page", "[fuzz]") {
   CHECK(page.find("http") == page.npos);
 }
 
-TEST_CASE("a file of events that is not there is the system's answer, 9", "[fuzz]") {
+TEST_CASE("a file of events that is not there is the system's answer, 9",
+          "[fuzz]") {
   const TemporaryDirectory directory;
   const CommandResult result = RunReenact(
       {"fuzz", "--module", "counter", "--events", directory / "none"});
@@ -183,8 +185,8 @@ TEST_CASE("trial 19: fuzz answers wrong calls as the other commands do",
     CHECK(std::count(result.err.begin(), result.err.end(), '\n') == 1);
     return std::to_string(result.code) + " " + result.err;
   };
-  CHECK_THAT(call({"--events", ""}), Catch::StartsWith("2 ") &&
-                                         Catch::Contains("empty"));
+  CHECK_THAT(call({"--events", ""}),
+             Catch::StartsWith("2 ") && Catch::Contains("empty"));
   CHECK_THAT(call({"--events", directory / "none.jsonl"}),
              Catch::StartsWith("9 ") && Catch::Contains("no such file"));
   CHECK_THAT(call({"--events", events, "--time", "-1"}),
@@ -207,9 +209,10 @@ class With {
   const char* const name_;
 };
 
-TEST_CASE("trial 05: what a step does to its process is survived, and is a "
-          "failure with event, reducer, key and a string that gives it again",
-          "[fuzz]") {
+TEST_CASE(
+    "trial 05: what a step does to its process is survived, and is a "
+    "failure with event, reducer, key and a string that gives it again",
+    "[fuzz]") {
   const TemporaryDirectory directory;
   const std::string events = Clicks(directory);
   const std::vector<std::string> fuzz = {
@@ -248,9 +251,10 @@ TEST_CASE("trial 05: what a step does to its process is survived, and is a "
   }
 }
 
-TEST_CASE("trial 05: what a step does to its process in a later run is made small, "
-          "and given again",
-          "[fuzz]") {
+TEST_CASE(
+    "trial 05: what a step does to its process in a later run is made small, "
+    "and given again",
+    "[fuzz]") {
 #ifndef REENACT_SANITIZED
   const TemporaryDirectory directory;
   const std::string events = directory / "two.jsonl";
@@ -261,7 +265,7 @@ TEST_CASE("trial 05: what a step does to its process in a later run is made smal
   bool later = false;
   for (const std::string seed : {"1", "2", "3", "4"}) {
     const std::vector<std::string> fuzz = {
-        "fuzz", "--module", ModulePath("deadly"), "--events", events,
+        "fuzz",     "--module", ModulePath("deadly"), "--events", events,
         "--shrink", "20"};
     std::vector<std::string> explore = fuzz;
     explore.insert(explore.end(), {"--runs", "60", "--seed", seed});
@@ -280,9 +284,10 @@ TEST_CASE("trial 05: what a step does to its process in a later run is made smal
 #endif
 }
 
-TEST_CASE("trial 23: what a step keeps in its process is found, and the string "
-          "gives it again",
-          "[fuzz]") {
+TEST_CASE(
+    "trial 23: what a step keeps in its process is found, and the string "
+    "gives it again",
+    "[fuzz]") {
   const TemporaryDirectory directory;
   const std::string events = Clicks(directory);
   const std::vector<std::string> fuzz = {
@@ -316,10 +321,10 @@ TEST_CASE("trial 23: a replay string may have runs that are made before it",
   const std::string replay = ReplayIn(found.out);
   const std::size_t colon = replay.rfind(':') + 1;
   REQUIRE(colon > 1);
-  const CommandResult again = RunReenact(
-      {"fuzz", "--module", "counter", "--events", events, "--replay",
-       replay.substr(0, colon) + replay.substr(colon) + "+" +
-           replay.substr(colon)});
+  const CommandResult again =
+      RunReenact({"fuzz", "--module", "counter", "--events", events, "--replay",
+                  replay.substr(0, colon) + replay.substr(colon) + "+" +
+                      replay.substr(colon)});
   CAPTURE(again.out, again.err);
   CHECK(again.code == 0);
 }
@@ -333,8 +338,8 @@ TEST_CASE("trial 25: a run is long now and then, and the report says how long",
     file << R"({"counter": "c)" << i % 3 << R"(", "add": )" << i << "}\n";
   }
   file.close();
-  const CommandResult held = RunReenact({"fuzz", "--module", "counter",
-                                         "--events", events, "--runs", "200"});
+  const CommandResult held = RunReenact(
+      {"fuzz", "--module", "counter", "--events", events, "--runs", "200"});
   CAPTURE(held.out, held.err);
   REQUIRE(held.code == 0);
   const std::size_t at = held.out.find("histories of up to ");
@@ -351,16 +356,18 @@ TEST_CASE("trial 25: a run is long now and then, and the report says how long",
 #endif
 }
 
-TEST_CASE("trial 26: a failure is told as verify does: the events, what "
-          "differs, then the schedule",
-          "[fuzz]") {
+TEST_CASE(
+    "trial 26: a failure is told as verify does: the events, what "
+    "differs, then the schedule",
+    "[fuzz]") {
   const TemporaryDirectory directory;
-  const CommandResult found = RunReenact(
-      {"fuzz", "--module", ModulePath("impure_static"), "--events",
-       Clicks(directory), "--runs", "50", "--shrink", "200"});
+  const CommandResult found =
+      RunReenact({"fuzz", "--module", ModulePath("impure_static"), "--events",
+                  Clicks(directory), "--runs", "50", "--shrink", "200"});
   CAPTURE(found.out);
   REQUIRE(found.code == 1);
-  const std::size_t events = found.out.find("\nevents, in ticket order:\n  1  ");
+  const std::size_t events =
+      found.out.find("\nevents, in ticket order:\n  1  ");
   const std::size_t differs = found.out.find("\nwhat differs:\n  event_id:");
   const std::size_t schedule = found.out.find("\nwho ran when:\n");
   REQUIRE(events != found.out.npos);

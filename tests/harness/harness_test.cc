@@ -9,12 +9,12 @@
 #include <string>
 #include <vector>
 
+#include "reenact/base/mutex.h"
 #include "reenact/harness/explore.h"
 #include "reenact/harness/main.h"
 #include "reenact/harness/report.h"
 #include "reenact/harness/scoreboard.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/mutex.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "tests/harness/scenarios.h"
 #include "tests/support/status_matchers.h"
 
@@ -76,8 +76,8 @@ TEST_CASE("draws that do not fit the string are drift, never a pass",
 
 // --- tasks -------------------------------------------------------------------
 
-Simulator::End Simulate(std::uint64_t seed, StrategyKind kind, EngineKind engine,
-                        const std::function<void()>& body,
+Simulator::End Simulate(std::uint64_t seed, StrategyKind kind,
+                        EngineKind engine, const std::function<void()>& body,
                         std::string* tasks = nullptr) {
   Choices choices(seed);
   const auto strategy = MakeStrategy(kind, 0, Shape(), choices);
@@ -155,15 +155,15 @@ TEST_CASE("two who wait for each other are found, with what they wait for",
       MutexLock two(second);
     };
     std::string tasks;
-    const auto end = Simulate(seed, StrategyKind::kRandomWalk,
-                              EngineKind::kFibers,
-                              [&] {
-                                instrument::Thread one("one", [&] { both(a, b); });
-                                instrument::Thread two("two", [&] { both(b, a); });
-                                one.join();
-                                two.join();
-                              },
-                              &tasks);
+    const auto end = Simulate(
+        seed, StrategyKind::kRandomWalk, EngineKind::kFibers,
+        [&] {
+          instrument::Thread one("one", [&] { both(a, b); });
+          instrument::Thread two("two", [&] { both(b, a); });
+          one.join();
+          two.join();
+        },
+        &tasks);
     if (end != Simulator::End::kDeadlock) continue;
     found = true;
     CHECK(tasks.find("(one) waits at mutex.wait") != tasks.npos);
@@ -210,8 +210,7 @@ TEST_CASE("an exception belongs to its task", "[harness]") {
   }
 }
 
-// --- runs
-// ----------------------------------------------------------------------
+// --- runs --------------------------------------------------------------------
 
 TEST_CASE("a seed gives the same run, with fibers and with threads",
           "[harness]") {
@@ -291,8 +290,7 @@ TEST_CASE("all schedules of the reference with two preemptions hold",
   Score("schedules tried exhaustively", found.runs);
 }
 
-// --- canaries
-// ------------------------------------------------------------------
+// --- canaries ----------------------------------------------------------------
 
 Scenario Canary() {
   return {"canary", [](Case& run) {
@@ -306,9 +304,10 @@ Scenario Canary() {
           }};
 }
 
-TEST_CASE("an invariant that cannot hold is a failure, made small, that can be "
-          "had again",
-          "[harness]") {
+TEST_CASE(
+    "an invariant that cannot hold is a failure, made small, that can be "
+    "had again",
+    "[harness]") {
   ExploreOptions options;
   options.runs = 100;
   const Exploration found = Explore(Canary(), options);
@@ -341,8 +340,7 @@ TEST_CASE("a replay of a program that has changed is drift", "[harness]") {
   };
   const auto run = RunReplay(changed, found.found->replay);
   REQUIRE(absl::IsFailedPrecondition(run.status()));
-  CHECK(std::string(run.status().message()).find("drift") !=
-        std::string::npos);
+  CHECK(std::string(run.status().message()).find("drift") != std::string::npos);
 }
 
 TEST_CASE("trial 23: pure steps give the same where less of their history runs",
@@ -355,13 +353,14 @@ TEST_CASE("trial 23: pure steps give the same where less of their history runs",
           RunOnce(scenario, RunSettings(), Shape(), Choices(seed), true);
       REQUIRE(run.violation == std::nullopt);
       Script script;
-      for (const Choice& choice : run.log) script.values.push_back(choice.value);
+      for (const Choice& choice : run.log)
+        script.values.push_back(choice.value);
       for (std::size_t from = 2; from < run.blocks.size();
            from += 1 + run.blocks.size() / 4) {
         CAPTURE(from, run.blocks.size());
-        const auto violation = ReplayPart(scenario, RunSettings(),
-                                          Choices(script), run.blocks, from,
-                                          nullptr);
+        const auto violation =
+            ReplayPart(scenario, RunSettings(), Choices(script), run.blocks,
+                       from, nullptr);
         CAPTURE(violation ? violation->detail : "");
         CHECK_FALSE(violation);
       }
@@ -376,23 +375,20 @@ TEST_CASE("a scenario that asks something that is not drawn is the problem",
   options.threads = 1;
   options.double_run_one_in = 1;
   int calls = 0;
-  const Exploration found = Explore({"unsteady",
-                                     [&calls](Case& run) {
-                                       run.UseModule(*MakeModule(
-                                           "m", "1",
-                                           {MakeReducer("m", [](StepContext&) {
-                                             return absl::OkStatus();
-                                           })}));
-                                       std::vector<Input> inputs(
-                                           static_cast<std::size_t>(
-                                               1 + calls++ % 3));
-                                       for (Input& input : inputs) {
-                                         input.event = {"m", "k", "",
-                                                        cbor::EncodeInteger(1)};
-                                       }
-                                       run.Feed(inputs);
-                                     }},
-                                    options);
+  const Exploration found = Explore(
+      {"unsteady",
+       [&calls](Case& run) {
+         run.UseModule(
+             *MakeModule("m", "1", {MakeReducer("m", [](StepContext&) {
+                           return absl::OkStatus();
+                         })}));
+         std::vector<Input> inputs(static_cast<std::size_t>(1 + calls++ % 3));
+         for (Input& input : inputs) {
+           input.event = {"m", "k", "", cbor::EncodeInteger(1)};
+         }
+         run.Feed(inputs);
+       }},
+      options);
   CHECK_FALSE(found.problem.ok());
 }
 

@@ -10,7 +10,7 @@
 
 #include "reenact/journal/block.h"
 #include "reenact/journal/entry.h"
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "reenact/kernel/hash.h"
 #include "reenact/sequencer/sequencer.h"
 

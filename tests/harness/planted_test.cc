@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "reenact/base/instrument.h"
 #include "reenact/harness/explore.h"
 #include "reenact/harness/scoreboard.h"
-#include "reenact/kernel/instrument.h"
 #include "tests/harness/scenarios.h"
 
 namespace reenact::harness {

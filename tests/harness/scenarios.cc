@@ -7,10 +7,10 @@
 #include <string>
 #include <utility>
 
-#include "reenact/kernel/answer.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/cbor_value.h"
-#include "reenact/kernel/grants.h"
+#include "reenact/kernel/authority/grants.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/kernel/cbor/cbor_value.h"
+#include "reenact/kernel/effects/answer.h"
 #include "tests/support/torture.h"
 
 namespace reenact::harness {
@@ -51,8 +51,7 @@ void SetUpSubmitted(Case& run) {
   }
 }
 
-// --- budgets
-// --------------------------------------------------------------------
+// --- budgets -----------------------------------------------------------------
 
 constexpr std::uint64_t kLimit = 6;
 
@@ -103,7 +102,8 @@ void SetUpBudget(Case& run) {
   SpendFrom(run, kLimit);
   run.AnswerEffects([](const OpenEffect& effect, Choices& choices) {
     Receipt receipt;
-    if (choices.OneIn(3, "budget.fails")) receipt.status = ReceiptStatus::kError;
+    if (choices.OneIn(3, "budget.fails"))
+      receipt.status = ReceiptStatus::kError;
     if (choices.OneIn(2, "budget.costs")) receipt.usage = effect.reserved;
     return receipt;
   });
@@ -136,8 +136,7 @@ void SetUpBudget(Case& run) {
   });
 }
 
-// --- changes in flight
-// ----------------------------------------------------------
+// --- changes in flight -------------------------------------------------------
 
 // Some of what a step can intend besides calling and paying.
 std::optional<EffectIntent> SeldomIntended(std::int64_t what) {
@@ -193,9 +192,9 @@ Module MakeActor(const std::string& version) {
       step.Raise({"actor", "child", "", cbor::EncodeInteger(0)});
     }
     if (what % 3 == 1) {
-      step.RaiseAt(LogicalTime{step.time().value + what * 1'000'000},
-                   {"actor", std::string(step.key()), "",
-                    cbor::EncodeInteger(3)});
+      step.RaiseAt(
+          LogicalTime{step.time().value + what * 1'000'000},
+          {"actor", std::string(step.key()), "", cbor::EncodeInteger(3)});
     }
     if (what % 4 == 3) {
       EffectIntent intent;
@@ -232,10 +231,10 @@ Bytes PolicyNumber(std::uint32_t number) {
   }
   return Value::Map(
              {{"version", 1},
-              {"rules", Value::Array({Value::Map(
-                            {{"name", "calls"},
-                             {"kind", "call"},
-                             {"then", kThen[(number - 1) % 3]}})})},
+              {"rules",
+               Value::Array({Value::Map({{"name", "calls"},
+                                         {"kind", "call"},
+                                         {"then", kThen[(number - 1) % 3]}})})},
               {"otherwise", number % 2 == 0 ? "allow" : "ask"}})
       .Encode();
 }
@@ -249,7 +248,8 @@ absl::Status ChangeScheduling(World& world, std::uint32_t limit) {
 }
 
 // A word on one of the effects that are open, if there is one.
-absl::Status JudgeOne(World& world, std::uint32_t which, std::uint32_t verdict) {
+absl::Status JudgeOne(World& world, std::uint32_t which,
+                      std::uint32_t verdict) {
   std::vector<EffectState> open = world.Effects();
   if (open.empty()) return absl::OkStatus();
   const auto held = std::find_if(open.begin(), open.end(),
@@ -305,9 +305,9 @@ void Operate(Client& client) {
           return world.SetPolicy(PolicyNumber(how)).status();
         case 2:
           return world
-              .ChangeGrant(Change(how % 2 == 0 ? GrantChange::Op::kTake
-                                               : GrantChange::Op::kAdd,
-                                  1 + which))
+              .ChangeGrant(Change(
+                  how % 2 == 0 ? GrantChange::Op::kTake : GrantChange::Op::kAdd,
+                  1 + which))
               .status();
         case 3:
           return world.RequestSnapshot().status();
@@ -318,8 +318,8 @@ void Operate(Client& client) {
         case 6:
           return ChangeParts(world, how, which);
         default:
-          return world.CancelEffectsOf("actor", std::to_string(which),
-                                       "operator")
+          return world
+              .CancelEffectsOf("actor", std::to_string(which), "operator")
               .status();
       }
     });
@@ -334,8 +334,7 @@ void SetUpChanges(Case& run) {
   const std::uint32_t policy = run.choices().Below(7, "changes.policy");
   run.BeforeAll([policy](World& world) {
     REENACT_RETURN_IF_ERROR(world.SetPolicy(PolicyNumber(policy)).status());
-    return world.ChangeGrant(Change(GrantChange::Op::kCreate, kLimit))
-        .status();
+    return world.ChangeGrant(Change(GrantChange::Op::kCreate, kLimit)).status();
   });
   run.AnswerEffects([](const OpenEffect& effect, Choices& choices) {
     Receipt receipt;
@@ -347,12 +346,14 @@ void SetUpChanges(Case& run) {
   });
   for (int i = 0; i < 2; ++i) {
     run.AddClient("submitter", [](Client& client) {
-      const std::uint32_t count = 1 + client.choices().Below(5, "changes.count");
+      const std::uint32_t count =
+          1 + client.choices().Below(5, "changes.count");
       for (std::uint32_t j = 0; j < count; ++j) {
         Input input;
         input.event = {
             "actor", std::to_string(client.choices().Below(4, "changes.key")),
-            "", cbor::EncodeInteger(client.choices().Below(23, "changes.what"))};
+            "",
+            cbor::EncodeInteger(client.choices().Below(23, "changes.what"))};
         if (client.choices().OneIn(2, "changes.waits")) {
           (void)client.Submit(std::move(input));
         } else {
@@ -365,8 +366,7 @@ void SetUpChanges(Case& run) {
   run.AddInvariant("budgets add up", AddsUp);
 }
 
-// --- answers for several
-// ----------------------------------------------------------
+// --- answers for several -----------------------------------------------------
 
 // Asks for one of two things, which several ask for, or for both; or gives up
 // what its cell has asked for.
@@ -423,7 +423,8 @@ void SetUpShared(Case& run) {
   });
   run.AnswerEffects([](const OpenEffect&, Choices& choices) {
     Receipt receipt;
-    if (choices.OneIn(3, "shared.fails")) receipt.status = ReceiptStatus::kError;
+    if (choices.OneIn(3, "shared.fails"))
+      receipt.status = ReceiptStatus::kError;
     return receipt;
   });
   run.AddClient("buyer", [](Client& client) {
@@ -431,8 +432,9 @@ void SetUpShared(Case& run) {
     const std::uint32_t count = 2 + client.choices().Below(6, "shared.count");
     for (std::uint32_t i = 0; i < count; ++i) {
       Input input;
-      input.event = {"buyer", kKeys[client.choices().Below(3, "shared.key")], "",
-                     cbor::EncodeInteger(client.choices().Below(8, "shared.what"))};
+      input.event = {
+          "buyer", kKeys[client.choices().Below(3, "shared.key")], "",
+          cbor::EncodeInteger(client.choices().Below(8, "shared.what"))};
       if (client.choices().OneIn(2, "shared.waits")) {
         (void)client.Submit(std::move(input));
       } else {
@@ -443,8 +445,7 @@ void SetUpShared(Case& run) {
   run.AddClient("supervisor", Supervise);
 }
 
-// --- the small ones
-// -------------------------------------------------------------
+// --- the small ones ----------------------------------------------------------
 
 std::vector<Input> InputsFor(const char* reducer,
                              std::initializer_list<const char*> keys) {
@@ -525,16 +526,16 @@ void SetUpSmallEffect(Case& run) {
       intent.params = cbor::EncodeInteger(0);
       step.Intend(std::move(intent));
     }
-    step.SetState(OneMore(
-        step.key() == "reads" ? step.Read("asker", "asks") : step.state()));
+    step.SetState(OneMore(step.key() == "reads" ? step.Read("asker", "asks")
+                                                : step.state()));
     return absl::OkStatus();
   };
   run.UseModule(*MakeModule("asker", "1", {MakeReducer("asker", ask)}));
   run.Feed(InputsFor("asker", {"asks", "reads"}));
 }
 
-// Does the one thing that its payload says, which may be as much as there can be
-// of it, or more.
+// Does the one thing that its payload says, which may be as much as there can
+// be of it, or more.
 void SetUpSmallLimits(Case& run) {
   const auto go_far = [](StepContext& step) {
     cbor::Reader reader(step.payload());
@@ -595,10 +596,9 @@ Scenario SmallEffect() { return {"small-effect", SetUpSmallEffect}; }
 Scenario SmallLimits() { return {"small-limits", SetUpSmallLimits}; }
 
 std::vector<Scenario> AllScenarios() {
-  return {TortureFed(), TortureSubmitted(), BudgetRace(),
-          Changes(),    Shared(),           Reference(),
-          SmallBudget(), SmallRaise(),      SmallScan(),
-          SmallEffect(), SmallLimits()};
+  return {TortureFed(), TortureSubmitted(), BudgetRace(),  Changes(),
+          Shared(),     Reference(),        SmallBudget(), SmallRaise(),
+          SmallScan(),  SmallEffect(),      SmallLimits()};
 }
 
 }  // namespace reenact::harness

@@ -7,10 +7,10 @@
 #include <utility>
 #include <vector>
 
-#include "reenact/journal/memory_store.h"
-#include "reenact/journal/rocksdb_store.h"
+#include "reenact/journal/memory/memory_store.h"
+#include "reenact/journal/rocksdb/rocksdb_store.h"
 #include "reenact/journal/snapshot_file.h"
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "tests/journal/store_fixture.h"
 #include "tests/journal/temporary_directory.h"
 #include "tests/support/status_matchers.h"

@@ -5,7 +5,7 @@
 #include <limits>
 #include <string>
 
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "tests/journal/vectors.h"
 #include "tests/support/status_matchers.h"
 

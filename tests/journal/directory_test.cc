@@ -1,4 +1,4 @@
-#include "reenact/journal/directory.h"
+#include "reenact/journal/directory/directory.h"
 
 #include <sys/stat.h>
 

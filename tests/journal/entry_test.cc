@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "reenact/journal/plain_entries.h"
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "tests/journal/vectors.h"
 #include "tests/support/status_matchers.h"
 
@@ -93,7 +93,7 @@ class Random {
         return Cancelled();
       case 15:
         return entry::RolledBack{InputId{Big()}, EventId{Big()}, Round{Big()},
-                                 Maybe(Text()), Maybe(Text()), Sources()};
+                                 Maybe(Text()),  Maybe(Text()),  Sources()};
       case 16:
         return entry::ReceiptShared{AnyDigest(), AnyReceipt()};
       case 17:

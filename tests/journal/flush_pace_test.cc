@@ -1,4 +1,4 @@
-#include "reenact/journal/flush_pace.h"
+#include "reenact/journal/rocksdb/flush_pace.h"
 
 #include <catch2/catch.hpp>
 

@@ -1,11 +1,11 @@
-#include "reenact/journal/head.h"
+#include "reenact/journal/directory/head.h"
 
 #include <sys/stat.h>
 
 #include <catch2/catch.hpp>
 #include <string>
 
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "tests/journal/temporary_directory.h"
 #include "tests/journal/vectors.h"
 #include "tests/support/status_matchers.h"

@@ -1,11 +1,11 @@
-#include "reenact/journal/manifest_tail.h"
+#include "reenact/journal/rocksdb/manifest_tail.h"
 
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <string>
 
-#include "reenact/journal/rocksdb_store.h"
-#include "reenact/kernel/cbor.h"
+#include "reenact/journal/rocksdb/rocksdb_store.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "reenact/kernel/rng.h"
 #include "tests/journal/store_fixture.h"
 #include "tests/journal/temporary_directory.h"
@@ -52,7 +52,7 @@ TEST_CASE("only a MANIFEST that ends within its tail is torn", "[journal]") {
   CHECK_FALSE(IsTorn(kTail, 171, "\1\2\4\5"));  // it went on: it was durable
 }
 
-// --- with RocksDB ---
+// --- with RocksDB ------------------------------------------------------------
 
 // A power cut that left something else than a beginning of what was being added
 // to RocksDB's MANIFEST used to make a world refuse to open, though nothing was

@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "reenact/journal/block.h"
-#include "reenact/journal/directory.h"
+#include "reenact/journal/directory/directory.h"
+#include "reenact/journal/directory/head.h"
 #include "reenact/journal/entry.h"
-#include "reenact/journal/head.h"
-#include "reenact/journal/rocksdb_store.h"
-#include "reenact/kernel/cbor.h"
+#include "reenact/journal/rocksdb/rocksdb_store.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "tests/journal/temporary_directory.h"
 #include "tests/support/status_matchers.h"
 
@@ -33,7 +33,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// --- the table ---
+// --- the table ---------------------------------------------------------------
 
 // The columns of the table, in order.
 constexpr bool Findings::*kColumns[] = {
@@ -180,7 +180,7 @@ TEST_CASE("nothing but a refusal has a status that is not OK",
         absl::StatusCode::kFailedPrecondition);
 }
 
-// --- worlds on disk ---
+// --- worlds on disk ----------------------------------------------------------
 
 // A chain: genesis, then one ticket in each block.
 struct Chain {

@@ -1,6 +1,6 @@
 // What the RocksDB store promises beyond store_test.cc: files, crashes, damage.
 
-#include "reenact/journal/rocksdb_store.h"
+#include "reenact/journal/rocksdb/rocksdb_store.h"
 
 #include <fcntl.h>
 #include <sched.h>

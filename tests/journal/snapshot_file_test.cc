@@ -8,8 +8,8 @@
 #include <tuple>
 #include <vector>
 
-#include "reenact/journal/memory_store.h"
-#include "reenact/kernel/cbor.h"
+#include "reenact/journal/memory/memory_store.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "tests/journal/temporary_directory.h"
 #include "tests/journal/vectors.h"
 #include "tests/support/status_matchers.h"

@@ -7,8 +7,8 @@
 #include <catch2/catch.hpp>
 #include <thread>
 
-#include "reenact/journal/memory_store.h"
-#include "reenact/journal/rocksdb_store.h"
+#include "reenact/journal/memory/memory_store.h"
+#include "reenact/journal/rocksdb/rocksdb_store.h"
 #include "reenact/kernel/rng.h"
 #include "tests/journal/store_fixture.h"
 #include "tests/journal/temporary_directory.h"

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "reenact/kernel/bytes.h"
+#include "reenact/base/bytes.h"
 #include "reenact/kernel/hash.h"
 
 namespace reenact {

@@ -8,8 +8,8 @@
 #include <thread>
 #include <vector>
 
-#include "reenact/journal/memory_store.h"
-#include "reenact/kernel/mutex.h"
+#include "reenact/base/mutex.h"
+#include "reenact/journal/memory/memory_store.h"
 #include "reenact/kernel/rng.h"
 #include "tests/journal/store_fixture.h"
 #include "tests/support/status_matchers.h"

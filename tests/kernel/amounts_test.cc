@@ -1,4 +1,4 @@
-#include "reenact/kernel/amounts.h"
+#include "reenact/kernel/authority/amounts.h"
 
 #include <catch2/catch.hpp>
 #include <string>

@@ -5,8 +5,8 @@
 #include <sstream>
 #include <string>
 
-#include "reenact/kernel/grants.h"
-#include "reenact/kernel/policy.h"
+#include "reenact/kernel/authority/grants.h"
+#include "reenact/kernel/authority/policy.h"
 #include "tests/journal/vectors.h"
 #include "tests/support/status_matchers.h"
 

@@ -1,6 +1,6 @@
 // Our codec against libcbor, which shares no line with it.
 
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 
 #include <cbor.h>
 
@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <memory>
 
-#include "reenact/kernel/cbor_value.h"
+#include "reenact/kernel/cbor/cbor_value.h"
 #include "reenact/kernel/hash.h"
 #include "tests/kernel/random_value.h"
 #include "tests/kernel/vectors.h"

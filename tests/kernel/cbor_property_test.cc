@@ -7,8 +7,8 @@
 #include <cstdlib>
 #include <memory>
 
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/cbor_value.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/kernel/cbor/cbor_value.h"
 #include "tests/kernel/random_value.h"
 
 namespace reenact::cbor {

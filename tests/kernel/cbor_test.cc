@@ -1,4 +1,4 @@
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 
 #include <bit>
 #include <cmath>
@@ -325,7 +325,7 @@ TEST_CASE("UTF-8 is judged alike wherever the character stands", "[kernel]") {
   }
 }
 
-// --- short ways and long ways ---
+// --- short ways and long ways ------------------------------------------------
 
 // The item spelled with a head of `size` bytes for its argument, shortest or
 // not.

@@ -1,8 +1,8 @@
-#include "reenact/kernel/cbor_value.h"
+#include "reenact/kernel/cbor/cbor_value.h"
 
 #include <limits>
 
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "tests/kernel/vectors.h"
 #include "tests/support/status_matchers.h"
 

@@ -1,4 +1,4 @@
-#include "reenact/kernel/effect.h"
+#include "reenact/kernel/effects/effect.h"
 
 #include <set>
 
@@ -20,10 +20,10 @@ TEST_CASE("the vectors of intents are what we compute", "[kernel]") {
     intent.capability = vector.at("capability");
     (vector.count("rule") != 0 ? intent.identity : intent.idempotency) =
         Unhex(vector.at("business"));
-    const IntentNames names = NamesOf(
-        Unhex(vector.at("world_id")), intent,
-        EventId{std::stoull(vector.at("event_id"))},
-        static_cast<std::uint32_t>(std::stoul(vector.at("index"))));
+    const IntentNames names =
+        NamesOf(Unhex(vector.at("world_id")), intent,
+                EventId{std::stoull(vector.at("event_id"))},
+                static_cast<std::uint32_t>(std::stoul(vector.at("index"))));
     REQUIRE(names.idempotency_key.ToHex() == vector.at("key"));
     REQUIRE(names.intent_hash.ToHex() == vector.at("intent"));
   }

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "reenact/kernel/grants.h"
+#include "reenact/kernel/authority/grants.h"
 #include "tests/kernel/random_value.h"
 
 namespace reenact {

@@ -1,4 +1,4 @@
-#include "reenact/kernel/grants.h"
+#include "reenact/kernel/authority/grants.h"
 
 #include <catch2/catch.hpp>
 #include <string>

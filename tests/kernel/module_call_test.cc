@@ -1,6 +1,6 @@
 // What each thread runs of a module's code, as those who look see it.
 
-#include "reenact/kernel/module_call.h"
+#include "reenact/workers/module_call.h"
 
 #include <sys/mman.h>
 

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "reenact/world/load_module.h"
 #include "tests/kernel/vectors.h"
 #include "tests/support/status_matchers.h"
 

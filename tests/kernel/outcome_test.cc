@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <limits>
 
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/cbor_value.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/kernel/cbor/cbor_value.h"
 #include "tests/support/status_matchers.h"
 
 namespace reenact {

@@ -1,4 +1,4 @@
-#include "reenact/kernel/policy.h"
+#include "reenact/kernel/authority/policy.h"
 
 #include <catch2/catch.hpp>
 #include <limits>
@@ -347,13 +347,14 @@ TEST_CASE("executors and their keys, and how long receipts live",
   REQUIRE(policy.FindExecutor("web") != nullptr);
   CHECK_FALSE(policy.FindExecutor("web")->key);
   CHECK(policy.FindExecutor("nobody") == nullptr);
-  CHECK_THAT(policy.Explain(nullptr, {}, {}),
-             Contains("executor \"ci\" answers \"process.run\", signed with " +
-                      key + "\n" +
-                      "executor \"web\" answers everything\n"
-                      "cache \"http.request\" for 3600\n"
-                      "retry \"http.request\": at most 9 attempts, for 60000 ms "
-                      "in all\n"));
+  CHECK_THAT(
+      policy.Explain(nullptr, {}, {}),
+      Contains("executor \"ci\" answers \"process.run\", signed with " + key +
+               "\n" +
+               "executor \"web\" answers everything\n"
+               "cache \"http.request\" for 3600\n"
+               "retry \"http.request\": at most 9 attempts, for 60000 ms "
+               "in all\n"));
   CHECK(policy.CacheTtl("http.request") == 3600);
   CHECK_FALSE(policy.CacheTtl("http"));
 }

@@ -1,4 +1,4 @@
-#include "reenact/kernel/predicate.h"
+#include "reenact/kernel/authority/predicate.h"
 
 #include <catch2/catch.hpp>
 #include <string>

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "reenact/kernel/cbor_value.h"
+#include "reenact/kernel/cbor/cbor_value.h"
 #include "reenact/kernel/rng.h"
 
 namespace reenact {

@@ -1,4 +1,4 @@
-#include "reenact/kernel/receipt.h"
+#include "reenact/kernel/effects/receipt.h"
 
 #include <utility>
 

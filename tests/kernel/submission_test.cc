@@ -1,4 +1,4 @@
-#include "reenact/kernel/submission.h"
+#include "reenact/world/submission.h"
 
 #include <atomic>
 #include <catch2/catch.hpp>

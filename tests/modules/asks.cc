@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "reenact/kernel/answer.h"
-#include "reenact/kernel/cbor_value.h"
+#include "reenact/kernel/cbor/cbor_value.h"
+#include "reenact/kernel/effects/answer.h"
 #include "reenact/kernel/module.h"
 
 namespace reenact::tests {

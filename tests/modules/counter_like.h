@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "examples/counter/counter.h"
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "reenact/kernel/module.h"
 
 namespace reenact::tests {

@@ -21,8 +21,9 @@ int* volatile nowhere = nullptr;
 
 void UseNull() { *nowhere = 1; }
 
-// Not a tail call, and not to be seen through: calls that are put into one another
-// take so much of the stack at once that it is not known for an overflow.
+// Not a tail call, and not to be seen through: calls that are put into one
+// another take so much of the stack at once that it is not known for an
+// overflow.
 std::int64_t UseStack(std::int64_t depth);
 std::int64_t (*volatile use_more_stack)(std::int64_t) = UseStack;
 std::int64_t UseStack(std::int64_t depth) {

@@ -32,7 +32,7 @@
 #include <vector>
 
 #include "examples/counter/counter.h"
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "reenact/kernel/module.h"
 
 namespace {

@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "reenact/kernel/cbor_value.h"
+#include "reenact/kernel/cbor/cbor_value.h"
 #include "reenact/kernel/module.h"
 
 namespace {

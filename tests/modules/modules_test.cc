@@ -8,6 +8,7 @@
 #include <string>
 
 #include "reenact/kernel/module.h"
+#include "reenact/world/load_module.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/step_double.h"
 

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "examples/counter/counter.h"
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "reenact/kernel/module.h"
 
 namespace reenact::tests {
@@ -26,9 +26,9 @@ class Reaching final : public Reducer {
       intent.reserve.Set("", 1);
       step.Intend(std::move(intent));
     } else if (add % 4 == 3) {
-      step.RaiseAt(LogicalTime{10'000'000'000 * add},
-                   {"counter", std::string(step.key()), "",
-                    cbor::EncodeInteger(0)});
+      step.RaiseAt(
+          LogicalTime{10'000'000'000 * add},
+          {"counter", std::string(step.key()), "", cbor::EncodeInteger(0)});
     }
     return absl::OkStatus();
   }

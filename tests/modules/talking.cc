@@ -1,4 +1,5 @@
-// Writes to standard output in its steps, as a forgotten line of debugging does.
+// Writes to standard output in its steps, as a forgotten line of debugging
+// does.
 
 #include <cstdio>
 #include <iostream>

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/replay.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/replay/replay.h"
 #include "tests/journal/temporary_directory.h"
 #include "tests/replay/history.h"
 #include "tests/replay/mutants.h"

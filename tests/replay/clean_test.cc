@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/replay.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/replay/replay.h"
 #include "tests/journal/temporary_directory.h"
 #include "tests/replay/plays.h"
 #include "tests/support/status_matchers.h"
@@ -236,8 +236,7 @@ TEST_CASE("only another digest is a change of modules", "[replay]") {
   RequireIdentical(world, {AddsModule("1", 1), AddsModule("2", 1)});
 }
 
-// --- no verdict
-// ---------------------------------------------------------------
+// --- no verdict --------------------------------------------------------------
 
 TEST_CASE("without a world or its reducers there is no verdict", "[replay]") {
   const Play play = CounterPlay(10);

@@ -1,5 +1,7 @@
 // Each block of a history is run by one part, however fast the parts are.
 
+#include "reenact/replay/cuts.h"
+
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdint>
@@ -8,7 +10,6 @@
 #include <random>
 #include <vector>
 
-#include "reenact/kernel/replay_cuts.h"
 #include "tests/support/status_matchers.h"
 
 namespace reenact {

@@ -15,17 +15,17 @@
 #include <vector>
 
 #include "reenact/journal/archive.h"
-#include "reenact/journal/memory_store.h"
-#include "reenact/journal/rocksdb_store.h"
+#include "reenact/journal/memory/memory_store.h"
+#include "reenact/journal/rocksdb/rocksdb_store.h"
 #include "reenact/journal/snapshot_file.h"
-#include "reenact/kernel/answer.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/cbor_value.h"
-#include "reenact/kernel/effects.h"
-#include "reenact/kernel/forward.h"
-#include "reenact/kernel/replay.h"
-#include "reenact/kernel/world.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/kernel/cbor/cbor_value.h"
+#include "reenact/kernel/effects/answer.h"
+#include "reenact/replay/replay.h"
 #include "reenact/sequencer/sequencer.h"
+#include "reenact/world/effects.h"
+#include "reenact/world/forward.h"
+#include "reenact/world/world.h"
 #include "tests/journal/temporary_directory.h"
 #include "tests/replay/history.h"
 #include "tests/replay/mutants.h"
@@ -44,7 +44,7 @@ using tools::EffectTable;
 
 constexpr std::uint64_t kMost = std::numeric_limits<std::uint64_t>::max();
 
-// --- a world with something of everything --------------------------------------
+// --- a world with something of everything ------------------------------------
 
 EffectIntent ForgedIntent(std::string kind, std::string capability,
                           std::uint64_t calls) {
@@ -85,9 +85,9 @@ absl::Status Spend(StepContext& step) {
       step.Raise({"spender", "other", "", cbor::EncodeInteger(0)});
       break;
     case 3:
-      step.RaiseAt(LogicalTime{step.time().value + 40},
-                   {"spender", std::string(step.key()), "",
-                    cbor::EncodeInteger(0)});
+      step.RaiseAt(
+          LogicalTime{step.time().value + 40},
+          {"spender", std::string(step.key()), "", cbor::EncodeInteger(0)});
       break;
     case 4:
       step.Intend(ForgedTimer());
@@ -200,8 +200,8 @@ class Spender {
     receipt.payload = Value("done").Encode();
     receipt.usage = Amounts{{"calls", calls}};
     receipt.executor = "test";
-    REQUIRE_OK(world_->SubmitReceipt(std::move(receipt),
-                                     [](const absl::Status&) {}));
+    REQUIRE_OK(
+        world_->SubmitReceipt(std::move(receipt), [](const absl::Status&) {}));
     REQUIRE_OK(world_->Run());
   }
   void Approve() {
@@ -225,7 +225,7 @@ History SpenderHistory(bool rolls_back = false) {
   return TakeApart(directory / "world");
 }
 
-// --- what is made of it ----------------------------------------------------------
+// --- what is made of it ------------------------------------------------------
 
 struct Forgery {
   std::string what;
@@ -351,15 +351,14 @@ Forgery Changed(const History& history, std::size_t nth,
   const std::vector<EntryPlace> places = PlacesOf<E>(history);
   REQUIRE(nth < places.size());
   Forgery forgery{what, history};
-  Bytes& bytes =
-      forgery.history[places[nth].block].entries[places[nth].entry];
+  Bytes& bytes = forgery.history[places[nth].block].entries[places[nth].entry];
   E entry = std::get<E>(EntryOf(bytes));
   change(&entry);
   bytes = BytesOf(entry);
   return forgery;
 }
 
-// --- the forger ------------------------------------------------------------------
+// --- the forger --------------------------------------------------------------
 
 class Forger {
  public:
@@ -415,9 +414,8 @@ class Forger {
         std::swap(EntriesIn(h), (*h)[block_ + 1].entries);
       });
     }
-    for (const std::uint64_t number :
-         {std::uint64_t{0}, std::uint64_t{1} << 62, std::uint64_t{1} << 63,
-          kMost}) {
+    for (const std::uint64_t number : {std::uint64_t{0}, std::uint64_t{1} << 62,
+                                       std::uint64_t{1} << 63, kMost}) {
       const std::string text = std::to_string(number);
       Add("its header says round " + text, [this, number](History* h) {
         (*h)[block_].header.round = Round{number};
@@ -447,9 +445,8 @@ class Forger {
             EntriesIn(h)[0] = BytesOf(other);
           });
     }
-    for (const std::int64_t time :
-         {std::numeric_limits<std::int64_t>::min(),
-          std::numeric_limits<std::int64_t>::max()}) {
+    for (const std::int64_t time : {std::numeric_limits<std::int64_t>::min(),
+                                    std::numeric_limits<std::int64_t>::max()}) {
       Add("it is at time " + std::to_string(time),
           [this, time, round](History* h) {
             entry::RoundOpened other = *round;
@@ -493,9 +490,8 @@ class Forger {
   }
 
   void Replace(const std::string& what, const Entry& entry) {
-    Add(what, [this, &entry](History* h) {
-      EntriesIn(h)[entry_] = BytesOf(entry);
-    });
+    Add(what,
+        [this, &entry](History* h) { EntriesIn(h)[entry_] = BytesOf(entry); });
   }
 
   void ForgeStep(const entry::StepCommitted& step) {
@@ -516,7 +512,9 @@ class Forger {
     other.event_id = EventId{kMost};
     Replace("the outcome of the last ticket there can be", other);
     other = step;
-    other.diffs.push_back({Diff::Op::kUpdate, CellRef{0, "k0"}, {},
+    other.diffs.push_back({Diff::Op::kUpdate,
+                           CellRef{0, "k0"},
+                           {},
                            Update{Update::Op::kUnion, "x", 0, Bytes("\x01")}});
     Replace("an update that does not fit", other);
   }
@@ -542,8 +540,8 @@ class Forger {
     entry_ = rules.entry;
     const auto given = std::get<entry::ConfigChanged>(
         EntryOf(history_[block_].entries[entry_]));
-    for (const std::uint64_t number : {std::uint64_t{0}, std::uint64_t{1},
-                                       std::uint64_t{3}, kMost}) {
+    for (const std::uint64_t number :
+         {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{3}, kMost}) {
       entry::ConfigChanged other = given;
       other.scheduling.pipeline_depth = number;
       Replace("a pipeline depth of " + std::to_string(number), other);
@@ -583,9 +581,10 @@ class Forger {
   std::vector<Forgery> all_;
 };
 
-TEST_CASE("trial 04c: a forged history is refused or is another one, and never "
-          "ends the process",
-          "[replay]") {
+TEST_CASE(
+    "trial 04c: a forged history is refused or is another one, and never "
+    "ends the process",
+    "[replay]") {
   const History history = SpenderHistory();
   const TemporaryDirectory directory;
   std::uint64_t identical = 0;
@@ -619,9 +618,10 @@ TEST_CASE("trial 04c: a forged rollback is refused, and never ends the process",
   CHECK(count > 5);
 }
 
-TEST_CASE("trial 04c: a change of rules that no world records ends opening and "
-          "replay, not the process",
-          "[replay]") {
+TEST_CASE(
+    "trial 04c: a change of rules that no world records ends opening and "
+    "replay, not the process",
+    "[replay]") {
   const History history = SpenderHistory();
   const Forgery forgery = Changed<entry::ConfigChanged>(
       history, 0, "another depth",
@@ -642,9 +642,9 @@ TEST_CASE("trial 04c: a change of rules that no world records ends opening and "
   options.modules = SpenderModules();
   const auto world = World::Open(std::move(options));
   REQUIRE(absl::IsDataLoss(world.status()));
-  CHECK_THAT(std::string(world.status().message()),
-             Contains("/db: " + block + ", entry ") &&
-                 Contains("pipeline_depth"));
+  CHECK_THAT(
+      std::string(world.status().message()),
+      Contains("/db: " + block + ", entry ") && Contains("pipeline_depth"));
 }
 
 // The six that ended `reenact effects`, `budget` and `policy show`.
@@ -659,24 +659,28 @@ std::vector<Forgery> ForgedEffects(const History& history) {
   };
   twice("queued twice", PlacesOf<entry::EffectQueued>(history).at(0));
   twice("receipt twice", PlacesOf<entry::ReceiptAppended>(history).at(0));
-  all.push_back(Changed<entry::EffectQueued>(
-      history, 0, "reserved more",
-      [](auto* e) { e->reserved = Amounts{{"calls", 1000}}; }));
-  all.push_back(Changed<entry::ReceiptAppended>(
-      history, 0, "usage huge",
-      [](auto* e) { e->receipt.usage = Amounts{{"calls", kMost}}; }));
-  all.push_back(Changed<entry::GrantChanged>(
-      history, 0, "limit lowered",
-      [](auto* e) { e->change.grant.limit = Amounts{{"calls", 11}}; }));
+  all.push_back(
+      Changed<entry::EffectQueued>(history, 0, "reserved more", [](auto* e) {
+        e->reserved = Amounts{{"calls", 1000}};
+      }));
+  all.push_back(
+      Changed<entry::ReceiptAppended>(history, 0, "usage huge", [](auto* e) {
+        e->receipt.usage = Amounts{{"calls", kMost}};
+      }));
+  all.push_back(
+      Changed<entry::GrantChanged>(history, 0, "limit lowered", [](auto* e) {
+        e->change.grant.limit = Amounts{{"calls", 11}};
+      }));
   all.push_back(Changed<entry::GrantChanged>(
       history, 0, "grant renamed",
       [](auto* e) { e->change.grant.name = "other"; }));
   return all;
 }
 
-TEST_CASE("trial 04c: commands that read effects say damage, file, block and "
-          "entry of those that cannot have been",
-          "[replay]") {
+TEST_CASE(
+    "trial 04c: commands that read effects say damage, file, block and "
+    "entry of those that cannot have been",
+    "[replay]") {
   const History history = SpenderHistory();
   for (const Forgery& forgery : ForgedEffects(history)) {
     CheckWhole(forgery);
@@ -719,7 +723,7 @@ TEST_CASE("trial 04c: a Genesis without modules is damage", "[replay]") {
         Verdict::kDamaged);
 }
 
-// --- the record of open work ------------------------------------------------------
+// --- the record of open work -------------------------------------------------
 
 struct Record {
   SnapshotHeader header;
@@ -791,9 +795,10 @@ Unit Stranger(ReducerId reducer) {
   return unit;
 }
 
-TEST_CASE("trial 04c: a record of open work that history does not lead to is "
-          "damage to verify",
-          "[replay]") {
+TEST_CASE(
+    "trial 04c: a record of open work that history does not lead to is "
+    "damage to verify",
+    "[replay]") {
   const std::uint64_t format = GENERATE(as<std::uint64_t>(), 1, 2, 3);
   CAPTURE(format);
   const TemporaryDirectory directory;
@@ -832,9 +837,10 @@ TEST_CASE("trial 04c: a record of open work that history does not lead to is "
   CHECK(verdict() == Verdict::kIdentical);
 }
 
-TEST_CASE("trial 04c: a record of open work that no world has is passed over "
-          "by opening, with a warning",
-          "[replay]") {
+TEST_CASE(
+    "trial 04c: a record of open work that no world has is passed over "
+    "by opening, with a warning",
+    "[replay]") {
   const TemporaryDirectory directory;
   const std::string path = directory / "world";
   MakeAtRest(path, kFormatVersion);
@@ -863,7 +869,7 @@ TEST_CASE("trial 04c: a record of open work that no world has is passed over "
   }
 }
 
-// --- the rest -----------------------------------------------------------------------
+// --- the rest ----------------------------------------------------------------
 
 TEST_CASE("trial 04c: verify says that it read past a damaged slot of HEAD",
           "[replay]") {
@@ -881,8 +887,8 @@ TEST_CASE("trial 04c: verify says that it read past a damaged slot of HEAD",
   REQUIRE_OK(report);
   CHECK(report->verdict == Verdict::kIdentical);
   REQUIRE(report->notes.size() == 1);
-  CHECK_THAT(report->notes[0], Contains("HEAD: the slot at byte " +
-                                        std::to_string(older)));
+  CHECK_THAT(report->notes[0],
+             Contains("HEAD: the slot at byte " + std::to_string(older)));
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // Fast-forward comes to the same place as the world did, by whichever way.
 
-#include "reenact/kernel/forward.h"
+#include "reenact/world/forward.h"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -10,10 +10,10 @@
 #include <variant>
 #include <vector>
 
-#include "reenact/journal/memory_store.h"
-#include "reenact/kernel/world_internal.h"
+#include "reenact/journal/memory/memory_store.h"
 #include "reenact/sequencer/sequencer.h"
 #include "reenact/workers/pool.h"
+#include "reenact/world/world_internal.h"
 #include "tests/replay/history.h"
 #include "tests/replay/plays.h"
 #include "tests/support/status_matchers.h"

@@ -5,9 +5,9 @@
 #include <utility>
 #include <variant>
 
-#include "reenact/journal/directory.h"
-#include "reenact/journal/head.h"
-#include "reenact/journal/rocksdb_store.h"
+#include "reenact/journal/directory/directory.h"
+#include "reenact/journal/directory/head.h"
+#include "reenact/journal/rocksdb/rocksdb_store.h"
 #include "reenact/journal/snapshot_file.h"
 #include "reenact/kernel/outcome.h"
 #include "reenact/sequencer/sequencer.h"

@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "reenact/base/bytes.h"
 #include "reenact/journal/block.h"
 #include "reenact/journal/entry.h"
-#include "reenact/kernel/bytes.h"
 
 namespace reenact {
 

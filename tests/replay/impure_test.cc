@@ -19,8 +19,9 @@
 #include <utility>
 #include <vector>
 
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/replay.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/replay/replay.h"
+#include "reenact/world/load_module.h"
 #include "tests/journal/temporary_directory.h"
 #include "tests/replay/plays.h"
 #include "tests/support/status_matchers.h"
@@ -59,7 +60,8 @@ VerifyReport MustVerify(const std::string& path, const Module& module,
   return *report;
 }
 
-TEST_CASE("chaos 29: a reducer that differs from run to run is impure", "[replay]") {
+TEST_CASE("chaos 29: a reducer that differs from run to run is impure",
+          "[replay]") {
   const std::string name =
       GENERATE(as<std::string>(), "impure_clock", "impure_rand",
                "impure_static", "impure_unordered");

@@ -5,7 +5,7 @@
 #include <utility>
 #include <variant>
 
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 
 namespace reenact {
 namespace {
@@ -147,7 +147,8 @@ class Mutator {
     });
     With("another index", entry, [](auto* e) { ++e->index; });
     With("another reason", entry, [](auto* e) { e->reason += "x"; });
-    With("another ticket's effect", entry, [](auto* e) { ++e->event_id.value; });
+    With("another ticket's effect", entry,
+         [](auto* e) { ++e->event_id.value; });
   }
   void Mutate(const entry::ReceiptShared& entry) {
     With("another effect's end", entry,

@@ -9,8 +9,8 @@
 #include "examples/bank/generate.h"
 #include "examples/cases/cases.h"
 #include "examples/counter/counter.h"
-#include "reenact/kernel/answer.h"
-#include "reenact/kernel/cbor_value.h"
+#include "reenact/kernel/cbor/cbor_value.h"
+#include "reenact/kernel/effects/answer.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/torture.h"
 #include "tests/support/worlds.h"
@@ -107,7 +107,8 @@ absl::Status Order(StepContext& step) {
   intent.kind = "order";
   intent.identity = "order " + std::to_string(what % 3);
   intent.params = cbor::EncodeInteger(what == 13 ? 1 : 0);
-  if (what % 2 == 0) intent.deadline = LogicalTime{step.time().value + what % 5};
+  if (what % 2 == 0)
+    intent.deadline = LogicalTime{step.time().value + what % 5};
   if (what % 4 != 0) {
     intent.retry.attempts = static_cast<std::uint64_t>(what % 4);
     intent.retry.for_ms = 60'000;

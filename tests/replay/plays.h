@@ -12,7 +12,7 @@
 #include "reenact/kernel/event.h"
 #include "reenact/kernel/module.h"
 #include "reenact/kernel/reducer.h"
-#include "reenact/kernel/world.h"
+#include "reenact/world/world.h"
 
 namespace reenact {
 
@@ -29,8 +29,8 @@ Play CounterPlay(std::size_t size);
 Play BankPlay(const std::string& variant, std::size_t size);
 Play CasesPlay(std::size_t size);  // 50 lines at most
 Play TorturePlay(std::uint64_t seed, std::size_t size);
-// Effects of format 3: acts that several ask for, with deadlines, cancellations and
-// retry rules.
+// Effects of format 3: acts that several ask for, with deadlines, cancellations
+// and retry rules.
 Play OrdersPlay(std::size_t size);
 // All of the above, small rounds, snapshots every few of them.
 std::vector<Play> AllPlays(std::size_t size);

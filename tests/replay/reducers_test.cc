@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/replay.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/replay/replay.h"
 #include "tests/journal/temporary_directory.h"
 #include "tests/replay/history.h"
 #include "tests/replay/plays.h"
@@ -149,8 +149,9 @@ VerifyReport VerifyWith(const std::string& path, const Play& play,
   return *report;
 }
 
-TEST_CASE("chaos 31: a changed reducer is caught at the first ticket it changes",
-          "[replay]") {
+TEST_CASE(
+    "chaos 31: a changed reducer is caught at the first ticket it changes",
+    "[replay]") {
   // What changed, and how the report calls it.
   const std::vector<std::pair<std::string, std::string>> kChanges = {
       {"add one", "state of shop/k"},

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "reenact/journal/snapshot_file.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/replay.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/replay/replay.h"
 #include "tests/journal/temporary_directory.h"
 #include "tests/replay/history.h"
 #include "tests/replay/mutants.h"

@@ -7,10 +7,10 @@
 #include <string>
 #include <utility>
 
-#include "reenact/journal/directory.h"
+#include "reenact/journal/directory/directory.h"
 #include "reenact/journal/snapshot_file.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/replay.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/replay/replay.h"
 #include "tests/journal/temporary_directory.h"
 #include "tests/replay/plays.h"
 #include "tests/support/status_matchers.h"

@@ -1,4 +1,4 @@
-#include "reenact/sequencer/ingress.h"
+#include "reenact/world/ingress.h"
 
 #include <catch2/catch.hpp>
 #include <cstddef>

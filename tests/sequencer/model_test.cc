@@ -1,8 +1,5 @@
 // Random histories, told to the sequencer and to the model side by side.
 
-#include "reenact/harness/dice.h"
-#include "reenact/harness/sequencer_model.h"
-
 #include <rapidcheck.h>
 
 #include <catch2/catch.hpp>
@@ -12,7 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "reenact/kernel/cbor.h"
+#include "reenact/harness/dice.h"
+#include "reenact/harness/sequencer_model.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "reenact/sequencer/sequencer.h"
 #include "tests/support/status_matchers.h"
 #include "units.h"

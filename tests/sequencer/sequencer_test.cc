@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "reenact/kernel/cell_hash.h"
 #include "tests/support/status_matchers.h"
 #include "units.h"
@@ -684,8 +684,9 @@ TEST_CASE("an emptied sequencer keeps no trace of how it was used",
   CHECK(one.Encoded() == two.Encoded());
 }
 
-TEST_CASE("chaos 41: nothing waits longer than the bound, however unfair the rules",
-          "[sequencer]") {
+TEST_CASE(
+    "chaos 41: nothing waits longer than the bound, however unfair the rules",
+    "[sequencer]") {
   Scheduling rules;
   rules.round_limit = GENERATE(1U, 5U, 16U);
   rules.entity_round_limit = GENERATE(1U, 3U, 40U);
@@ -983,8 +984,7 @@ TEST_CASE("what no sequencer would have written is refused",
     CHECK_FALSE(with(&P::pending, P::Pending({9}, 1)));
     // Raised by a round of control commands, which is composed elsewhere.
     CHECK(with(&P::pending, P::Pending({12}, 1)));
-    CHECK_FALSE(
-        with(&P::pending, P::Pending({std::uint64_t{1} << 63}, 1)));
+    CHECK_FALSE(with(&P::pending, P::Pending({std::uint64_t{1} << 63}, 1)));
     CHECK_FALSE(with(&P::pending, P::Pending({11, 10}, 1)));
     CHECK_FALSE(with(&P::pending, P::Pending({10, 10}, 1)));
     CHECK_FALSE(with(&P::pending, P::Pending({10}, 1, 0)));

@@ -7,8 +7,6 @@
 
 namespace reenact {
 
-int RunTests(int argc, char** argv) {
-  return Catch::Session().run(argc, argv);
-}
+int RunTests(int argc, char** argv) { return Catch::Session().run(argc, argv); }
 
 }  // namespace reenact

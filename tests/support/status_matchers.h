@@ -6,7 +6,7 @@
 #include <catch2/catch.hpp>
 #include <string>
 
-#include "reenact/kernel/status.h"
+#include "reenact/base/status.h"
 
 namespace Catch {
 template <>
@@ -27,11 +27,11 @@ const absl::Status& StatusOf(const absl::StatusOr<T>& result) {
 }
 }  // namespace reenact
 
-#define REQUIRE_OK(expression)                                   \
-  do {                                                           \
-    const auto& reenact_result_ = (expression);                  \
-    INFO(::reenact::StatusOf(reenact_result_).ToString());       \
-    REQUIRE(::reenact::StatusOf(reenact_result_).ok());          \
+#define REQUIRE_OK(expression)                             \
+  do {                                                     \
+    const auto& reenact_result_ = (expression);            \
+    INFO(::reenact::StatusOf(reenact_result_).ToString()); \
+    REQUIRE(::reenact::StatusOf(reenact_result_).ok());    \
   } while (false)
 
 #endif  // REENACT_TESTS_SUPPORT_STATUS_MATCHERS_H_

@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "reenact/kernel/outcome.h"
 #include "reenact/kernel/reducer.h"
 

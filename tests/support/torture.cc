@@ -4,8 +4,8 @@
 #include <string>
 #include <utility>
 
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/cbor_value.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/kernel/cbor/cbor_value.h"
 #include "reenact/kernel/hash.h"
 #include "tests/support/worlds.h"
 
@@ -130,9 +130,9 @@ class Torture {
     }
   }
 
-  // Each draws in a statement of its own: in which order the arguments of a call
-  // are computed is up to the compiler. Golden worlds have the order in which
-  // g++ does it, the last one first.
+  // Each draws in a statement of its own: in which order the arguments of a
+  // call are computed is up to the compiler. Golden worlds have the order in
+  // which g++ does it, the last one first.
   std::optional<BytesView> ReadSome() {
     const std::string key = Key();
     return step_.Read(Reducer(), key);

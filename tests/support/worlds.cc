@@ -8,8 +8,8 @@
 
 #include "reenact/journal/archive.h"
 #include "reenact/journal/block.h"
-#include "reenact/journal/memory_store.h"
-#include "reenact/kernel/cbor.h"
+#include "reenact/journal/memory/memory_store.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "reenact/workers/pool.h"
 #include "tests/support/status_matchers.h"
 

@@ -16,8 +16,8 @@
 #include "reenact/harness/dice.h"
 #include "reenact/harness/state_map.h"
 #include "reenact/journal/store.h"
-#include "reenact/kernel/world.h"
-#include "reenact/kernel/world_internal.h"
+#include "reenact/world/world.h"
+#include "reenact/world/world_internal.h"
 
 namespace reenact {
 

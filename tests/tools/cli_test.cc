@@ -258,9 +258,10 @@ TEST_CASE("bad input is bad input, and the world opens afterwards",
   CHECK(world.Ask("state", {"counter", "c0", "--json"}).out == "9\n");
 }
 
-TEST_CASE("trial 04: a row as deep as rows may be, which the build keeps inside "
-          "its state, fails its step",
-          "[tools][cli]") {
+TEST_CASE(
+    "trial 04: a row as deep as rows may be, which the build keeps inside "
+    "its state, fails its step",
+    "[tools][cli]") {
   const World world;
   const auto row = [](std::size_t arrays) {
     return R"({"target": "app", "argv": ["cc"], "x": )" +
@@ -674,7 +675,8 @@ TEST_CASE(
     "[cli]") {
   const World world;
   const std::string before = Clicks(20);
-  const std::string row = R"({"counter": "c3", "add": 13})" "\n";
+  const std::string row = R"({"counter": "c3", "add": 13})"
+                          "\n";
   const std::string workers = GENERATE(as<std::string>(), "0", "2");
   const CommandResult stuck =
       world.Run(TestModule("endless"), before + row + Clicks(20),
@@ -683,24 +685,27 @@ TEST_CASE(
   CHECK_THAT(stuck.err, Contains("event 2") && Contains("'counter'") &&
                             Contains("'c3'") && Contains("0.3 s"));
   // Again, as long as nobody mends it; then it goes on.
-  CHECK(world.Run(TestModule("endless"), before + row + Clicks(20),
-                  {"--step-timeout", "0.3"})
+  CHECK(world
+            .Run(TestModule("endless"), before + row + Clicks(20),
+                 {"--step-timeout", "0.3"})
             .code == 11);
   const CommandResult mended =
       world.Run("counter", before + row + Clicks(20),
                 {"--accept-module-change", "--step-timeout", "30"});
   INFO(mended.err);
   CHECK(mended.code == 0);
-  CHECK(world.Ask("verify", {"--module", "counter", "--module",
-                             TestModule("endless")})
+  CHECK(world
+            .Ask("verify",
+                 {"--module", "counter", "--module", TestModule("endless")})
             .code == 0);
 }
 
 TEST_CASE("rollback puts a world back to a snapshot, and history goes on",
           "[cli]") {
   const World world;
-  REQUIRE(world.Run("counter", Clicks(40),
-                    {"--round-limit", "10", "--snapshot-every", "2"})
+  REQUIRE(world
+              .Run("counter", Clicks(40),
+                   {"--round-limit", "10", "--snapshot-every", "2"})
               .code == 0);
   const CommandResult snapshots =
       world.Ask("log", {"--kind", "SnapshotTaken", "--json"});
@@ -731,11 +736,12 @@ TEST_CASE("rollback puts a world back to a snapshot, and history goes on",
   CHECK(world.Ask("verify", {"--module", "counter"}).code == 0);
 }
 
-// --- what is the matter ------------------------------------------------------------
+// --- what is the matter ------------------------------------------------------
 
-TEST_CASE("trial 20: another build of the module is 4 to every command that "
-          "opens a world, with advice that can be followed",
-          "[cli]") {
+TEST_CASE(
+    "trial 20: another build of the module is 4 to every command that "
+    "opens a world, with advice that can be followed",
+    "[cli]") {
   const World world;
   REQUIRE(world.Run("counter", Clicks(10), {"--snapshot-every", "1"}).code ==
           0);
@@ -763,8 +769,9 @@ TEST_CASE("trial 20: another build of the module is 4 to every command that "
   CHECK(world.Digest() == before);
   // The advice: with what was fed before there is nothing more to feed.
   CHECK(world.Run(changed, Clicks(10), {"--accept-module-change"}).code == 0);
-  CHECK(RunReenact({"policy", "set", world.path, "--none", "-m", changed})
-            .code == 0);
+  CHECK(
+      RunReenact({"policy", "set", world.path, "--none", "-m", changed}).code ==
+      0);
 }
 
 // As one who may not read everything. False: the system has no such user.
@@ -780,17 +787,17 @@ bool RunAsNobody(std::vector<std::string> arguments, CommandResult* result) {
 void SetModes(const std::string& path, int directories, int files) {
   using std::filesystem::perms;
   std::filesystem::permissions(path, static_cast<perms>(directories));
-  for (const auto& each :
-       std::filesystem::recursive_directory_iterator(path)) {
+  for (const auto& each : std::filesystem::recursive_directory_iterator(path)) {
     std::filesystem::permissions(
         each.path(),
         static_cast<perms>(each.is_directory() ? directories : files));
   }
 }
 
-TEST_CASE("trial 20: what somebody may not read is the system's answer, 9, to "
-          "every command",
-          "[cli]") {
+TEST_CASE(
+    "trial 20: what somebody may not read is the system's answer, 9, to "
+    "every command",
+    "[cli]") {
   const World world;
   REQUIRE(world.Run("counter", Clicks(40), {"--snapshot-every", "1"}).code ==
           0);
@@ -858,14 +865,17 @@ TEST_CASE("trial 20: what somebody may not read is the system's answer, 9, to "
 TEST_CASE("trial 22: verify reads the blobs that receipts refer to", "[cli]") {
   const World world;
   const std::string keeper = TestModule("keeper");
-  const CommandResult kept = world.Run(
-      keeper, R"({"k": "a", "text": "one"})" "\n" R"({"k": "b", "text": "two"})",
-      {"--with-executors", "--reducer", "keeper", "--key", "k"});
+  const CommandResult kept =
+      world.Run(keeper,
+                R"({"k": "a", "text": "one"})"
+                "\n"
+                R"({"k": "b", "text": "two"})",
+                {"--with-executors", "--reducer", "keeper", "--key", "k"});
   INFO(kept.err);
   REQUIRE(kept.code == 0);
   std::vector<std::string> blobs;
-  for (const auto& file : std::filesystem::recursive_directory_iterator(
-           world.path + "/blobs")) {
+  for (const auto& file :
+       std::filesystem::recursive_directory_iterator(world.path + "/blobs")) {
     if (file.is_regular_file()) blobs.push_back(file.path());
   }
   REQUIRE(blobs.size() == 2);

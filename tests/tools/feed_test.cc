@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "tests/support/status_matchers.h"
 #include "tools/reenact/json.h"
 
@@ -112,13 +112,14 @@ TEST_CASE("what a world would refuse is refused with its place",
              Catch::Contains("in:1: the payload has"));
 }
 
-TEST_CASE("trial 04b: a row with the schema of answers, or too deep a payload, "
-          "is refused with its place",
-          "[tools][feed]") {
+TEST_CASE(
+    "trial 04b: a row with the schema of answers, or too deep a payload, "
+    "is refused with its place",
+    "[tools][feed]") {
   const std::string good = R"({"reducer":"counter","key":"a","payload":1)";
-  CHECK_THAT(Delivered(Source(good + "}\n" + good +
-                                  R"(,"schema":"reenact.answer"})" + "\n",
-                              RowIsEvent())),
+  CHECK_THAT(Delivered(Source(
+                 good + "}\n" + good + R"(,"schema":"reenact.answer"})" + "\n",
+                 RowIsEvent())),
              Catch::StartsWith(
                  "a@1! in:2: the schema \"reenact.answer\" is for answers"));
   // A mapper may make of a row what no row can be.

@@ -64,11 +64,13 @@ TEST_CASE("trial 01: messages of two worlds to a third both arrive",
   const std::string to = directory / "to";
   MustRunAsks(to, "");
   for (const std::string from : {"a", "b"}) {
-    MustRunAsks(directory / from,
-                R"({"key": "k", "kind": "message.send", "params": {"to": "to", )"
-                R"("reducer": "asker", "key": "heard", )"
-                R"("payload": {"from": ")" + from + "\"}}}\n",
-                {"--with-executors", "--message", "to=" + to});
+    MustRunAsks(
+        directory / from,
+        R"({"key": "k", "kind": "message.send", "params": {"to": "to", )"
+        R"("reducer": "asker", "key": "heard", )"
+        R"("payload": {"from": ")" +
+            from + "\"}}}\n",
+        {"--with-executors", "--message", "to=" + to});
   }
   MustRunAsks(to, "", {"--with-executors"});
   const CommandResult heard =

@@ -42,7 +42,8 @@ class FedWorld {
   }
   CommandResult Feed(const std::string& file,
                      std::vector<std::string> more = {}) const {
-    more.insert(more.begin(), {"run", "-m", "counter", "-w", path_, "-e", file});
+    more.insert(more.begin(),
+                {"run", "-m", "counter", "-w", path_, "-e", file});
     return RunReenact(std::move(more));
   }
   // How many rows that took in; says why if it failed.
@@ -92,7 +93,7 @@ CommandResult RunShell(const FedWorld& world, const std::string& script) {
                      REENACT_BINARY_DIR "/bin/reenact", world.path()});
 }
 
-// --- 16: sources ---------------------------------------------------------------
+// --- 16: sources -------------------------------------------------------------
 
 TEST_CASE("trial 16: each file is fed whole, and goes on where it grows",
           "[cli][inputs]") {
@@ -111,9 +112,10 @@ TEST_CASE("trial 16: each file is fed whole, and goes on where it grows",
   CHECK(world.Verifies());
 }
 
-TEST_CASE("trial 16: a file that differs from what was taken in is refused with "
-          "its line",
-          "[cli][inputs]") {
+TEST_CASE(
+    "trial 16: a file that differs from what was taken in is refused with "
+    "its line",
+    "[cli][inputs]") {
   const FedWorld world;
   const std::string file = world.Write("rows.jsonl", Adds(2500));
   REQUIRE(world.Rows(file) == "2500");
@@ -129,9 +131,9 @@ TEST_CASE("trial 16: a file that differs from what was taken in is refused with 
   std::string edited = Adds(2500);
   edited.replace(edited.find("\"add\": 2000}"), 11, "\"add\": 2001");
   refuse(edited, "2000");
-  refuse("\n" + Adds(2500), "2");       // it had been fed a row twice
+  refuse("\n" + Adds(2500), "2");  // it had been fed a row twice
   refuse(Adds(2500).substr(Add(1).size()), "1");
-  refuse(Adds(2000), "2000");           // the file ends here
+  refuse(Adds(2000), "2000");  // the file ends here
   refuse("", "0");
   refuse(Adds(700) + "{\n" + Adds(2000), "701");
   // Blanks, which no mapper sees, are another file, too.
@@ -147,11 +149,13 @@ TEST_CASE("trial 16: line ends and a byte order mark make no other file",
   const FedWorld world;
   const std::string csv = world.Write("rows.csv", "counter,add\nc,1\nc,2\n");
   CHECK(world.Rows(csv, {"--reducer", "counter", "--key", "counter"}) == "2");
-  world.Write("rows.csv", "\xef\xbb\xbf" "counter,add\r\nc,1\r\nc,2\r\nc,3");
+  world.Write("rows.csv",
+              "\xef\xbb\xbf"
+              "counter,add\r\nc,1\r\nc,2\r\nc,3");
   CHECK(world.Rows(csv, {"--reducer", "counter", "--key", "counter"}) == "1");
   world.Write("rows.csv", "counter,sub\nc,1\nc,2\nc,3\n");
-  CheckRefused(world.Feed(csv, {"--reducer", "counter", "--key", "counter"}), 14,
-               "rows.csv:");
+  CheckRefused(world.Feed(csv, {"--reducer", "counter", "--key", "counter"}),
+               14, "rows.csv:");
 }
 
 TEST_CASE("trial 16: --append feeds another file of the same name, and goes on",
@@ -198,8 +202,8 @@ TEST_CASE("trial 16: after a rollback the corrected file is fed",
   const std::vector<std::string> rules = {"--round-limit", "10",
                                           "--snapshot-every", "2"};
   REQUIRE(world.Rows(file, rules) == "40");
-  const std::string taken = world.Ask("log", {"--kind", "SnapshotTaken",
-                                              "--json"});
+  const std::string taken =
+      world.Ask("log", {"--kind", "SnapshotTaken", "--json"});
   const json first = json::parse(taken.substr(0, taken.find('\n')));
   const CommandResult back =
       RunReenact({"rollback", world.path(), "--to", first.at("at").dump(), "-m",
@@ -223,10 +227,9 @@ TEST_CASE("trial 16: after a rollback the corrected file is fed",
   CheckRefused(world.Feed(file), 14, "rows.jsonl:2: ");
 }
 
-// --- 17: names that are empty ----------------------------------------------------
+// --- 17: names that are empty ------------------------------------------------
 
-TEST_CASE("trial 17: a world in memory is asked for by name",
-          "[cli][inputs]") {
+TEST_CASE("trial 17: a world in memory is asked for by name", "[cli][inputs]") {
   const FedWorld world;
   const std::string file = world.Write("rows.jsonl", Adds(3));
   const auto run = [&file](std::vector<std::string> more) {
@@ -244,8 +247,8 @@ TEST_CASE("trial 17: a world in memory is asked for by name",
 }
 
 TEST_CASE("trial 17: no path and no name is empty", "[cli][inputs]") {
-  const std::vector<std::string> run = {"run", "-m", "counter", "-w", "w",
-                                        "-e", "-"};
+  const std::vector<std::string> run = {"run", "-m", "counter", "-w",
+                                        "w",   "-e", "-"};
   std::vector<std::vector<std::string>> empty = {
       {"run", "-m", "", "-w", "w", "-e", "-"},
       {"run", "-m", "counter", "-w", "w", "-e", ""},
@@ -287,7 +290,7 @@ TEST_CASE("trial 17: no path and no name is empty", "[cli][inputs]") {
   CHECK_FALSE(std::filesystem::exists("w"));
 }
 
-// --- 18: time ------------------------------------------------------------------
+// --- 18: time ----------------------------------------------------------------
 
 TEST_CASE("trial 18: no world stands still in time unless it was asked to",
           "[cli][inputs]") {
@@ -299,7 +302,8 @@ TEST_CASE("trial 18: no world stands still in time unless it was asked to",
     const CommandResult fed = RunReenact(more);
     CAPTURE(fed.err);
     CHECK(fed.code == 0);
-    const std::string genesis = world.Ask("log", {"--kind", "Genesis", "--json"});
+    const std::string genesis =
+        world.Ask("log", {"--kind", "Genesis", "--json"});
     return json::parse(genesis).at("clock").get<std::string>() + fed.err;
   };
   // Its mapper sets no time.
@@ -308,14 +312,16 @@ TEST_CASE("trial 18: no world stands still in time unless it was asked to",
   CHECK_THAT(clock("counter", Adds(3), {"--clock", "input"}),
              StartsWith("input") && Contains("time stands still") &&
                  Contains("--clock rounds or wall"));
-  CHECK(clock("cases",
-              R"({"case": "1", "time": "2026-01-05T09:00:00", "activity": "open"})"
-              "\n",
-              {})
-            .substr(0, 5) == "input");
+  CHECK(
+      clock(
+          "cases",
+          R"({"case": "1", "time": "2026-01-05T09:00:00", "activity": "open"})"
+          "\n",
+          {})
+          .substr(0, 5) == "input");
 }
 
-// --- 19: the command line --------------------------------------------------------
+// --- 19: the command line ----------------------------------------------------
 
 TEST_CASE("trial 19: durations take units, and wrong values are said in a line",
           "[cli][inputs]") {
@@ -330,14 +336,22 @@ TEST_CASE("trial 19: durations take units, and wrong values are said in a line",
   CHECK(world.Feed(file, {"--sync", "interval:50"}).code == 0);
 
   const std::vector<std::vector<std::string>> wrong = {
-      {"--step-timeout", "5 parsecs"}, {"--step-timeout", "-5"},
-      {"--step-timeout", "1e400"},     {"--sync", "interval:2h"},
-      {"--limit", "0"},                {"--limit", "-3"},
-      {"--limit", "many"},             {"--workers", "-1"},
-      {"--workers", "99999"},          {"--window", "-8"},
-      {"--round-limit", "0"},          {"--concurrency", "0"},
-      {"--snapshot-every", "-1"},      {"--self-check", "1.5"},
-      {"--seed", "-1"},                {"--clock", "sun"}};
+      {"--step-timeout", "5 parsecs"},
+      {"--step-timeout", "-5"},
+      {"--step-timeout", "1e400"},
+      {"--sync", "interval:2h"},
+      {"--limit", "0"},
+      {"--limit", "-3"},
+      {"--limit", "many"},
+      {"--workers", "-1"},
+      {"--workers", "99999"},
+      {"--window", "-8"},
+      {"--round-limit", "0"},
+      {"--concurrency", "0"},
+      {"--snapshot-every", "-1"},
+      {"--self-check", "1.5"},
+      {"--seed", "-1"},
+      {"--clock", "sun"}};
   for (const auto& option : wrong) {
     CAPTURE(option);
     CheckRefused(world.Feed(file, option), 2, option[0].substr(2));
@@ -396,8 +410,8 @@ TEST_CASE("trial 19: closed and full streams are errors", "[cli][inputs]") {
   CheckRefused(run("exec \"$0\" --version >/dev/full"), 9, "standard output");
   world.Write("rows.jsonl", Adds(2));
   CheckRefused(
-      run("exec \"$0\" run -m counter -w \"$1\" -e \"$1/../rows.jsonl\" >&-"), 9,
-      "standard output");
+      run("exec \"$0\" run -m counter -w \"$1\" -e \"$1/../rows.jsonl\" >&-"),
+      9, "standard output");
   CHECK(world.Verifies());
 }
 
@@ -443,7 +457,8 @@ TEST_CASE("trial 19: a pipe where a file belongs does not hang",
         // Nobody writes, until the run is stopped.
         "mkfifo \"$1/../e.jsonl\"; exec timeout 5 \"$0\" run -q -m counter -w "
         "\"$1\" -e \"$1/../e.jsonl\"",
-        "mv \"$1/HEAD\" \"$1/h\"; mkfifo \"$1/HEAD\"; exec \"$0\" digest \"$1\"",
+        "mv \"$1/HEAD\" \"$1/h\"; mkfifo \"$1/HEAD\"; exec \"$0\" digest "
+        "\"$1\"",
         "exec \"$0\" run -q -m counter -w \"$1\" -e \"$1/../rows.jsonl\"",
         "mv \"$1/WORLD\" \"$1/v\"; mkfifo \"$1/WORLD\"; exec \"$0\" digest "
         "\"$1\""}) {
@@ -451,8 +466,8 @@ TEST_CASE("trial 19: a pipe where a file belongs does not hang",
     CAPTURE(script, result.err, result.code);
     CHECK(result.code != 0);
     CHECK(result.code < 128);
-    CHECK(((result.code == 124) == (std::string(script).find("timeout 5") !=
-                                    std::string::npos)));
+    CHECK(((result.code == 124) ==
+           (std::string(script).find("timeout 5") != std::string::npos)));
     CHECK_FALSE(result.err.empty());
   }
 }
@@ -469,22 +484,24 @@ TEST_CASE("trial 19: two signals together are one wish to stop",
   CHECK_THAT(run.err, Contains("the same command continues"));
 }
 
-// --- 21: files around a world -----------------------------------------------------
+// --- 21: files around a world ------------------------------------------------
 
 TEST_CASE("trial 21: a world's parents are made with it", "[cli][inputs]") {
   const FedWorld world;
   const std::string file = world.Write("rows.jsonl", Adds(2));
   const std::string deep = world / "a/b/c";
-  CHECK(RunReenact({"run", "-m", "counter", "-w", deep + "/", "-e", file}).code ==
-        0);
+  CHECK(
+      RunReenact({"run", "-m", "counter", "-w", deep + "/", "-e", file}).code ==
+      0);
   CHECK(RunReenact({"verify", deep, "-m", "counter"}).code == 0);
-  CheckRefused(RunReenact({"run", "-m", "counter", "-w", file + "/w", "-e",
-                           file}),
-               8, "rows.jsonl");
+  CheckRefused(
+      RunReenact({"run", "-m", "counter", "-w", file + "/w", "-e", file}), 8,
+      "rows.jsonl");
 }
 
-TEST_CASE("trial 21: verify --junit writes its file also where it has no verdict",
-          "[cli][inputs]") {
+TEST_CASE(
+    "trial 21: verify --junit writes its file also where it has no verdict",
+    "[cli][inputs]") {
   const FedWorld world;
   const std::string junit = world / "verify.xml";
   const auto verify = [&junit](const std::string& path,

@@ -132,9 +132,10 @@ TEST_CASE("policy explain says which rule decides", "[tools][policy]") {
   }
 }
 
-TEST_CASE("trial 30: each example policy lets its example do what it is for, and "
-          "nothing beside",
-          "[tools][policy]") {
+TEST_CASE(
+    "trial 30: each example policy lets its example do what it is for, and "
+    "nothing beside",
+    "[tools][policy]") {
   struct Row {
     std::string policy, kind, cell, params, verdict;
   };
@@ -178,7 +179,8 @@ TEST_CASE("trial 30: each example policy lets its example do what it is for, and
   for (const Row& row : rows) {
     CAPTURE(row.policy, row.cell, row.params);
     const CommandResult result = Policy(
-        {"explain", REENACT_SOURCE_DIR "/examples/policies/" + row.policy + ".json",
+        {"explain",
+         REENACT_SOURCE_DIR "/examples/policies/" + row.policy + ".json",
          "--kind", row.kind, "--cell", row.cell, "--params", row.params});
     CHECK(result.code == 0);
     CHECK_THAT(result.out, StartsWith(row.verdict + "\n"));

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "tests/support/status_matchers.h"
 
 namespace reenact::tools {

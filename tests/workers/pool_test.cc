@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-#include "reenact/kernel/mutex.h"
+#include "reenact/base/mutex.h"
 
 namespace reenact {
 namespace {

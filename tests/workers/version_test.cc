@@ -2,13 +2,12 @@
 
 #include "reenact/workers/version.h"
 
+#include <catch2/catch.hpp>
 #include <cstdlib>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
-
-#include <catch2/catch.hpp>
 
 namespace reenact {
 namespace {

@@ -3,8 +3,8 @@
 #include <catch2/catch.hpp>
 #include <string>
 
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/check.h"
+#include "reenact/base/check.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "tests/workers/map_source.h"
 
 namespace reenact {
@@ -22,7 +22,8 @@ class Bench {
     Window::Options options;
     options.size = 8;
     window_ = std::make_unique<Window>(
-        &table_, &rules_, [](const Slot&, const StepResult&, Bytes*) {}, EventId{0}, options);
+        &table_, &rules_, [](const Slot&, const StepResult&, Bytes*) {},
+        EventId{0}, options);
   }
 
   void Issue(std::string key, std::int64_t payload = 0) {

@@ -16,14 +16,14 @@
 
 #include "reenact/committer/ledger.h"
 #include "reenact/journal/archive.h"
-#include "reenact/journal/memory_store.h"
-#include "reenact/kernel/answer.h"
-#include "reenact/kernel/cbor_value.h"
-#include "reenact/kernel/forward.h"
-#include "reenact/kernel/replay.h"
-#include "reenact/kernel/world.h"
-#include "reenact/kernel/world_internal.h"
+#include "reenact/journal/memory/memory_store.h"
+#include "reenact/kernel/cbor/cbor_value.h"
+#include "reenact/kernel/effects/answer.h"
+#include "reenact/replay/replay.h"
 #include "reenact/workers/pool.h"
+#include "reenact/world/forward.h"
+#include "reenact/world/world.h"
+#include "reenact/world/world_internal.h"
 #include "sodium.h"
 #include "tests/journal/temporary_directory.h"
 #include "tests/support/status_matchers.h"
@@ -74,8 +74,8 @@ std::shared_ptr<const Reducer> Agent() {
     if (const auto state = step.state()) notes = Value::Parse(*state).value();
     if (step.event().schema == kAnswerSchema) {
       const EffectAnswer answer = EffectAnswer::Parse(step.payload()).value();
-      std::string note = answer.kind + " " +
-                         std::string(ReceiptStatusName(answer.status));
+      std::string note =
+          answer.kind + " " + std::string(ReceiptStatusName(answer.status));
       if (!answer.reason.empty()) note += ": " + answer.reason;
       if (answer.cached) note += " (cached)";
       if (answer.payload.IsText()) {
@@ -92,7 +92,8 @@ std::shared_ptr<const Reducer> Agent() {
       }
       if (event.Find("wake")) {
         step.RaiseAt(LogicalTime{event.GetInteger("wake").value()},
-                     {"agent", std::string(step.key()), "", Value::Map({{"woken", true}}).Encode()});
+                     {"agent", std::string(step.key()), "",
+                      Value::Map({{"woken", true}}).Encode()});
       }
       if (event.Find("woken")) notes.Append("woken");
     }
@@ -220,7 +221,7 @@ std::uint64_t FreeOf(const World& world, std::string_view grant) {
   return it->second.free.Of("calls");
 }
 
-// --- the way of an effect --------------------------------------------------
+// --- the way of an effect ----------------------------------------------------
 
 TEST_CASE("an effect is told of, answered once, and its cell hears of it",
           "[effects]") {
@@ -238,8 +239,8 @@ TEST_CASE("an effect is told of, answered once, and its cell hears of it",
   CHECK(effect.event_id == EventId{1});
   CHECK(effect.idempotency_key ==
         IdempotencyKey(world->config().world_id, "", EventId{1}, 0));
-  CHECK(effect.intent_hash == IntentHash("mail", effect.params, "",
-                                         effect.idempotency_key));
+  CHECK(effect.intent_hash ==
+        IntentHash("mail", effect.params, "", effect.idempotency_key));
   REQUIRE(world->Effects().size() == 1);
   CHECK(world->Effects()[0].effect == effect);
 
@@ -250,9 +251,10 @@ TEST_CASE("an effect is told of, answered once, and its cell hears of it",
   CHECK(world->stats().receipts == 1);
 }
 
-TEST_CASE("chaos 44: the first receipt counts, the same one again is nothing, "
-          "another one is refused and on record",
-          "[effects][chaos]") {
+TEST_CASE(
+    "chaos 44: the first receipt counts, the same one again is nothing, "
+    "another one is refused and on record",
+    "[effects][chaos]") {
   Listener listener;
   WorldOptions options = Options();
   options.effects = &listener;
@@ -289,9 +291,10 @@ TEST_CASE("chaos 46: a receipt for an effect that nobody has is refused",
   CHECK(world->stats().receipts_refused == 1);
 }
 
-TEST_CASE("chaos 45: what comes after a deadline, a cancellation or its end is "
-          "refused and changes nothing",
-          "[effects][chaos]") {
+TEST_CASE(
+    "chaos 45: what comes after a deadline, a cancellation or its end is "
+    "refused and changes nothing",
+    "[effects][chaos]") {
   Listener listener;
   WorldOptions options = Options();
   options.effects = &listener;
@@ -319,9 +322,10 @@ TEST_CASE("chaos 45: what comes after a deadline, a cancellation or its end is "
   CHECK(NotesOf(*world, "cancelled").size() == 1);
 }
 
-TEST_CASE("chaos 47: a receipt that is not signed as the policy wants it is "
-          "refused, whatever it says",
-          "[effects][chaos]") {
+TEST_CASE(
+    "chaos 47: a receipt that is not signed as the policy wants it is "
+    "refused, whatever it says",
+    "[effects][chaos]") {
   PublicKey key;
   SecretKey secret;
   REQUIRE(sodium_init() >= 0);
@@ -337,11 +341,11 @@ TEST_CASE("chaos 47: a receipt that is not signed as the policy wants it is "
            {"otherwise", "allow"},
            {"executors",
             Value::Map(
-                {{"test", Value::Map({{"key", ToHex(BytesView(
-                                                  reinterpret_cast<char*>(
-                                                      key.data()),
-                                                  key.size()))},
-                                      {"kinds", Value::Array({"mail"})}})}})}}));
+                {{"test",
+                  Value::Map({{"key", ToHex(BytesView(
+                                          reinterpret_cast<char*>(key.data()),
+                                          key.size()))},
+                              {"kinds", Value::Array({"mail"})}})}})}}));
   MustSubmit(*world, Intending("a", {Wish("mail"), Wish("other")}));
   REQUIRE_OK(world->Run());
   REQUIRE(listener.opened.size() == 2);
@@ -410,18 +414,19 @@ TEST_CASE("a payload is looked at once its signature is right, not before",
           {{"version", 1},
            {"otherwise", "allow"},
            {"executors",
-            Value::Map({{"test", Value::Map({{"key", ToHex(BytesView(
-                                                         reinterpret_cast<const char*>(
-                                                             key.data()),
-                                                         key.size()))}})}})}}));
+            Value::Map(
+                {{"test", Value::Map({{"key", ToHex(BytesView(
+                                                  reinterpret_cast<const char*>(
+                                                      key.data()),
+                                                  key.size()))}})}})}}));
   MustSubmit(*world, Intending("a", {Wish("mail")}));
   REQUIRE_OK(world->Run());
   REQUIRE(listener.opened.size() == 1);
   const Bytes world_id = world->config().world_id;
   // A payload that ends too early, one with something behind it, and one that
   // is not the shortest way to say what it says.
-  const Bytes malformed =
-      GENERATE(Bytes("\x82\x01", 2), Bytes("\x01\x01", 2), Bytes("\x18\x01", 2));
+  const Bytes malformed = GENERATE(Bytes("\x82\x01", 2), Bytes("\x01\x01", 2),
+                                   Bytes("\x18\x01", 2));
   Receipt receipt = ReceiptFor(listener.opened[0]);
   receipt.payload = malformed;
 
@@ -464,7 +469,7 @@ TEST_CASE("a world of format 1 records intents and does nothing about them",
       world->SubmitReceipt(ReceiptFor(OpenEffect()), nullptr)));
 }
 
-// --- authority -------------------------------------------------------------
+// --- authority ---------------------------------------------------------------
 
 TEST_CASE("what is reserved is settled by the receipt, and the rest is free",
           "[effects]") {
@@ -485,9 +490,10 @@ TEST_CASE("what is reserved is settled by the receipt, and the rest is free",
   CHECK(state.grants.accounts().at("g").reserved.Of("calls") == 0);
 }
 
-TEST_CASE("an intent that nothing permits comes back as denied, or fails its "
-          "step if it must pass",
-          "[effects]") {
+TEST_CASE(
+    "an intent that nothing permits comes back as denied, or fails its "
+    "step if it must pass",
+    "[effects]") {
   auto world = MustOpen(Options());
   MustGrant(*world, Create("g", {{"calls", 1}}));
   Value unknown = Wish("mail");
@@ -502,8 +508,8 @@ TEST_CASE("an intent that nothing permits comes back as denied, or fails its "
 
   Value must = Costing("mail", 1);
   must.Set("must", true);
-  const auto submission = world->Submit(
-      Intending("b", {Costing("mail", 1), must}));
+  const auto submission =
+      world->Submit(Intending("b", {Costing("mail", 1), must}));
   REQUIRE_OK(submission);
   REQUIRE_OK(world->Run());
   CHECK(submission->WaitDurable()->failure == FailureCode::kRefusedByGate);
@@ -521,12 +527,11 @@ TEST_CASE("a policy that asks holds an effect until somebody says a word",
   MustGrant(*world, Create("g", {{"calls", 10}}));
   MustSetPolicy(
       *world,
-      Value::Map(
-          {{"version", 1},
-           {"rules", Value::Array({Value::Map({{"name", "dear"},
-                                               {"kind", "pay"},
-                                               {"then", "ask"}})})},
-           {"otherwise", "allow"}}));
+      Value::Map({{"version", 1},
+                  {"rules",
+                   Value::Array({Value::Map(
+                       {{"name", "dear"}, {"kind", "pay"}, {"then", "ask"}})})},
+                  {"otherwise", "allow"}}));
   MustSubmit(*world, Intending("a", {Costing("pay", 2), Costing("pay", 3)}));
   REQUIRE_OK(world->Run());
   CHECK(listener.opened.empty());
@@ -557,10 +562,10 @@ TEST_CASE("a policy that asks holds an effect until somebody says a word",
 
 // A policy that asks about payments, and what else it says.
 Value Asking(Value rules, std::string_view otherwise = "allow") {
-  rules.Append(Value::Map({{"name", "dear"}, {"kind", "pay"}, {"then", "ask"}}));
-  return Value::Map({{"version", 1},
-                     {"rules", std::move(rules)},
-                     {"otherwise", otherwise}});
+  rules.Append(
+      Value::Map({{"name", "dear"}, {"kind", "pay"}, {"then", "ask"}}));
+  return Value::Map(
+      {{"version", 1}, {"rules", std::move(rules)}, {"otherwise", otherwise}});
 }
 
 GrantChange Revoke(std::string name) {
@@ -581,9 +586,10 @@ std::optional<FailureCode> Approved(World& world) {
 
 constexpr FailureCode kDeniedByThen{7};  // PermissionDenied
 
-TEST_CASE("trial 10: an approval does not let out what the policy denies by "
-          "then; it stays held",
-          "[effects]") {
+TEST_CASE(
+    "trial 10: an approval does not let out what the policy denies by "
+    "then; it stays held",
+    "[effects]") {
   Listener listener;
   WorldOptions options = Options();
   options.effects = &listener;
@@ -602,11 +608,12 @@ TEST_CASE("trial 10: an approval does not let out what the policy denies by "
   CHECK(FreeOf(*world, "g") == 8);
 
   // A rule for what it says, reducer and amount included.
-  MustSetPolicy(*world, Asking(Value::Array(
-                            {Value::Map({{"name", "no"},
-                                         {"reducer", "agent"},
-                                         {"reserve", Value::Map({{"calls", 2}})},
-                                         {"then", "deny"}})})));
+  MustSetPolicy(
+      *world,
+      Asking(Value::Array({Value::Map({{"name", "no"},
+                                       {"reducer", "agent"},
+                                       {"reserve", Value::Map({{"calls", 2}})},
+                                       {"then", "deny"}})})));
   CHECK(Approved(*world) == kDeniedByThen);
 
   // That it would be asked about is what the approval answers, and its token of
@@ -620,9 +627,10 @@ TEST_CASE("trial 10: an approval does not let out what the policy denies by "
   CHECK(Send(*world, ReceiptFor(listener.opened[0], "paid")).ok());
 }
 
-TEST_CASE("trial 10: an approval does not let out what its grant, or one above "
-          "it, permits no more",
-          "[effects]") {
+TEST_CASE(
+    "trial 10: an approval does not let out what its grant, or one above "
+    "it, permits no more",
+    "[effects]") {
   const int change = GENERATE(0, 1, 2, 3);
   auto world = MustOpen(Options());
   MustGrant(*world, Create("top", {{"calls", 20}}));
@@ -666,14 +674,14 @@ TEST_CASE("trial 10: in a world of format 2 an approval counts as it did",
   CHECK(listener.opened.size() == 1);
 }
 
-TEST_CASE("trial 09: a world tells whose receipts count, at its opening and at "
-          "each change",
-          "[effects]") {
+TEST_CASE(
+    "trial 09: a world tells whose receipts count, at its opening and at "
+    "each change",
+    "[effects]") {
   const TemporaryDirectory directory;
   const auto listing = [](const Value& executors) {
-    return Value::Map({{"version", 1},
-                       {"otherwise", "allow"},
-                       {"executors", executors}});
+    return Value::Map(
+        {{"version", 1}, {"otherwise", "allow"}, {"executors", executors}});
   };
   const Value ci = Value::Map({{"ci", Value::Map({{"kinds", "mail"}})}});
   {
@@ -719,10 +727,10 @@ TEST_CASE("an answer is had again from the cache as long as it lives",
   options.effects = &listener;
   auto world = MustOpen(options);
   MustSetPolicy(
-      *world, Value::Map({{"version", 1},
-                          {"otherwise", "allow"},
-                          {"cache", Value::Map({{"ask", Value::Map(
-                                                            {{"ttl", 6}})}})}}));
+      *world,
+      Value::Map({{"version", 1},
+                  {"otherwise", "allow"},
+                  {"cache", Value::Map({{"ask", Value::Map({{"ttl", 6}})}})}}));
   Value ask = Wish("ask");
   ask.Set("scope", "s");
   MustSubmit(*world, Intending("a", {ask}));
@@ -746,21 +754,20 @@ TEST_CASE("an answer is had again from the cache as long as it lives",
   CHECK(listener.opened.size() == 3);
 }
 
-// --- one answer for several ----------------------------------------------------
+// --- one answer for several --------------------------------------------------
 
 Value Cached(std::string_view kind, std::int64_t ttl, std::int64_t count = 0) {
-  Value policy = Value::Map(
-      {{"version", 1},
-       {"otherwise", "allow"},
-       {"cache", Value::Map({{kind, Value::Map({{"ttl", ttl}})}})}});
+  Value policy =
+      Value::Map({{"version", 1},
+                  {"otherwise", "allow"},
+                  {"cache", Value::Map({{kind, Value::Map({{"ttl", ttl}})}})}});
   if (count != 0) policy.Set("cache_count", count);
   return policy;
 }
 
 Value Scoped(std::string_view kind, std::int64_t n = 1) {
-  return Value::Map({{"kind", kind},
-                     {"params", Value::Map({{"n", n}})},
-                     {"scope", "s"}});
+  return Value::Map(
+      {{"kind", kind}, {"params", Value::Map({{"n", n}})}, {"scope", "s"}});
 }
 
 Value Identified(std::string_view id, std::int64_t n = 1) {
@@ -853,7 +860,8 @@ TEST_CASE("trial 14: the policy says how many answers are kept",
     REQUIRE_OK(world->Run());
   }
   REQUIRE(listener.opened.size() == 300);
-  const std::int64_t kept = count == 0 ? 256 : std::min<std::int64_t>(count, 300);
+  const std::int64_t kept =
+      count == 0 ? 256 : std::min<std::int64_t>(count, 300);
   for (std::int64_t n = 300 - kept; n < 300; ++n) {
     MustSubmit(*world, Intending("b", {Scoped("ask", n)}));
   }
@@ -865,9 +873,10 @@ TEST_CASE("trial 14: the policy says how many answers are kept",
   CHECK(listener.opened.size() == 301);
 }
 
-TEST_CASE("trial 02: what is not answered ok goes out again under the same key, "
-          "and an answer is had again",
-          "[effects][trial]") {
+TEST_CASE(
+    "trial 02: what is not answered ok goes out again under the same key, "
+    "and an answer is had again",
+    "[effects][trial]") {
   Listener listener;
   WorldOptions options = Options();
   options.effects = &listener;
@@ -886,9 +895,10 @@ TEST_CASE("trial 02: what is not answered ok goes out again under the same key, 
     ask("a");
   }
   // Its cell's word, and time's.
-  MustSubmit(*world, Intending("a", {Value::Map(
-                         {{"kind", "effect.cancel"},
-                          {"params", Value::Map({{"all", true}})}})}));
+  MustSubmit(
+      *world,
+      Intending("a", {Value::Map({{"kind", "effect.cancel"},
+                                  {"params", Value::Map({{"all", true}})}})}));
   REQUIRE_OK(world->Run());
   Value soon = Identified("order 17");
   soon.Set("deadline", 100);
@@ -912,16 +922,15 @@ TEST_CASE("trial 02: what is not answered ok goes out again under the same key, 
     keys.insert(effect.idempotency_key);
     hashes.insert(effect.intent_hash);
   }
-  CHECK(keys == std::set<Digest>{
-                    IdentityKey(world->config().world_id, "order 17")});
+  CHECK(keys ==
+        std::set<Digest>{IdentityKey(world->config().world_id, "order 17")});
   CHECK(hashes.size() == listener.opened.size());
 }
 
 TEST_CASE("trial 02: whoever asks while it is under way gets that answer",
           "[effects][trial]") {
-  const ReceiptStatus status =
-      GENERATE(ReceiptStatus::kOk, ReceiptStatus::kError,
-               ReceiptStatus::kTimeout);
+  const ReceiptStatus status = GENERATE(
+      ReceiptStatus::kOk, ReceiptStatus::kError, ReceiptStatus::kTimeout);
   TemporaryDirectory directory;
   Listener listener;
   WorldOptions options = Options(directory / "w");
@@ -945,9 +954,10 @@ TEST_CASE("trial 02: whoever asks while it is under way gets that answer",
   CHECK(world->Effects().empty());
 }
 
-TEST_CASE("trial 14: two receipts of one round that each end several effects are "
-          "replayed",
-          "[effects][trial]") {
+TEST_CASE(
+    "trial 14: two receipts of one round that each end several effects are "
+    "replayed",
+    "[effects][trial]") {
   TemporaryDirectory directory;
   Listener listener;
   WorldOptions options = Options(directory / "w");
@@ -968,9 +978,10 @@ TEST_CASE("trial 14: two receipts of one round that each end several effects are
   CheckReplays(options);
 }
 
-TEST_CASE("trial 02: when the one under way is given up, the next goes out for "
-          "it",
-          "[effects][trial]") {
+TEST_CASE(
+    "trial 02: when the one under way is given up, the next goes out for "
+    "it",
+    "[effects][trial]") {
   Listener listener;
   WorldOptions options = Options();
   options.effects = &listener;
@@ -984,26 +995,28 @@ TEST_CASE("trial 02: when the one under way is given up, the next goes out for "
   // What nobody was asked to do cannot be answered.
   CHECK_FALSE(Send(*world, ReceiptFor(open[1].effect)).ok());
   // A step that gives up its own and asks again waits for who comes next.
-  MustSubmit(*world,
-             Intending("a", {Value::Map({{"kind", "effect.cancel"},
-                                         {"params", Value::Map({{"all", true}})}}),
-                             Identified("order 17"), Identified("order 17")}));
+  MustSubmit(
+      *world,
+      Intending("a", {Value::Map({{"kind", "effect.cancel"},
+                                  {"params", Value::Map({{"all", true}})}}),
+                      Identified("order 17"), Identified("order 17")}));
   REQUIRE_OK(world->Run());
   REQUIRE(listener.opened.size() == 2);
   CHECK(listener.opened[1].intent_hash == open[1].effect.intent_hash);
   CHECK(listener.opened[1].idempotency_key ==
         listener.opened[0].idempotency_key);
   CHECK(Send(*world, ReceiptFor(listener.opened[1], "paid")).ok());
-  CHECK(NotesOf(*world, "a") ==
-        Notes{"pay cancelled: its cell cancelled it", "pay ok (cached) paid",
-              "pay ok (cached) paid"});
+  CHECK(NotesOf(*world, "a") == Notes{"pay cancelled: its cell cancelled it",
+                                      "pay ok (cached) paid",
+                                      "pay ok (cached) paid"});
   CHECK(NotesOf(*world, "b") == Notes{"pay ok paid"});
   CHECK(NotesOf(*world, "c") == Notes{"pay ok (cached) paid"});
 }
 
-TEST_CASE("trial 02: an identity is of one kind, one set of parameters and one "
-          "capability",
-          "[effects][trial]") {
+TEST_CASE(
+    "trial 02: an identity is of one kind, one set of parameters and one "
+    "capability",
+    "[effects][trial]") {
   Listener listener;
   WorldOptions options = Options();
   options.effects = &listener;
@@ -1037,13 +1050,13 @@ TEST_CASE("trial 02: what is approved gets what others of its identity have",
   WorldOptions options = Options();
   options.effects = &listener;
   auto world = MustOpen(options);
-  MustSetPolicy(*world,
-                Value::Map({{"version", 1},
-                            {"rules", Value::Array({Value::Map(
-                                          {{"name", "r"},
-                                           {"key", "held*"},
-                                           {"then", "ask"}})})},
-                            {"otherwise", "allow"}}));
+  MustSetPolicy(
+      *world,
+      Value::Map(
+          {{"version", 1},
+           {"rules", Value::Array({Value::Map(
+                         {{"name", "r"}, {"key", "held*"}, {"then", "ask"}})})},
+           {"otherwise", "allow"}}));
   MustSubmit(*world, Intending("held 1", {Identified("order 17")}));
   MustSubmit(*world, Intending("held 2", {Identified("order 17")}));
   MustSubmit(*world, Intending("held 3", {Identified("order 17", 2)}));
@@ -1081,9 +1094,10 @@ TEST_CASE("trial 02: what is approved gets what others of its identity have",
   CHECK(NotesOf(*world, "later")[0].rfind("pay denied: identity: ", 0) == 0);
 }
 
-TEST_CASE("trial 02: a world of an older format has no identities, and shares "
-          "nothing",
-          "[effects][trial]") {
+TEST_CASE(
+    "trial 02: a world of an older format has no identities, and shares "
+    "nothing",
+    "[effects][trial]") {
   Listener listener;
   WorldOptions options = Options();
   options.config.format_version = 2;
@@ -1109,32 +1123,35 @@ TEST_CASE("trial 02: a world of an older format has no identities, and shares "
 TEST_CASE("a timer is an effect that time answers, and can be cancelled",
           "[effects]") {
   auto world = MustOpen(Options());
-  Value timer = Value::Map(
-      {{"kind", "timer"}, {"params", Value::Map({{"after", 40}})}});
-  Value never = Value::Map(
-      {{"kind", "timer"}, {"params", Value::Map({{"at", 1000}})}});
-  Value broken = Value::Map(
-      {{"kind", "timer"}, {"params", Value::Map({{"when", 3}})}});
+  Value timer =
+      Value::Map({{"kind", "timer"}, {"params", Value::Map({{"after", 40}})}});
+  Value never =
+      Value::Map({{"kind", "timer"}, {"params", Value::Map({{"at", 1000}})}});
+  Value broken =
+      Value::Map({{"kind", "timer"}, {"params", Value::Map({{"when", 3}})}});
   MustSubmit(*world, Intending("b", {broken}));
   MustSubmit(*world, To("b", Value::Map({{"wake", 2000}})));
   MustSubmit(*world, Intending("b", {never}));
-  MustSubmit(*world, Intending("b", {Value::Map(
-                         {{"kind", "effect.cancel"},
-                          {"params", Value::Map({{"all", true}})}})}));
+  MustSubmit(
+      *world,
+      Intending("b", {Value::Map({{"kind", "effect.cancel"},
+                                  {"params", Value::Map({{"all", true}})}})}));
   MustSubmit(*world, Intending("a", {timer}));
   REQUIRE_OK(world->Run());
   CHECK(NotesOf(*world, "a") == Notes{"timer ok"});
   const Notes b = NotesOf(*world, "b");
   REQUIRE(b.size() >= 2);
-  CHECK(b[0] == "timer denied: timer: a timer has one parameter, \"at\" or "
-                "\"after\"");
+  CHECK(b[0] ==
+        "timer denied: timer: a timer has one parameter, \"at\" or "
+        "\"after\"");
   CHECK(b[1] == "timer cancelled: its cell cancelled it");
   CHECK(world->Effects().empty());
 }
 
-TEST_CASE("everything that a cell has open is cancelled at once, its timers "
-          "too",
-          "[effects]") {
+TEST_CASE(
+    "everything that a cell has open is cancelled at once, its timers "
+    "too",
+    "[effects]") {
   WorldOptions options = Options();
   std::int64_t now = 1;
   options.config.clock = ClockKind::kWall;
@@ -1159,9 +1176,10 @@ TEST_CASE("everything that a cell has open is cancelled at once, its timers "
   CHECK(NotesOf(*world, "b") == Notes{"woken"});
 }
 
-TEST_CASE("chaos 50: a clock that jumps, stands still or runs backward moves "
-          "logical time forward only",
-          "[effects][chaos]") {
+TEST_CASE(
+    "chaos 50: a clock that jumps, stands still or runs backward moves "
+    "logical time forward only",
+    "[effects][chaos]") {
   constexpr std::int64_t kHour = 3'600'000'000;
   constexpr std::int64_t kIn2038 = 2'147'483'648'000'000;
   std::int64_t now = kIn2038 - kHour;
@@ -1206,7 +1224,7 @@ TEST_CASE("chaos 50: a clock that jumps, stands still or runs backward moves "
   CheckReplays(options);
 }
 
-// --- how often it is tried ------------------------------------------------------
+// --- how often it is tried ---------------------------------------------------
 
 Value Trying(Value rule) {
   Value wish = Wish("mail");
@@ -1226,13 +1244,16 @@ TEST_CASE("trial 13: the gate decides which retry rule applies, and records it",
     auto world = MustOpen(options);
     MustSetPolicy(
         *world,
-        Value::Map({{"version", 1},
-                    {"otherwise", "allow"},
-                    {"retry", Value::Map({{"mail", Value::Map({{"attempts", 7},
-                                                               {"first_ms", 200}})}})}}));
-    MustSubmit(*world,
-               Intending("a", {Trying(Value::Map({{"attempts", 3}, {"for_ms", 5000}})),
-                               Wish("mail"), Wish("fax")}));
+        Value::Map(
+            {{"version", 1},
+             {"otherwise", "allow"},
+             {"retry",
+              Value::Map({{"mail", Value::Map({{"attempts", 7},
+                                               {"first_ms", 200}})}})}}));
+    MustSubmit(
+        *world,
+        Intending("a", {Trying(Value::Map({{"attempts", 3}, {"for_ms", 5000}})),
+                        Wish("mail"), Wish("fax")}));
     REQUIRE_OK(world->Run());
     // What applies is what applied when it was intended.
     MustSetPolicy(*world, Value::Map({{"version", 1}, {"otherwise", "allow"}}));
@@ -1266,8 +1287,7 @@ TEST_CASE("trial 13: the gate decides which retry rule applies, and records it",
   CHECK(recorded == std::vector<RetryRule>{both, of_policy, {}});
 }
 
-TEST_CASE("trial 13: a rule that makes no sense fails its step",
-          "[effects]") {
+TEST_CASE("trial 13: a rule that makes no sense fails its step", "[effects]") {
   auto world = MustOpen(Options());
   const Value rule = GENERATE(
       Value::Map({{"attempts", 0}}), Value::Map({{"attempts", 1'000'001}}),
@@ -1285,8 +1305,9 @@ TEST_CASE("trial 13: a world of format 2 has no retry rules", "[effects]") {
   auto world = MustOpen(options);
   MustSubmit(*world, Intending("a", {Trying(Value::Map({{"attempts", 2}}))}));
   const auto policy = world->SetPolicy(
-      Value::Map({{"version", 1},
-                  {"retry", Value::Map({{"mail", Value::Map({{"attempts", 2}})}})}})
+      Value::Map(
+          {{"version", 1},
+           {"retry", Value::Map({{"mail", Value::Map({{"attempts", 2}})}})}})
           .Encode());
   REQUIRE_OK(policy);
   REQUIRE_OK(world->Run());
@@ -1304,9 +1325,10 @@ Value WishUntil(std::string_view kind, std::int64_t deadline) {
 
 constexpr const char* kTooLate = "slow timeout: its deadline has passed";
 
-TEST_CASE("trial 12: what is too late when it is intended is answered at once, "
-          "and nobody is asked",
-          "[effects]") {
+TEST_CASE(
+    "trial 12: what is too late when it is intended is answered at once, "
+    "and nobody is asked",
+    "[effects]") {
   const auto clock =
       GENERATE(ClockKind::kRounds, ClockKind::kInput, ClockKind::kWall);
   TemporaryDirectory directory;
@@ -1336,9 +1358,10 @@ TEST_CASE("trial 12: what is too late when it is intended is answered at once, "
   CheckReplays(options);
 }
 
-TEST_CASE("trial 12: after downtime what has expired is closed first, and only "
-          "the rest is offered",
-          "[effects]") {
+TEST_CASE(
+    "trial 12: after downtime what has expired is closed first, and only "
+    "the rest is offered",
+    "[effects]") {
   const auto clock = GENERATE(ClockKind::kInput, ClockKind::kWall);
   TemporaryDirectory directory;
   std::int64_t now = 10;
@@ -1402,9 +1425,10 @@ TEST_CASE("trial 12: an approval lets nothing out that is too late",
   CheckReplays(options);
 }
 
-TEST_CASE("trial 12: who waited for another goes out in its place only if it is "
-          "not too late",
-          "[effects]") {
+TEST_CASE(
+    "trial 12: who waited for another goes out in its place only if it is "
+    "not too late",
+    "[effects]") {
   TemporaryDirectory directory;
   std::int64_t now = 10;
   Listener listener;
@@ -1430,7 +1454,8 @@ TEST_CASE("trial 12: who waited for another goes out in its place only if it is 
   CheckReplays(options);
 }
 
-TEST_CASE("trial 12: a world says how long it is until a deadline", "[effects]") {
+TEST_CASE("trial 12: a world says how long it is until a deadline",
+          "[effects]") {
   using std::chrono::microseconds;
   std::int64_t now = 10;
   WorldOptions options = Options();
@@ -1457,9 +1482,10 @@ TEST_CASE("trial 12: a world says how long it is until a deadline", "[effects]")
   }
 }
 
-TEST_CASE("a round that only records what was refused keeps out of the next "
-          "one's tickets",
-          "[effects]") {
+TEST_CASE(
+    "a round that only records what was refused keeps out of the next "
+    "one's tickets",
+    "[effects]") {
   TemporaryDirectory directory;
   WorldOptions options = Options(directory / "w");
   auto world = MustOpen(options);
@@ -1592,8 +1618,9 @@ TEST_CASE("chaos 35: whoever has the lowest ticket gets the last of a budget",
                                     {Costing("mail", cost)}));
       }
       REQUIRE_OK(world.Run());
-      const std::size_t winners =
-          cost == 0 ? 40 : cost > kLimit ? 0 : kLimit / cost;
+      const std::size_t winners = cost == 0       ? 40
+                                  : cost > kLimit ? 0
+                                                  : kLimit / cost;
       REQUIRE(listener.opened.size() == winners);
       std::uint64_t ticket = 0;
       for (const OpenEffect& effect : listener.opened) {
@@ -1607,9 +1634,10 @@ TEST_CASE("chaos 35: whoever has the lowest ticket gets the last of a budget",
   }
 }
 
-TEST_CASE("chaos 36, 37: the first ticket after a change of grants or policy "
-          "obeys it, and none before",
-          "[effects][chaos]") {
+TEST_CASE(
+    "chaos 36, 37: the first ticket after a change of grants or policy "
+    "obeys it, and none before",
+    "[effects][chaos]") {
   const Scenario changes = [](World& world, Listener& listener) {
     MustGrant(world, Create("g", {{"calls", 30}}));
     const auto wave = [&world](int from) {
@@ -1664,9 +1692,11 @@ TEST_CASE("steps that ask for what is left are told what is so at their ticket",
     MustGrant(world, Create("g", {{"calls", 10}}));
     for (int i = 0; i < 30; ++i) {
       const std::string key = "c" + std::to_string(i);
-      MustSubmit(world, To(key, Value::Map({{"ask", Value::Map({{"calls", 3}})},
-                                            {"intend", Value::Array({Costing(
-                                                           "mail", 1)})}})));
+      MustSubmit(
+          world,
+          To(key,
+             Value::Map({{"ask", Value::Map({{"calls", 3}})},
+                         {"intend", Value::Array({Costing("mail", 1)})}})));
     }
     REQUIRE_OK(world.Run());
     for (int i = 0; i < 30; ++i) {
@@ -1744,48 +1774,47 @@ TEST_CASE("trial 02: answers that are shared give one history",
   });
 }
 
-TEST_CASE("receipts, deadlines, approvals and cancellations among each other "
-          "give one history",
-          "[effects]") {
+TEST_CASE(
+    "receipts, deadlines, approvals and cancellations among each other "
+    "give one history",
+    "[effects]") {
   const Scenario all = [](World& world, Listener& listener) {
     MustGrant(world, Create("g", {{"calls", 1000}}));
     REQUIRE_OK(world.SetPolicy(
         Value::Map(
             {{"version", 1},
              {"rules",
-              Value::Array({Value::Map({{"name", "dear"},
-                                        {"kind", "pay"},
-                                        {"then", "ask"}}),
-                            Value::Map({{"name", "slow"},
-                                        {"kind", "rare"},
-                                        {"rate", Value::Map({{"count", 3},
-                                                             {"per", 10}})}})})},
+              Value::Array(
+                  {Value::Map(
+                       {{"name", "dear"}, {"kind", "pay"}, {"then", "ask"}}),
+                   Value::Map(
+                       {{"name", "slow"},
+                        {"kind", "rare"},
+                        {"rate", Value::Map({{"count", 3}, {"per", 10}})}})})},
              {"otherwise", "allow"},
-             {"cache",
-              Value::Map({{"mail", Value::Map({{"ttl", 20}})}})}})
+             {"cache", Value::Map({{"mail", Value::Map({{"ttl", 20}})}})}})
             .Encode()));
     Dice dice(7);
     std::size_t seen = 0;
     for (int wave = 0; wave < 12; ++wave) {
       for (int i = 0; i < 25; ++i) {
         const std::string key = "c" + std::to_string(dice.Below(9));
-        const std::string_view kind =
-            std::array<std::string_view, 4>{"mail", "pay", "rare",
-                                            "slow"}[dice.Below(4)];
+        const std::string_view kind = std::array<std::string_view, 4>{
+            "mail", "pay", "rare", "slow"}[dice.Below(4)];
         Value wish = Costing(kind, 1 + dice.Below(3));
         if (kind == "slow") wish.Set("deadline", wave * 3 + 4);
         if (dice.Below(3) == 0) wish.Set("scope", "s");
         std::vector<Value> wishes{wish};
         if (dice.Below(6) == 0) {
-          wishes.push_back(Value::Map(
-              {{"kind", "effect.cancel"},
-               {"params", Value::Map({{"all", true}})}}));
+          wishes.push_back(
+              Value::Map({{"kind", "effect.cancel"},
+                          {"params", Value::Map({{"all", true}})}}));
         }
         if (dice.Below(5) == 0) {
           wishes.push_back(Value::Map(
               {{"kind", "timer"},
-               {"params", Value::Map({{"after", static_cast<int>(
-                                                    dice.Below(9))}})}}));
+               {"params",
+                Value::Map({{"after", static_cast<int>(dice.Below(9))}})}}));
         }
         MustSubmit(world, Intending(key, std::move(wishes)));
       }
@@ -1817,9 +1846,10 @@ TEST_CASE("receipts, deadlines, approvals and cancellations among each other "
   CheckWhoever(all);
 }
 
-TEST_CASE("trial 10: approvals among changes of grants and policy give one "
-          "history, and replay to it",
-          "[effects]") {
+TEST_CASE(
+    "trial 10: approvals among changes of grants and policy give one "
+    "history, and replay to it",
+    "[effects]") {
   CheckWhoever([](World& world, Listener&) {
     MustGrant(world, Create("g", {{"calls", 1000}}));
     Dice dice(10);
@@ -1850,7 +1880,7 @@ TEST_CASE("trial 10: approvals among changes of grants and policy give one "
   });
 }
 
-// --- invariants ----------------------------------------------------------------
+// --- invariants --------------------------------------------------------------
 
 // Adds its payload to its cell, wherever that leads.
 class Account final : public Reducer {
@@ -1898,9 +1928,10 @@ Input Pay(std::string key, std::int64_t amount, std::string_view to = "") {
   return input;
 }
 
-TEST_CASE("chaos 38: a commit that would break an invariant fails with its "
-          "name, and nothing has changed",
-          "[effects][chaos]") {
+TEST_CASE(
+    "chaos 38: a commit that would break an invariant fails with its "
+    "name, and nothing has changed",
+    "[effects][chaos]") {
   TemporaryDirectory directory;
   const auto fails_with = [](World& world, Input input) {
     const auto submission = world.Submit(std::move(input));
@@ -1942,9 +1973,10 @@ TEST_CASE("chaos 38: a commit that would break an invariant fails with its "
   CheckReplays(options);
 }
 
-TEST_CASE("an invariant that halts stops the world before the commit, at every "
-          "opening",
-          "[effects]") {
+TEST_CASE(
+    "an invariant that halts stops the world before the commit, at every "
+    "opening",
+    "[effects]") {
   TemporaryDirectory directory;
   WorldOptions options;
   options.path = directory / "w";
@@ -2014,9 +2046,10 @@ TEST_CASE("a listener's lock may be held by who asks the world something",
   CHECK(listener.opened == 200);
 }
 
-TEST_CASE("what was open is offered again, as often as the world is opened, and "
-          "the history verifies",
-          "[effects]") {
+TEST_CASE(
+    "what was open is offered again, as often as the world is opened, and "
+    "the history verifies",
+    "[effects]") {
   TemporaryDirectory directory;
   const std::string path = directory / "w";
   std::vector<OpenEffect> open;
@@ -2026,7 +2059,8 @@ TEST_CASE("what was open is offered again, as often as the world is opened, and 
     options.effects = &listener;
     auto world = MustOpen(options);
     MustGrant(*world, Create("g", {{"calls", 10}}));
-    MustSubmit(*world, Intending("a", {Costing("mail", 1), Costing("mail", 2)}));
+    MustSubmit(*world,
+               Intending("a", {Costing("mail", 1), Costing("mail", 2)}));
     MustSubmit(*world, Intending("b", {Wish("timer")}));
     REQUIRE_OK(world->Run());
     open = listener.opened;

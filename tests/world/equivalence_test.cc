@@ -10,10 +10,10 @@
 #include "examples/cases/cases.h"
 #include "examples/counter/counter.h"
 #include "examples/packages/packages.h"
-#include "reenact/kernel/cbor_value.h"
+#include "reenact/harness/model_kernel.h"
+#include "reenact/kernel/cbor/cbor_value.h"
 #include "reenact/workers/pool.h"
 #include "tests/journal/temporary_directory.h"
-#include "reenact/harness/model_kernel.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/torture.h"
 #include "tests/support/worlds.h"
@@ -96,15 +96,13 @@ void CompareAll(const Play& play, std::vector<std::size_t> workers,
     CAPTURE(seed);
     WorldOptions options = OptionsOf(play);
     options.window = std::size_t{1} << (3 + seed % 6);
-    RequireSame(
-        RunInMemory(std::move(options), play.inputs, NewShuffledPool(seed),
-                    play.failures),
-        model, tally);
+    RequireSame(RunInMemory(std::move(options), play.inputs,
+                            NewShuffledPool(seed), play.failures),
+                model, tally);
   }
 }
 
-// --- plays
-// --------------------------------------------------------------------
+// --- plays -------------------------------------------------------------------
 
 Play TorturePlay(std::uint64_t seed, std::uint64_t inputs) {
   return {"torture", MakeTortureReducers(), TortureConfig(seed),
@@ -197,8 +195,7 @@ std::vector<Play> ExamplePlays() {
           PackagesPlay()};
 }
 
-// --- stories
-// ------------------------------------------------------------------
+// --- stories -----------------------------------------------------------------
 
 TEST_CASE("the examples give the model's bytes, whoever runs them", "[world]") {
   Tally tally;

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "reenact/kernel/replay.h"
+#include "reenact/replay/replay.h"
 #include "tests/journal/temporary_directory.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/torture.h"

@@ -13,13 +13,13 @@
 #include <vector>
 
 #include "reenact/journal/archive.h"
-#include "reenact/kernel/answer.h"
-#include "reenact/kernel/cbor_value.h"
-#include "reenact/kernel/forward.h"
-#include "reenact/kernel/replay.h"
-#include "reenact/kernel/replay_cells.h"
-#include "reenact/kernel/world.h"
-#include "reenact/kernel/world_internal.h"
+#include "reenact/journal/memory/replay_cells.h"
+#include "reenact/kernel/cbor/cbor_value.h"
+#include "reenact/kernel/effects/answer.h"
+#include "reenact/replay/replay.h"
+#include "reenact/world/forward.h"
+#include "reenact/world/world.h"
+#include "reenact/world/world_internal.h"
 #include "tests/journal/temporary_directory.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/worlds.h"
@@ -59,7 +59,8 @@ std::shared_ptr<const Reducer> Agent() {
       intent.kind = "mail";
       intent.params = Value::Map().Encode();
       intent.capability = "g";
-      const auto cost = static_cast<std::uint64_t>(event.GetInteger("cost").value());
+      const auto cost =
+          static_cast<std::uint64_t>(event.GetInteger("cost").value());
       if (cost != 0) intent.reserve = {{"calls", cost}};
       step.Intend(std::move(intent));
     }
@@ -176,12 +177,12 @@ std::optional<Notes> NotesOf(const World& world, std::string_view key) {
 
 std::map<CellRef, Bytes> CellsOf(const Store& store) {
   std::map<CellRef, Bytes> cells;
-  REQUIRE_OK(store.View()->ScanAll([&cells](ReducerId reducer,
-                                            std::string_view key, EventId,
-                                            BytesView state) {
-    cells.emplace(CellRef{reducer, std::string(key)}, state);
-    return absl::OkStatus();
-  }));
+  REQUIRE_OK(
+      store.View()->ScanAll([&cells](ReducerId reducer, std::string_view key,
+                                     EventId, BytesView state) {
+        cells.emplace(CellRef{reducer, std::string(key)}, state);
+        return absl::OkStatus();
+      }));
   return cells;
 }
 
@@ -209,8 +210,8 @@ void CheckReplays(const std::string& path, const StartingPlace& place,
                         << ", threads " << threads << ", workers " << workers);
           INFO(report->problem);
           if (report->divergence) {
-            UNSCOPED_INFO("ticket " << report->divergence->event_id.value << ": "
-                                    << report->divergence->field << ": "
+            UNSCOPED_INFO("ticket " << report->divergence->event_id.value
+                                    << ": " << report->divergence->field << ": "
                                     << report->divergence->recorded << " -> "
                                     << report->divergence->recomputed);
           }
@@ -252,11 +253,12 @@ StartingPlace CloseAt(std::unique_ptr<World> world) {
   return *place;
 }
 
-// --- what comes back, and what does not -------------------------------------
+// --- what comes back, and what does not --------------------------------------
 
-TEST_CASE("a rollback brings cells and what waited back, and leaves money as "
-          "it is spent",
-          "[rollback]") {
+TEST_CASE(
+    "a rollback brings cells and what waited back, and leaves money as "
+    "it is spent",
+    "[rollback]") {
   TemporaryDirectory directory;
   Listener listener;
   WorldOptions options = Options(directory / "w");
@@ -264,9 +266,9 @@ TEST_CASE("a rollback brings cells and what waited back, and leaves money as "
   auto world = MustOpen(options);
   MustGrant(*world, 10);
   // Its mail is open and its timer far away at the snapshot.
-  Take(*world, Saying("a", Value::Map({{"say", "first"},
-                                       {"cost", 2},
-                                       {"wake", 1'000'000}})));
+  Take(*world,
+       Saying("a", Value::Map(
+                       {{"say", "first"}, {"cost", 2}, {"wake", 1'000'000}})));
   Take(*world, Say("b", "stays"));
   REQUIRE(listener.opened.size() == 1);
   // The timer is all that waits, and a world whose clock counts rounds goes
@@ -377,9 +379,10 @@ void MustFeed(World& world, const std::string& name, Notes said) {
   REQUIRE_OK(world.Feed(source));
 }
 
-TEST_CASE("trial 16: a world knows each source by name, and a rollback takes "
-          "them back",
-          "[rollback]") {
+TEST_CASE(
+    "trial 16: a world knows each source by name, and a rollback takes "
+    "them back",
+    "[rollback]") {
   TemporaryDirectory directory;
   WorldOptions options = Options(directory / "w");
   options.config.snapshot_every = GENERATE(0U, 2U);
@@ -514,7 +517,7 @@ TEST_CASE("one can roll back again, also to what was rolled back",
   CheckReplays(directory / "w", place, options.modules);
 }
 
-// --- whoever computes it -------------------------------------------------------
+// --- whoever computes it -----------------------------------------------------
 
 struct Ending {
   Digest journal;
@@ -567,9 +570,10 @@ Ending PlayAtRandom(const std::string& path, std::size_t workers) {
   return ending;
 }
 
-TEST_CASE("rollbacks among everything else give one history, whoever computes "
-          "it, and it replays",
-          "[rollback]") {
+TEST_CASE(
+    "rollbacks among everything else give one history, whoever computes "
+    "it, and it replays",
+    "[rollback]") {
   TemporaryDirectory directory;
   const Ending reference = PlayAtRandom(directory / "w0", 0);
   for (const std::size_t workers : {1, 2, 4}) {
@@ -631,7 +635,7 @@ TEST_CASE("there has to be such a snapshot", "[rollback]") {
   CHECK(absl::IsFailedPrecondition(memory->RollBack(to, "", "").status()));
 }
 
-// --- worlds that halt ----------------------------------------------------------
+// --- worlds that halt --------------------------------------------------------
 
 // Counts to ten, and must not go on.
 class ToTen final : public Reducer {

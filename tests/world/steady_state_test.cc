@@ -9,10 +9,10 @@
 #include <string>
 
 #include "reenact/committer/invariants.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/world.h"
-#include "reenact/kernel/world_internal.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "reenact/workers/pool.h"
+#include "reenact/world/world.h"
+#include "reenact/world/world_internal.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/worlds.h"
 

@@ -1,6 +1,6 @@
 // What a program that embeds a world can count on.
 
-#include "reenact/kernel/world.h"
+#include "reenact/world/world.h"
 
 #include <atomic>
 #include <catch2/catch.hpp>
@@ -10,9 +10,9 @@
 #include <string>
 #include <thread>
 
-#include "reenact/journal/rocksdb_store.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/cbor_value.h"
+#include "reenact/journal/rocksdb/rocksdb_store.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/kernel/cbor/cbor_value.h"
 #include "reenact/workers/pool.h"
 #include "tests/journal/temporary_directory.h"
 #include "tests/support/status_matchers.h"
@@ -87,8 +87,7 @@ FailureCode FailureOf(const Submission& submission) {
   return outcome->failure.value_or(FailureCode{});
 }
 
-// --- opening
-// ------------------------------------------------------------------
+// --- opening -----------------------------------------------------------------
 
 TEST_CASE("a world is made once and found again", "[world]") {
   TemporaryDirectory directory;
@@ -172,8 +171,7 @@ TEST_CASE("closing twice is closing once", "[world]") {
         absl::StatusCode::kFailedPrecondition);
 }
 
-// --- feeding
-// ------------------------------------------------------------------
+// --- feeding -----------------------------------------------------------------
 
 TEST_CASE("an interrupted run that goes on is the run", "[world]") {
   TemporaryDirectory directory;
@@ -248,8 +246,7 @@ TEST_CASE("a row that makes no sense ends the feeding", "[world]") {
   CHECK(world->head() == EventId{1});
 }
 
-// --- submitting
-// ---------------------------------------------------------------
+// --- submitting --------------------------------------------------------------
 
 TEST_CASE("what many threads submit is committed once each", "[world]") {
   TemporaryDirectory directory;
@@ -412,8 +409,7 @@ TEST_CASE("what was not admitted ends with the world", "[world]") {
         absl::StatusCode::kFailedPrecondition);
 }
 
-// --- time
-// ---------------------------------------------------------------------
+// --- time --------------------------------------------------------------------
 
 // Raises a timer `payload` ticks ahead; the timer notes when it came.
 std::shared_ptr<const Reducer> Alarm() {
@@ -437,7 +433,8 @@ TEST_CASE("with the rounds' clock a timer makes its own round", "[world]") {
   CHECK(world->stats().rounds == 2);  // those between leave no trace
 }
 
-TEST_CASE("a timer makes its round though another is due before it", "[world]") {
+TEST_CASE("a timer makes its round though another is due before it",
+          "[world]") {
   WorldOptions options = Options({Custom([](StepContext& step) {
     step.SetState(EncodeInteger(step.time().value));
     const std::int64_t due = Number(step.payload());
@@ -535,8 +532,7 @@ TEST_CASE("what a step raises comes d rounds later, at once in a quiet world",
   CHECK(world->stats().rounds == 4);
 }
 
-// --- snapshots and changes
-// ----------------------------------------------------
+// --- snapshots and changes ---------------------------------------------------
 
 TEST_CASE("a snapshot is taken when asked for, and opening can use it",
           "[world]") {
@@ -655,8 +651,7 @@ TEST_CASE("another module is refused, or recorded if accepted", "[world]") {
   CHECK(world->head() == EventId{3});
 }
 
-// --- steps
-// --------------------------------------------------------------------
+// --- steps -------------------------------------------------------------------
 
 TEST_CASE("a world may be larger than its cache", "[world]") {
   TemporaryDirectory directory;
@@ -673,8 +668,8 @@ TEST_CASE("a world may be larger than its cache", "[world]") {
   // What is not written yet stays in memory; a world at rest is within its
   // budget, however slow the disk was, and has to load what it needs again.
   for (int part = 0; part < 2; ++part) {
-    InputList source({inputs.begin() + part * 3000,
-                      inputs.begin() + (part + 1) * 3000});
+    InputList source(
+        {inputs.begin() + part * 3000, inputs.begin() + (part + 1) * 3000});
     REQUIRE_OK(world->Feed(source));
     CHECK(world->stats().cells_cached < 1000);
   }
@@ -803,8 +798,9 @@ TEST_CASE(
     "more",
     "[world]") {
   const std::size_t workers = GENERATE(0, 2);
-  const auto run = [workers](Limits limits, std::int64_t amount,
-                      std::function<void(StepContext&, std::int64_t)> use) {
+  const auto run = [workers](
+                       Limits limits, std::int64_t amount,
+                       std::function<void(StepContext&, std::int64_t)> use) {
     WorldOptions options = Options({Custom([use](StepContext& step) {
       use(step, Number(step.payload()));
       return absl::OkStatus();
@@ -855,7 +851,8 @@ TEST_CASE(
   CHECK(run(limits, 7, name) == FailureCode::kInvalidOutput);
 }
 
-TEST_CASE("chaos 23: a step that fails changes nothing, and history goes on", "[world]") {
+TEST_CASE("chaos 23: a step that fails changes nothing, and history goes on",
+          "[world]") {
   auto moody = Custom([](StepContext& step) -> absl::Status {
     step.SetState(EncodeInteger(1));
     step.Write("custom", "other", EncodeInteger(1));
@@ -1004,7 +1001,8 @@ TEST_CASE("cells that memory would not hold at once come from a snapshot",
           "[world]") {
   auto large = Custom([](StepContext& step) {
     Bytes state;
-    cbor::Encoder(&state).Text(std::string(20'000, 'x') + std::string(step.key()));
+    cbor::Encoder(&state).Text(std::string(20'000, 'x') +
+                               std::string(step.key()));
     step.SetState(state);
     return absl::OkStatus();
   });
@@ -1037,8 +1035,7 @@ TEST_CASE("cells that memory would not hold at once come from a snapshot",
   CHECK((StatesOf(options.path) == states));
 }
 
-// --- self-check
-// --------------------------------------------------------------
+// --- self-check --------------------------------------------------------------
 
 // Adds how often it was called, which no step may know.
 std::shared_ptr<const Reducer> Impure(std::uint64_t from) {
@@ -1118,8 +1115,8 @@ TEST_CASE("a step that differs ends the world before it is recorded",
     }
     const absl::Status status = world->Run();
     REQUIRE(absl::IsInternal(status));
-    CHECK(std::string(status.message()).find("\"custom\", key \"4\", at ticket 5") !=
-          std::string::npos);
+    CHECK(std::string(status.message())
+              .find("\"custom\", key \"4\", at ticket 5") != std::string::npos);
     CHECK(world->durable() < EventId{5});
     CHECK(absl::IsInternal(world->Submit(To("custom", "x", 1)).status()));
   }

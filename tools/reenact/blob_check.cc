@@ -8,10 +8,10 @@
 #include "reenact/executors/blob_store.h"
 #include "reenact/journal/archive.h"
 #include "reenact/journal/entry.h"
-#include "reenact/kernel/cbor_value.h"
+#include "reenact/kernel/cbor/cbor_value.h"
+#include "reenact/kernel/effects/receipt.h"
 #include "reenact/kernel/hash.h"
 #include "reenact/kernel/ids.h"
-#include "reenact/kernel/receipt.h"
 
 namespace reenact::tools {
 namespace {

@@ -7,7 +7,7 @@
 #include <functional>
 #include <string>
 
-#include "reenact/kernel/status.h"
+#include "reenact/base/status.h"
 
 namespace reenact::tools {
 

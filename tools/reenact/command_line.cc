@@ -71,7 +71,8 @@ std::string Unknown(const CLI::App& app, const std::string& name) {
   if (left.empty()) return "";
   const bool commands = !command.get_subcommands(nullptr).empty();
   return absl::StrCat("there is no ", commands ? "command" : "argument", " \"",
-                      left.front(), "\"; `", name, " --help` says what there is");
+                      left.front(), "\"; `", name,
+                      " --help` says what there is");
 }
 
 std::string FullName(const CLI::App& app) {
@@ -97,8 +98,8 @@ CLI::Validator Whole(std::uint64_t low, std::uint64_t high) {
             number <= high) {
           return std::string();
         }
-        return absl::StrCat("\"", value.substr(0, 40), "\" is not a whole number ",
-                            RangeText(low, high));
+        return absl::StrCat("\"", value.substr(0, 40),
+                            "\" is not a whole number ", RangeText(low, high));
       },
       low == 0 && high == kAnyNumber ? "" : RangeText(low, high), "whole");
 }
@@ -111,8 +112,8 @@ CLI::Validator Seconds(double low, double high) {
         const double seconds =
             static_cast<double>(*span) / static_cast<double>(kSecond);
         if (seconds < low || seconds > high) {
-          return absl::StrCat("\"", value, "\" is not from ", low, "s to ", high,
-                              "s");
+          return absl::StrCat("\"", value, "\" is not from ", low, "s to ",
+                              high, "s");
         }
         value = absl::StrCat(seconds);
         return std::string();
@@ -140,8 +141,8 @@ std::optional<ExitCode> ParseCommandLine(CLI::App& app, int argc, char** argv) {
     const std::string unknown = Unknown(app, name);
     if (!unknown.empty()) return Complain(ExitCode::kUsage, unknown);
     if (!asked) {
-      return Complain(ExitCode::kUsage,
-                      absl::StrCat(error.what(), "; `", name, " --help` says more"));
+      return Complain(ExitCode::kUsage, absl::StrCat(error.what(), "; `", name,
+                                                     " --help` says more"));
     }
     const bool help = error.get_name() == "CallForHelp" ||
                       error.get_name() == "CallForAllHelp";

@@ -19,8 +19,9 @@ inline constexpr std::uint64_t kAnyNumber =
 // line that a person can read.
 CLI::Validator Whole(std::uint64_t low, std::uint64_t high = kAnyNumber);
 
-// For Option::transform(): a duration of `low` to `high` seconds, such as 500ms,
-// 30s or 2m; a number alone is seconds. The option becomes a number of seconds.
+// For Option::transform(): a duration of `low` to `high` seconds, such as
+// 500ms, 30s or 2m; a number alone is seconds. The option becomes a number of
+// seconds.
 CLI::Validator Seconds(double low, double high);
 
 // Opens what of standard input, output and error is closed, in a way in which
@@ -28,10 +29,10 @@ CLI::Validator Seconds(double low, double high);
 // called before any.
 void HoldStandardStreams();
 
-// Parses, and shows help if that is asked for. Beyond what CLI11 does: no option
-// or argument takes an empty value, unless it is one of words (--note,
-// --reason, KEY); numbers are as Whole() says; what is unknown is named as that,
-// whatever else is missing, also beside --help. Complains in one line.
+// Parses, and shows help if that is asked for. Beyond what CLI11 does: no
+// option or argument takes an empty value, unless it is one of words (--note,
+// --reason, KEY); numbers are as Whole() says; what is unknown is named as
+// that, whatever else is missing, also beside --help. Complains in one line.
 //
 // Nothing: go on. Else what to exit with.
 std::optional<ExitCode> ParseCommandLine(CLI::App& app, int argc, char** argv);

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/strings/str_split.h"
+#include "reenact/world/load_module.h"
 
 namespace reenact::tools {
 

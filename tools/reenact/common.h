@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
+#include "reenact/base/status.h"
 #include "reenact/kernel/hash.h"
 #include "reenact/kernel/module.h"
-#include "reenact/kernel/status.h"
 #include "tools/reenact/exit_codes.h"
 
 namespace reenact::tools {

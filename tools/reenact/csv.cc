@@ -16,7 +16,8 @@ absl::Status CsvRecord::Plain(std::string_view* line) {
     return Wrong("a quote inside a field that does not begin with one");
   }
   if (field.find('\r') != field.npos) {
-    return Wrong("a carriage return that ends no line; lines end with LF or CRLF");
+    return Wrong(
+        "a carriage return that ends no line; lines end with LF or CRLF");
   }
   fields_.back().append(field);
   line->remove_prefix(field.size());

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "reenact/kernel/status.h"
+#include "reenact/base/status.h"
 
 namespace reenact::tools {
 

@@ -23,7 +23,7 @@ constexpr std::chrono::milliseconds kLook{50};
 
 }  // namespace
 
-// --- Relay ---------------------------------------------------------------------
+// --- Relay -------------------------------------------------------------------
 
 void EffectHost::Relay::Open(const OpenEffect& effect) {
   std::lock_guard lock(mutex_);
@@ -54,23 +54,21 @@ void EffectHost::Relay::PassTo(Dispatcher* dispatcher) {
   }
 }
 
-// --- EffectHost ------------------------------------------------------------------
+// --- EffectHost --------------------------------------------------------------
 
 EffectHost::EffectHost(EffectHostOptions options)
     : options_(std::move(options)) {}
 
-EffectHost::~EffectHost() {
-  (void)Stop(std::chrono::milliseconds(0));
-}
+EffectHost::~EffectHost() { (void)Stop(std::chrono::milliseconds(0)); }
 
 absl::Status EffectHost::Start(World* world) {
   world_ = world;
   REENACT_RETURN_IF_ERROR(MakeDispatcher());
-  REENACT_RETURN_IF_ERROR(dispatcher_->Start(this, world->config().world_id,
-                                             world->epoch()));
+  REENACT_RETURN_IF_ERROR(
+      dispatcher_->Start(this, world->config().world_id, world->epoch()));
   relay_.PassTo(dispatcher_.get());
-  REENACT_ASSIGN_OR_RETURN(
-      inbox_, InboxSource::Open(options_.world, world->config()));
+  REENACT_ASSIGN_OR_RETURN(inbox_,
+                           InboxSource::Open(options_.world, world->config()));
   if (options_.socket.empty()) return absl::OkStatus();
   ServerOptions server;
   server.path = options_.socket;
@@ -173,11 +171,10 @@ bool EffectHost::Idle() const {
     if (timer) continue;
     // Others may still attach to the socket.
     if (server_ != nullptr) return false;
-    const auto kind = std::find_if(
-        at_work.kinds.begin(), at_work.kinds.end(),
-        [&state](const KindStats& each) {
-          return each.kind == state.effect.kind;
-        });
+    const auto kind = std::find_if(at_work.kinds.begin(), at_work.kinds.end(),
+                                   [&state](const KindStats& each) {
+                                     return each.kind == state.effect.kind;
+                                   });
     if (kind != at_work.kinds.end() && kind->served) return at_work.stuck > 0;
   }
   return true;
@@ -196,8 +193,8 @@ std::vector<std::string> EffectHost::OpeningNotes() const {
   }
   std::vector<std::string> notes;
   for (const auto& [reason, barred] : kinds) {
-    notes.push_back(absl::StrCat("not carried out here: ",
-                                 absl::StrJoin(barred, ", "), ": ", reason));
+    notes.push_back(absl::StrCat(
+        "not carried out here: ", absl::StrJoin(barred, ", "), ": ", reason));
   }
   return notes;
 }
@@ -213,10 +210,9 @@ std::vector<std::string> EffectHost::Notes() const {
   if (dispatcher_ != nullptr) {
     for (const KindStats& kind : dispatcher_->Stats().kinds) {
       if (kind.open == 0 || kind.served) continue;
-      notes.push_back(absl::StrCat("waiting for an executor of ", kind.kind,
-                                   ": ", kind.open,
-                                   kind.barred.empty() ? "" : "; ",
-                                   kind.barred));
+      notes.push_back(absl::StrCat(
+          "waiting for an executor of ", kind.kind, ": ", kind.open,
+          kind.barred.empty() ? "" : "; ", kind.barred));
     }
   }
   if (inbox_ != nullptr) {

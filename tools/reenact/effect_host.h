@@ -14,24 +14,24 @@
 #include <utility>
 #include <vector>
 
+#include "reenact/base/status.h"
 #include "reenact/executors/attempt_log.h"
 #include "reenact/executors/blob_store.h"
 #include "reenact/executors/dispatcher.h"
 #include "reenact/executors/inbox.h"
 #include "reenact/executors/server.h"
-#include "reenact/kernel/effects.h"
-#include "reenact/kernel/policy.h"
-#include "reenact/kernel/receipt.h"
-#include "reenact/kernel/retry_rule.h"
-#include "reenact/kernel/status.h"
-#include "reenact/kernel/world.h"
+#include "reenact/kernel/authority/policy.h"
+#include "reenact/kernel/effects/receipt.h"
+#include "reenact/kernel/effects/retry_rule.h"
+#include "reenact/world/effects.h"
+#include "reenact/world/world.h"
 
 namespace reenact::tools {
 
 struct EffectHostOptions {
-  std::string world;      // its directory
-  std::string secrets;    // a directory of them; empty: none
-  std::string socket;     // for executors of other processes; empty: none
+  std::string world;            // its directory
+  std::string secrets;          // a directory of them; empty: none
+  std::string socket;           // for executors of other processes; empty: none
   std::size_t concurrency = 8;  // effects of one kind at a time
   std::size_t per_peer = 4;     // KindOptions::per_peer
   RetryRule retry;              // where neither intent nor policy says

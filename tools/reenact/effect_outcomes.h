@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <string>
 
-#include "reenact/kernel/receipt.h"
-#include "reenact/kernel/world.h"
+#include "reenact/kernel/effects/receipt.h"
+#include "reenact/world/world.h"
 #include "tools/reenact/json.h"
 
 namespace reenact::tools {

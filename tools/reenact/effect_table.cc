@@ -5,7 +5,7 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
-#include "reenact/kernel/cbor_value.h"
+#include "reenact/kernel/cbor/cbor_value.h"
 #include "tools/reenact/render.h"
 
 namespace reenact::tools {
@@ -32,8 +32,7 @@ class EffectReader {
     } else if (const auto* receipt =
                    std::get_if<entry::ReceiptAppended>(&entry)) {
       return OnReceipt(receipt->receipt);
-    } else if (const auto* shared =
-                   std::get_if<entry::ReceiptShared>(&entry)) {
+    } else if (const auto* shared = std::get_if<entry::ReceiptShared>(&entry)) {
       return OnShared(*shared);
     } else if (const auto* closed = std::get_if<entry::EffectClosed>(&entry)) {
       return End(closed->intent_hash, ReceiptStatusName(closed->status),
@@ -116,8 +115,8 @@ class EffectReader {
   absl::Status Reserve(const EffectTable::Row& row) {
     if (row.reserved.empty()) return absl::OkStatus();
     if (HasEnded(row)) {
-      return absl::DataLossError(absl::StrCat(
-          "an effect that is ", row.status, " reserves something"));
+      return absl::DataLossError(absl::StrCat("an effect that is ", row.status,
+                                              " reserves something"));
     }
     const auto& accounts = table_.grants_.accounts();
     const auto account = accounts.find(row.capability);
@@ -187,8 +186,7 @@ class EffectReader {
       return absl::DataLossError("an effect ends twice: " + intent.ToHex());
     }
     table_.grants_.Settle(row->capability, row->reserved, usage);
-    row->state =
-        ok ? EffectTable::State::kDone : EffectTable::State::kFailed;
+    row->state = ok ? EffectTable::State::kDone : EffectTable::State::kFailed;
     row->status = status;
     if (!reason.empty()) row->reason = reason;
     row->reserved = Amounts();
@@ -212,10 +210,9 @@ class EffectReader {
 absl::StatusOr<EffectTable> EffectTable::Read(const Archive& archive) {
   EffectTable table;
   EffectReader reader(archive, &table);
-  REENACT_RETURN_IF_ERROR(archive.ScanEntries(
-      0, [&reader](const BlockHeader&, const Entry& entry, BytesView) {
-        return reader(entry);
-      }));
+  REENACT_RETURN_IF_ERROR(
+      archive.ScanEntries(0, [&reader](const BlockHeader&, const Entry& entry,
+                                       BytesView) { return reader(entry); }));
   return table;
 }
 
@@ -231,8 +228,8 @@ absl::StatusOr<Digest> EffectTable::FindIntent(std::string_view hex) const {
   for (const auto& [hash, row] : by_hash_) {
     if (hash.ToHex().compare(0, hex.size(), hex) != 0) continue;
     if (found) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "more than one intent begins with ", ToAbsl(hex)));
+      return absl::InvalidArgumentError(
+          absl::StrCat("more than one intent begins with ", ToAbsl(hex)));
     }
     found = hash;
   }

@@ -11,14 +11,14 @@
 #include <string_view>
 #include <vector>
 
+#include "reenact/base/status.h"
 #include "reenact/journal/archive.h"
-#include "reenact/kernel/amounts.h"
-#include "reenact/kernel/effect.h"
-#include "reenact/kernel/grants.h"
+#include "reenact/kernel/authority/amounts.h"
+#include "reenact/kernel/authority/grants.h"
+#include "reenact/kernel/effects/effect.h"
+#include "reenact/kernel/effects/receipt.h"
 #include "reenact/kernel/hash.h"
 #include "reenact/kernel/ids.h"
-#include "reenact/kernel/receipt.h"
-#include "reenact/kernel/status.h"
 
 namespace reenact::tools {
 

@@ -64,10 +64,10 @@ Json RowJson(const Row& row) {
 
 // "3f2a9c1b44d0  17.0  agent/ann  http.request  done ok  calls 1"
 std::string RowText(const Row& row) {
-  std::string text = absl::StrCat(
-      row.intent_hash.ToHex().substr(0, 12), "  ", row.event_id.value, ".",
-      row.index, "  ", Dump(row.cell), "  ", Dump(row.kind), "  ",
-      ToAbsl(StateName(row.state)));
+  std::string text =
+      absl::StrCat(row.intent_hash.ToHex().substr(0, 12), "  ",
+                   row.event_id.value, ".", row.index, "  ", Dump(row.cell),
+                   "  ", Dump(row.kind), "  ", ToAbsl(StateName(row.state)));
   if (!row.status.empty() && row.status != "ok") {
     absl::StrAppend(&text, " ", row.status);
   }
@@ -89,10 +89,10 @@ std::string Totals(const EffectTable& table) {
     ++counts[row.state];
     cost.Add(row.usage);
   }
-  return absl::StrCat(
-      counts[State::kOpen], " open, ", counts[State::kHeld], " held, ",
-      counts[State::kDone], " done, ", counts[State::kFailed], " failed; cost ",
-      cost.ToString(), "; ", table.refused(), " receipts refused");
+  return absl::StrCat(counts[State::kOpen], " open, ", counts[State::kHeld],
+                      " held, ", counts[State::kDone], " done, ",
+                      counts[State::kFailed], " failed; cost ", cost.ToString(),
+                      "; ", table.refused(), " receipts refused");
 }
 
 ExitCode RunEffects(const EffectsOptions& options) {
@@ -110,7 +110,7 @@ ExitCode RunEffects(const EffectsOptions& options) {
   return ExitCode::kOk;
 }
 
-// --- words on effects ----------------------------------------------------------
+// --- words on effects --------------------------------------------------------
 
 // The effect that somebody means. The world is read before it is opened.
 absl::StatusOr<Digest> FindIntent(const std::string& world,
@@ -148,11 +148,12 @@ void AddJudgeCommand(CLI::App& app, Action* action, bool approve) {
                 "Its cell gets an answer of status denied, and what was "
                 "reserved is free again. Who rejected it is on record.");
   const std::string name = approve ? "approve" : "reject";
-  command->footer("Examples:\n"
-                  "  reenact effects w --held\n"
-                  "  reenact " + name + " w 3f2a9c1b44d0 --module shop" +
-                  (approve ? "" : " --note \"too dear\"") + "\n\n" +
-                  kLiveWorldExitCodes);
+  command->footer(
+      "Examples:\n"
+      "  reenact effects w --held\n"
+      "  reenact " +
+      name + " w 3f2a9c1b44d0 --module shop" +
+      (approve ? "" : " --note \"too dear\"") + "\n\n" + kLiveWorldExitCodes);
   AddLiveWorldOptions(*command, &options->live, true);
   command
       ->add_option("INTENT", options->intent,
@@ -192,7 +193,7 @@ ExitCode RunCancel(const CancelOptions& options) {
   });
 }
 
-// --- rollback ----------------------------------------------------------------------
+// --- rollback ----------------------------------------------------------------
 
 struct RollbackOptions {
   LiveWorldOptions live;
@@ -207,7 +208,7 @@ ExitCode RunRollback(const RollbackOptions& options) {
   });
 }
 
-// --- retry -----------------------------------------------------------------------
+// --- retry -------------------------------------------------------------------
 
 struct RetryOptions {
   LiveWorldOptions live;
@@ -233,13 +234,13 @@ class FailedSteps {
  private:
   void Note(const Entry& entry) {
     if (const auto* input = std::get_if<entry::InputAdmitted>(&entry)) {
-      waiting_[{input->input.value, 0, 0}] = EventOf(
-          input->reducer, input->key, input->schema, input->payload);
+      waiting_[{input->input.value, 0, 0}] =
+          EventOf(input->reducer, input->key, input->schema, input->payload);
     } else if (const auto* step = std::get_if<entry::StepScheduled>(&entry)) {
       event_.reset();
-      const auto it = waiting_.find({step->cause.input.value,
-                                     step->cause.parent.value,
-                                     step->cause.index});
+      const auto it =
+          waiting_.find({step->cause.input.value, step->cause.parent.value,
+                         step->cause.index});
       if (step->kind == UnitKind::kReceipt || it == waiting_.end()) return;
       event_ = std::move(it->second);
       waiting_.erase(it);
@@ -347,8 +348,9 @@ void AddEffectsCommand(CLI::App& app, Action* action) {
                     "Those that failed, timed out, or were denied or "
                     "cancelled");
   effects->add_flag("--json", options->json, "An object per line");
-  effects->callback(
-      [options, action] { *action = [options] { return RunEffects(*options); }; });
+  effects->callback([options, action] {
+    *action = [options] { return RunEffects(*options); };
+  });
 }
 
 void AddJudgeCommands(CLI::App& app, Action* action) {
@@ -364,17 +366,19 @@ void AddCancelCommand(CLI::App& app, Action* action) {
       "open, its timers included.\n\n"
       "The cell gets an answer of status cancelled for each; executors are "
       "told to stop, and a receipt that comes all the same is refused.");
-  cancel->footer(std::string("Examples:\n"
-                             "  reenact cancel w 3f2a9c1b44d0 --module shop\n"
-                             "  reenact cancel w --cell order/17 --module shop\n"
-                             "\n") +
-                 kLiveWorldExitCodes);
+  cancel->footer(
+      std::string("Examples:\n"
+                  "  reenact cancel w 3f2a9c1b44d0 --module shop\n"
+                  "  reenact cancel w --cell order/17 --module shop\n"
+                  "\n") +
+      kLiveWorldExitCodes);
   AddLiveWorldOptions(*cancel, &options->live, true);
   cancel->add_option("INTENT", options->intent,
                      "The intent's hash, or the first six digits or more");
   cancel->add_option("--cell", options->cell, "REDUCER/KEY: all that it has");
-  cancel->callback(
-      [options, action] { *action = [options] { return RunCancel(*options); }; });
+  cancel->callback([options, action] {
+    *action = [options] { return RunCancel(*options); };
+  });
 }
 
 void AddRollbackCommand(CLI::App& app, Action* action) {
@@ -383,13 +387,15 @@ void AddRollbackCommand(CLI::App& app, Action* action) {
       "rollback",
       "Puts every cell back to what it was at a snapshot, with what waited "
       "there.\n\n"
-      "Nothing is taken out of history: the way back is recorded like any other "
+      "Nothing is taken out of history: the way back is recorded like any "
+      "other "
       "step. What was done outside since stays done and paid for; effects that "
       "are open since then end, and their receipts are refused. Events that "
       "wait and have no ticket are dropped.\n\n"
       "Input files are taken in as far as they were at the snapshot: correct "
       "the file behind that row (`reenact log w --kind RolledBack` names it), "
-      "and the `reenact run` that fed it feeds it from there on. Fed as it was, "
+      "and the `reenact run` that fed it feeds it from there on. Fed as it "
+      "was, "
       "it does the same once more. A corrected row with an \"id\" needs "
       "another id.");
   rollback->footer(std::string("Examples:\n"
@@ -425,8 +431,9 @@ void AddRetryCommand(CLI::App& app, Action* action) {
   AddLiveWorldOptions(*retry, &options->live, false);
   retry->add_option("EVENT", options->events, "event_ids of failed steps");
   retry->add_flag("--all", options->all, "Every step that ever failed");
-  retry->callback(
-      [options, action] { *action = [options] { return RunRetry(*options); }; });
+  retry->callback([options, action] {
+    *action = [options] { return RunRetry(*options); };
+  });
 }
 
 }  // namespace reenact::tools

@@ -5,7 +5,7 @@
 
 #include <string_view>
 
-#include "reenact/kernel/status.h"
+#include "reenact/base/status.h"
 
 namespace reenact::tools {
 
@@ -24,8 +24,8 @@ enum class ExitCode : int {
   kBadModule = 10,     // a module is not there or cannot be used
   kStuck = 11,         // a step does not return
   kCrashed = 12,       // a step crashed the process, or ended it
-  kNotWell = 13,       // an effect has not ended with ok, and that was asked for
-  kOtherInput = 14,    // the input is not what was taken in so far
+  kNotWell = 13,     // an effect has not ended with ok, and that was asked for
+  kOtherInput = 14,  // the input is not what was taken in so far
   kInterrupted = 130,  // SIGINT; the same command continues
   kTerminated = 143,   // SIGTERM; the same command continues
 };

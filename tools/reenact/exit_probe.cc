@@ -11,7 +11,7 @@
 
 #include <cstdlib>
 
-#include "reenact/kernel/step_guard.h"
+#include "reenact/workers/step_guard.h"
 
 namespace {
 

@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "reenact/kernel/admission.h"
-#include "reenact/kernel/cbor.h"
-#include "reenact/kernel/module_call.h"
+#include "reenact/kernel/authority/admission.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/workers/module_call.h"
 
 namespace reenact::tools {
 namespace {
@@ -158,8 +158,7 @@ absl::StatusOr<bool> FeedSource::Next(std::vector<Input>* row) {
 // last, so there a file may be shorter.
 absl::StatusOr<bool> FeedSource::SkipKnownRows() {
   if (compared_) return true;
-  REENACT_ASSIGN_OR_RETURN(const bool same,
-                           BeginsWith(*rows_, options_.taken));
+  REENACT_ASSIGN_OR_RETURN(const bool same, BeginsWith(*rows_, options_.taken));
   skipped_ = rows_->number();
   if (!same && !options_.name.empty()) return Differs();
   compared_ = same;

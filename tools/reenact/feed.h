@@ -10,14 +10,14 @@
 #include <string_view>
 #include <vector>
 
-#include "reenact/kernel/cbor_value.h"
+#include "reenact/base/status.h"
+#include "reenact/kernel/cbor/cbor_value.h"
 #include "reenact/kernel/config.h"
 #include "reenact/kernel/event.h"
 #include "reenact/kernel/hash.h"
 #include "reenact/kernel/module.h"
 #include "reenact/kernel/source.h"
-#include "reenact/kernel/status.h"
-#include "reenact/kernel/world.h"
+#include "reenact/world/world.h"
 #include "tools/reenact/rows.h"
 
 namespace reenact::tools {
@@ -41,8 +41,8 @@ absl::StatusOr<std::vector<Input>> MapRow(const InputMapper& mapper,
 inline constexpr std::string_view kOtherRows =
     "other rows need --append, or a --source NAME of their own";
 
-// Passes over the rows up to `taken.position`. Whether they are what was taken in
-// then: the file has so many, and `taken.digest`, unless it is not known.
+// Passes over the rows up to `taken.position`. Whether they are what was taken
+// in then: the file has so many, and `taken.digest`, unless it is not known.
 // InvalidArgument: a row cannot even be passed over. Others: of reading.
 absl::StatusOr<bool> BeginsWith(RowReader& rows, const SourceMark& taken);
 

@@ -1,5 +1,7 @@
 // `reenact grant` and `reenact budget`: who may spend what, and what was spent.
 
+#include "reenact/kernel/authority/grants.h"
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -12,7 +14,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "reenact/journal/archive.h"
-#include "reenact/kernel/grants.h"
 #include "tools/reenact/commands.h"
 #include "tools/reenact/common.h"
 #include "tools/reenact/effect_table.h"
@@ -85,8 +86,8 @@ ExitCode ChangeByName(const GrantOptions& options, GrantChange::Op op) {
   change.op = op;
   change.grant.name = options.name;
   const auto amounts = ParseAmounts(options.amounts);
-  if (!amounts.ok()) return Complain(ExitCode::kUsage,
-                                     ToStd(amounts.status().message()));
+  if (!amounts.ok())
+    return Complain(ExitCode::kUsage, ToStd(amounts.status().message()));
   change.grant.limit = *amounts;
   return TellWorld(options.live, [&change](World& world) {
     return world.ChangeGrant(change);
@@ -127,7 +128,7 @@ void AddByName(CLI::App& grant, Action* action, const Way& way) {
   });
 }
 
-// --- budget --------------------------------------------------------------------
+// --- budget ------------------------------------------------------------------
 
 struct BudgetOptions {
   std::string world;
@@ -189,9 +190,9 @@ ExitCode RunBudget(const BudgetOptions& options) {
   if (!table.ok()) return Complain(table.status());
   const auto& accounts = table->grants().accounts();
   if (!options.name.empty() && accounts.count(options.name) == 0) {
-    return Complain(ExitCode::kFailed,
-                    absl::StrCat(options.world, ": no grant \"", options.name,
-                                 "\""));
+    return Complain(
+        ExitCode::kFailed,
+        absl::StrCat(options.world, ": no grant \"", options.name, "\""));
   }
   for (const auto& [name, account] : accounts) {
     if (!options.name.empty() && name != options.name) continue;
@@ -231,8 +232,9 @@ void AddGrantCommand(CLI::App& app, Action* action) {
               {"amend", Op::kAmend,
                "Gives it the kinds, conditions and expiry of FILE"});
   AddByName(*grant, action,
-            {"add", Op::kAdd, "Adds to its limit, from its parent if it has "
-                              "one"});
+            {"add", Op::kAdd,
+             "Adds to its limit, from its parent if it has "
+             "one"});
   AddByName(*grant, action,
             {"take", Op::kTake, "Takes from its limit what is free"});
   AddByName(*grant, action,
@@ -258,8 +260,9 @@ void AddBudgetCommand(CLI::App& app, Action* action) {
       ->required();
   budget->add_option("NAME", options->name, "Only this grant");
   budget->add_flag("--json", options->json, "An object per line");
-  budget->callback(
-      [options, action] { *action = [options] { return RunBudget(*options); }; });
+  budget->callback([options, action] {
+    *action = [options] { return RunBudget(*options); };
+  });
 }
 
 }  // namespace reenact::tools

@@ -20,7 +20,7 @@ constexpr int kGraceMs = 1000;  // of silence, after a stop
 class BufferedInput final : public InputFile {
  public:
   BufferedInput(std::string name, int fd, std::optional<std::uint64_t> size,
-        std::function<bool()> stopped)
+                std::function<bool()> stopped)
       : name_(std::move(name)),
         fd_(fd),
         size_(size),
@@ -101,9 +101,9 @@ absl::StatusOr<std::unique_ptr<InputFile>> InputFile::Open(
     const std::string& path, std::function<bool()> stopped) {
   const bool is_stdin = path == "-";
   // To open a pipe would wait for its writer, and hear of no stop meanwhile.
-  const int fd = is_stdin ? STDIN_FILENO
-                          : open(path.c_str(),
-                                 O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  const int fd = is_stdin
+                     ? STDIN_FILENO
+                     : open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0 && errno == ENOENT) {
     return absl::UnavailableError(path + ": there is no such file");
   }
@@ -129,8 +129,8 @@ absl::StatusOr<Bytes> InputFile::ReadAll(const std::string& path,
     REENACT_ASSIGN_OR_RETURN(const bool more, file->FetchMore());
     if (!more) return Bytes(file->buffered());
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      file->name(), ": larger than ", size_max, " bytes"));
+  return absl::InvalidArgumentError(
+      absl::StrCat(file->name(), ": larger than ", size_max, " bytes"));
 }
 
 std::string SourceNameOf(const std::string& path) {

@@ -10,8 +10,8 @@
 #include <string>
 #include <string_view>
 
-#include "reenact/kernel/bytes.h"
-#include "reenact/kernel/status.h"
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
 
 namespace reenact::tools {
 

@@ -8,7 +8,7 @@
 
 #include "absl/numeric/int128.h"
 #include "absl/strings/str_cat.h"
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "reenact/kernel/hash.h"
 
 namespace reenact::tools {
@@ -222,9 +222,8 @@ absl::StatusOr<cbor::Value> Parse(std::string_view text, bool comments) {
   }
   ValueBuilder builder;
   constexpr bool kStrict = true;  // nothing after it
-  nlohmann::json::sax_parse(text, &builder,
-                            nlohmann::json::input_format_t::json, kStrict,
-                            comments);
+  nlohmann::json::sax_parse(
+      text, &builder, nlohmann::json::input_format_t::json, kStrict, comments);
   return std::move(builder).Take();
 }
 

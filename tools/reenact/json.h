@@ -8,9 +8,9 @@
 #include <string>
 #include <string_view>
 
-#include "reenact/kernel/bytes.h"
-#include "reenact/kernel/cbor_value.h"
-#include "reenact/kernel/status.h"
+#include "reenact/base/bytes.h"
+#include "reenact/base/status.h"
+#include "reenact/kernel/cbor/cbor_value.h"
 
 namespace reenact::tools {
 

@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
-#include "reenact/kernel/bytes.h"
+#include "reenact/base/bytes.h"
 #include "reenact/kernel/hash.h"
 
 namespace reenact::tools {

@@ -5,8 +5,8 @@
 
 #include <string>
 
-#include "reenact/kernel/receipt.h"
-#include "reenact/kernel/status.h"
+#include "reenact/base/status.h"
+#include "reenact/kernel/effects/receipt.h"
 
 namespace reenact::tools {
 

@@ -8,7 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "reenact/journal/archive.h"
-#include "reenact/kernel/step_guard.h"
+#include "reenact/workers/step_guard.h"
 #include "tools/reenact/common.h"
 #include "tools/reenact/signals.h"
 #include "tools/reenact/step_watch.h"

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "reenact/kernel/status.h"
-#include "reenact/kernel/world.h"
+#include "reenact/base/status.h"
+#include "reenact/world/world.h"
 #include "tools/reenact/exit_codes.h"
 
 namespace reenact::tools {
@@ -41,10 +41,12 @@ std::string NameOr(const std::string& by);
 
 // What every such command's exit codes mean.
 inline constexpr const char* kLiveWorldExitCodes =
-    "Exit codes: 0 done; 1 it made no sense at its ticket, and is on record as\n"
+    "Exit codes: 0 done; 1 it made no sense at its ticket, and is on record "
+    "as\n"
     "failed; 2 usage; 3 damaged world; 4 other modules than recorded; 6 other\n"
     "format; 8 no world there, open elsewhere, or of format 1, which has no\n"
-    "effects; 9 disk full, permission, I/O; 10 bad module; 11 a step that does not\n"
+    "effects; 9 disk full, permission, I/O; 10 bad module; 11 a step that does "
+    "not\n"
     "return (--step-timeout); 12 a step that crashes or calls exit().";
 
 }  // namespace reenact::tools

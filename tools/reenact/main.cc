@@ -7,7 +7,7 @@
 #include <string>
 
 #include "reenact/kernel/config.h"
-#include "reenact/kernel/step_guard.h"
+#include "reenact/workers/step_guard.h"
 #include "tools/reenact/command_line.h"
 #include "tools/reenact/commands.h"
 #include "tools/reenact/common.h"

@@ -1,6 +1,6 @@
 // `reenact policy`: what a policy says, and what it would make of an effect.
 
-#include "reenact/kernel/policy.h"
+#include "reenact/kernel/authority/policy.h"
 
 #include <cstdint>
 #include <memory>
@@ -11,9 +11,9 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "reenact/journal/archive.h"
 #include "tools/reenact/commands.h"
 #include "tools/reenact/common.h"
-#include "reenact/journal/archive.h"
 #include "tools/reenact/effect_table.h"
 #include "tools/reenact/json.h"
 #include "tools/reenact/key_file.h"
@@ -56,8 +56,7 @@ ExitCode ComplainOfFile(const absl::Status& status) {
   return Complain(ExitCode::kBadInput, ToStd(status.message()));
 }
 
-// --- check
-// ---------------------------------------------------------------------
+// --- check -------------------------------------------------------------------
 
 struct CheckOptions {
   std::string file;
@@ -105,8 +104,7 @@ void AddCheck(CLI::App& policy, Action* action) {
   });
 }
 
-// --- explain
-// -------------------------------------------------------------------
+// --- explain -----------------------------------------------------------------
 
 struct ExplainOptions {
   std::string file;
@@ -243,8 +241,7 @@ void AddExplain(CLI::App& policy, Action* action) {
 
 namespace {
 
-// --- set, show
-// ---------------------------------------------------------------------
+// --- set, show ---------------------------------------------------------------
 
 struct SetOptions {
   LiveWorldOptions live;
@@ -305,8 +302,7 @@ void AddShow(CLI::App& policy, Action* action) {
       [world, action] { *action = [world] { return RunShow(*world); }; });
 }
 
-// --- key
-// ---------------------------------------------------------------------
+// --- key ---------------------------------------------------------------------
 
 ExitCode RunKey(const std::string& file) {
   const absl::Status made = MakeKeyFile(file);

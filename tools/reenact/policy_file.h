@@ -5,8 +5,8 @@
 
 #include <string>
 
-#include "reenact/kernel/policy.h"
-#include "reenact/kernel/status.h"
+#include "reenact/base/status.h"
+#include "reenact/kernel/authority/policy.h"
 
 namespace reenact::tools {
 

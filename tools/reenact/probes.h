@@ -1,14 +1,15 @@
 // Watches what steps ask of the machine, and do to it, while they are verified.
 //
 // A reducer depends on its step alone. Verification runs each step twice and
-// compares; the probes say what a step called, and make the answer to the second
-// run another one, so that a clock too coarse to move between two runs shows as
-// well, and so does a file that is there both times. What a step does to the
-// outside (writes, connects, starts a thread) is done, and is a fault by itself.
+// compares; the probes say what a step called, and make the answer to the
+// second run another one, so that a clock too coarse to move between two runs
+// shows as well, and so does a file that is there both times. What a step does
+// to the outside (writes, connects, starts a thread) is done, and is a fault by
+// itself.
 //
 // watched_calls.cc defines functions of the C library in the executable. Being
-// exported from there, they come before the C library's for every module that is
-// loaded later. Outside a step, and for callers that are not a module's (the
+// exported from there, they come before the C library's for every module that
+// is loaded later. Outside a step, and for callers that are not a module's (the
 // kernel itself, RocksDB), they only forward.
 //
 // The second run finds other memory, too: what lies on the stack and in small

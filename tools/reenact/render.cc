@@ -10,16 +10,16 @@ namespace reenact::tools {
 namespace {
 
 constexpr EntryKind kKinds[] = {
-    EntryKind::kGenesis,       EntryKind::kRoundOpened,
-    EntryKind::kInputAdmitted, EntryKind::kStepScheduled,
-    EntryKind::kStepCommitted, EntryKind::kStepFailed,
-    EntryKind::kSnapshotTaken, EntryKind::kModuleChanged,
-    EntryKind::kConfigChanged, EntryKind::kSnapshotRequested,
-    EntryKind::kEffectQueued,  EntryKind::kReceiptAppended,
-    EntryKind::kGrantChanged,  EntryKind::kPolicyChanged,
+    EntryKind::kGenesis,        EntryKind::kRoundOpened,
+    EntryKind::kInputAdmitted,  EntryKind::kStepScheduled,
+    EntryKind::kStepCommitted,  EntryKind::kStepFailed,
+    EntryKind::kSnapshotTaken,  EntryKind::kModuleChanged,
+    EntryKind::kConfigChanged,  EntryKind::kSnapshotRequested,
+    EntryKind::kEffectQueued,   EntryKind::kReceiptAppended,
+    EntryKind::kGrantChanged,   EntryKind::kPolicyChanged,
     EntryKind::kReceiptRefused, EntryKind::kEffectClosed,
-    EntryKind::kEffectJudged,  EntryKind::kEffectsCancelled,
-    EntryKind::kRolledBack,    EntryKind::kFailureOrdered,
+    EntryKind::kEffectJudged,   EntryKind::kEffectsCancelled,
+    EntryKind::kRolledBack,     EntryKind::kFailureOrdered,
     EntryKind::kReceiptShared};
 
 std::string_view UpdateName(Update::Op op) {
@@ -225,7 +225,8 @@ class Fields {
     Json json;
     json["input"] = cancel.input.value;
     if (cancel.intent_hash) json["intent"] = cancel.intent_hash->ToHex();
-    if (cancel.cell) json["cell"] = Cell(cancel.cell->reducer, cancel.cell->key);
+    if (cancel.cell)
+      json["cell"] = Cell(cancel.cell->reducer, cancel.cell->key);
     if (!cancel.by.empty()) json["by"] = cancel.by;
     return json;
   }

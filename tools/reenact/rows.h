@@ -9,9 +9,9 @@
 #include <string>
 #include <string_view>
 
-#include "reenact/kernel/cbor_value.h"
+#include "reenact/base/status.h"
+#include "reenact/kernel/cbor/cbor_value.h"
 #include "reenact/kernel/hash.h"
-#include "reenact/kernel/status.h"
 #include "tools/reenact/input_file.h"
 
 namespace reenact::tools {

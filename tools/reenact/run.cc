@@ -17,10 +17,10 @@
 #include "absl/strings/str_split.h"
 #include "reenact/journal/archive.h"
 #include "reenact/kernel/duration.h"
+#include "reenact/kernel/effects/retry_rule.h"
 #include "reenact/kernel/hash.h"
-#include "reenact/kernel/retry_rule.h"
-#include "reenact/kernel/step_guard.h"
-#include "reenact/kernel/world.h"
+#include "reenact/workers/step_guard.h"
+#include "reenact/world/world.h"
 #include "tools/reenact/command_line.h"
 #include "tools/reenact/commands.h"
 #include "tools/reenact/common.h"
@@ -44,14 +44,17 @@ constexpr const char* kHelp =
     "Creates or continues a world, feeds it the events of a file, and "
     "reports.\n"
     "\n"
-    "With --reproducible the same file, modules and options give the same bytes "
-    "on any machine, with any number of workers; without it a new world differs "
+    "With --reproducible the same file, modules and options give the same "
+    "bytes "
+    "on any machine, with any number of workers; without it a new world "
+    "differs "
     "in its id, which is its own. Ctrl-C stops cleanly; the same command "
     "continues where it stopped, without losing or doubling an event. So it "
     "does after a malformed line is corrected.\n"
     "\n"
     "A world knows the files that it was fed by name, and how far it has taken "
-    "in each: a file that has grown is fed from where it was left, another file "
+    "in each: a file that has grown is fed from where it was left, another "
+    "file "
     "from its first row. What was taken in before is compared, and a file that "
     "has changed there is refused, with the line.";
 
@@ -82,9 +85,11 @@ constexpr const char* kFooter =
     "\n"
     "Sources: a file is a source of its own name, without its directories; "
     "standard\n"
-    "input is the source stdin. --source gives it another, so that two files of "
+    "input is the source stdin. --source gives it another, so that two files "
+    "of "
     "one\n"
-    "name, or two streams, are told apart. A file that was replaced by one with "
+    "name, or two streams, are told apart. A file that was replaced by one "
+    "with "
     "other\n"
     "rows is refused (exit code 14), unless --append says that all of it is "
     "new; the\n"
@@ -268,8 +273,8 @@ class RunCommand {
   Format format_ = Format::kJsonl;
   WorldOptions world_options_;
   std::unique_ptr<InputFile> input_;
-  std::string source_name_;  // empty: the world knows none
-  SourceMark taken_;         // of it, by the world
+  std::string source_name_;           // empty: the world knows none
+  SourceMark taken_;                  // of it, by the world
   std::unique_ptr<EffectHost> host_;  // outlives the world
   std::unique_ptr<World> world_;
   std::unique_ptr<FeedSource> source_;
@@ -320,10 +325,10 @@ void RunCommand::WatchSteps() {
                    absl::StrCat("; it and what its round had before it is "
                                 "not recorded",
                                 kTriesAgain, kFailsIt));
-  watch_ = EndWhenStuck(name_, options_.step_timeout,
-                        absl::StrCat("; it and what follows is not recorded",
-                                     kTriesAgain),
-                        [this] { progress_.Clear(); });
+  watch_ = EndWhenStuck(
+      name_, options_.step_timeout,
+      absl::StrCat("; it and what follows is not recorded", kTriesAgain),
+      [this] { progress_.Clear(); });
 }
 
 Failure RunCommand::ChooseMapper() {
@@ -471,12 +476,12 @@ Failure RunCommand::MatchExistingWorld() {
             options_.world + ": was made with another --seed"};
   }
   if (!wanted.world_id.empty() && existing.world_id != wanted.world_id) {
-    return {ExitCode::kRefused,
-            absl::StrCat(options_.world, ": its id is ",
-                         ToHex(existing.world_id), ", not ",
-                         ToHex(wanted.world_id), " as ",
-                         options_.world_id ? "--world-id says"
-                                           : "--reproducible would have it")};
+    return {
+        ExitCode::kRefused,
+        absl::StrCat(options_.world, ": its id is ", ToHex(existing.world_id),
+                     ", not ", ToHex(wanted.world_id), " as ",
+                     options_.world_id ? "--world-id says"
+                                       : "--reproducible would have it")};
   }
   std::vector<ModuleRecord> records;
   for (const Module& module : modules_) records.push_back(module.record);
@@ -527,11 +532,12 @@ Failure RunCommand::OpenInput() {
   input_ = *std::move(input);
   if (options_.append && !input_->size()) {
     return Usage(
-        "--append needs a file that can be read twice; give a stream a --source "
+        "--append needs a file that can be read twice; give a stream a "
+        "--source "
         "of its own");
   }
-  source_name_ = options_.source.empty() ? SourceNameOf(options_.events)
-                                         : options_.source;
+  source_name_ =
+      options_.source.empty() ? SourceNameOf(options_.events) : options_.source;
   const absl::Status named = CheckSourceName(source_name_);
   return named.ok() ? Failure{}
                     : Usage(absl::StrCat("--source: ", named.message()));
@@ -547,8 +553,7 @@ Failure RunCommand::ReadExecutors(
     const std::pair<std::string, std::string> parts =
         absl::StrSplit(executor, absl::MaxSplits('=', 1));
     const std::vector<std::string> kinds = absl::StrSplit(parts.second, ',');
-    const bool empty =
-        std::find(kinds.begin(), kinds.end(), "") != kinds.end();
+    const bool empty = std::find(kinds.begin(), kinds.end(), "") != kinds.end();
     if (parts.first.empty() || empty ||
         !remotes->emplace(parts.first, kinds).second) {
       return Usage("--executor is NAME=KIND[,KIND...], each NAME once");
@@ -652,14 +657,13 @@ Failure RunCommand::OpenWorld() {
   }
   const OpenReport& report = world_->open_report();
   if (report.blocks_cut > 0) {
-    Complain(
-        ExitCode::kOk,
-        absl::StrCat("warning: ", name_, ": cut ", report.blocks_cut,
-                     " blocks that had not been acknowledged"));
+    Complain(ExitCode::kOk,
+             absl::StrCat("warning: ", name_, ": cut ", report.blocks_cut,
+                          " blocks that had not been acknowledged"));
   }
   for (const std::uint64_t event : options_.fail_events) {
-    const absl::Status ordered = world_->FailEvent(
-        EventId{event}, NameOr(options_.by), options_.reason);
+    const absl::Status ordered =
+        world_->FailEvent(EventId{event}, NameOr(options_.by), options_.reason);
     if (!ordered.ok()) return FailureOf(ordered);
   }
   if (host_ == nullptr) return {};
@@ -671,17 +675,17 @@ Failure RunCommand::OpenWorld() {
   return {};
 }
 
-// Where the world stands in the input. A world of an older format knows a row of
-// whatever it was fed last.
+// Where the world stands in the input. A world of an older format knows a row
+// of whatever it was fed last.
 Failure RunCommand::FindPlace() {
   if (input_ == nullptr) return {};
   if (world_->config().format_version < kFormatVersionSources) {
     if (options_.append || !options_.source.empty()) {
-      return {ExitCode::kRefused,
-              absl::StrCat(name_, ": has format ",
-                           world_->config().format_version,
-                           ", which knows no sources by name, so --source and "
-                           "--append are for newer worlds")};
+      return {
+          ExitCode::kRefused,
+          absl::StrCat(name_, ": has format ", world_->config().format_version,
+                       ", which knows no sources by name, so --source and "
+                       "--append are for newer worlds")};
     }
     source_name_.clear();
     taken_.position = world_->position();
@@ -693,7 +697,8 @@ Failure RunCommand::FindPlace() {
   if (!again.ok()) return FailureOf(again.status());
   const auto rows = RowReader::Make(format_, *std::move(again));
   const auto same = BeginsWith(*rows, taken_);
-  // What cannot be read is other rows, which feeding will refuse with its place.
+  // What cannot be read is other rows, which feeding will refuse with its
+  // place.
   if (!same.ok() || !*same) taken_ = SourceMark();
   return {};
 }
@@ -707,8 +712,8 @@ absl::Status RunCommand::ServeEffects() {
 
 void RunCommand::StopEffects() {
   if (host_ == nullptr) return;
-  const absl::Status stopped = host_->Stop(std::chrono::seconds(
-      StopSignal() != 0 ? 5 : 0));
+  const absl::Status stopped =
+      host_->Stop(std::chrono::seconds(StopSignal() != 0 ? 5 : 0));
   if (!stopped.ok()) {
     Complain(ExitCode::kOk, absl::StrCat("warning: ", stopped.message()));
   }
@@ -766,9 +771,9 @@ ExitCode RunCommand::End(const absl::Status& fed, const absl::Status& closed) {
   }
   // Recorded as it went; but a world whose steps act is none that replays.
   if (const std::string acts = WatchedCalls(true); !acts.empty()) {
-    return Complain(ExitCode::kImpure,
-                    absl::StrCat("a step did something outside of its world",
-                                 acts));
+    return Complain(
+        ExitCode::kImpure,
+        absl::StrCat("a step did something outside of its world", acts));
   }
   if (!closed.ok()) return Complain(closed);
   if (fed.ok()) return EndOfEffects();
@@ -798,13 +803,14 @@ ExitCode RunCommand::OtherInput() {
   const auto place = FirstOtherRow(
       {options_.world, source_name_, options_.events, format_, mapper_});
   if (!place) {
-    return Complain(ExitCode::kOtherInput,
-                    ToStd(source_->status().message()));
+    return Complain(ExitCode::kOtherInput, ToStd(source_->status().message()));
   }
   return Complain(
       ExitCode::kOtherInput,
-      absl::StrCat(*place, ": from here on this is not what the world has taken "
-                           "in of \"", source_name_, "\"; ", ToAbsl(kOtherRows)));
+      absl::StrCat(*place,
+                   ": from here on this is not what the world has taken "
+                   "in of \"",
+                   source_name_, "\"; ", ToAbsl(kOtherRows)));
 }
 
 // Whoever asked for the clock `input`, or whose mapper has it by default.
@@ -813,11 +819,12 @@ void RunCommand::WarnOfClock() const {
       world_->config().clock != ClockKind::kInput) {
     return;
   }
-  Complain(ExitCode::kOk,
-           absl::StrCat("warning: ", name_,
-                        ": its clock is `input`, and no row had a time: logical "
-                        "time stands still, so no timer fires and no deadline "
-                        "passes; make the world with --clock rounds or wall"));
+  Complain(
+      ExitCode::kOk,
+      absl::StrCat("warning: ", name_,
+                   ": its clock is `input`, and no row had a time: logical "
+                   "time stands still, so no timer fires and no deadline "
+                   "passes; make the world with --clock rounds or wall"));
 }
 
 void RunCommand::Report(const WorldStats& stats) {
@@ -956,9 +963,10 @@ void AddRunCommand(CLI::App& app, Action* action) {
                 "all of it, behind what was");
   run->add_flag("--with-executors", options->with_executors,
                 "Carry out effects, and run until nothing is left to do");
-  run->add_flag("--strict-effects", options->strict_effects,
-                "End with 13 if an effect ended in this run otherwise than with "
-                "ok, or is open or held at its end");
+  run->add_flag(
+      "--strict-effects", options->strict_effects,
+      "End with 13 if an effect ended in this run otherwise than with "
+      "ok, or is open or held at its end");
   run->add_option("--executor-socket", options->executor_socket,
                   "Where executors of other processes attach; then it runs "
                   "until Ctrl-C while effects are open");
@@ -985,16 +993,18 @@ void AddRunCommand(CLI::App& app, Action* action) {
                   "Effects of one kind carried out at a time")
       ->check(Whole(1, 1024))
       ->capture_default_str();
-  run->add_option("--retry", options->retry,
-                  "attempts=N,first=TIME,longest=TIME,for=TIME, or some of these: "
-                  "how often effects are tried, how long the first and any wait "
-                  "between attempts may be, and how long all of it, where neither "
-                  "intent nor policy says "
-                  "[attempts=5,first=200ms,longest=30s,for=10m]");
-  run->add_option("--per-host", options->per_host,
-                  "Of those, so many at a time that wait for one host, or world, "
-                  "so that one that does not answer leaves room for others. 0: "
-                  "all of them")
+  run->add_option(
+      "--retry", options->retry,
+      "attempts=N,first=TIME,longest=TIME,for=TIME, or some of these: "
+      "how often effects are tried, how long the first and any wait "
+      "between attempts may be, and how long all of it, where neither "
+      "intent nor policy says "
+      "[attempts=5,first=200ms,longest=30s,for=10m]");
+  run->add_option(
+         "--per-host", options->per_host,
+         "Of those, so many at a time that wait for one host, or world, "
+         "so that one that does not answer leaves room for others. 0: "
+         "all of them")
       ->capture_default_str()
       ->check(Whole(0, 1024));
   run->add_option("-f,--format", options->format,

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "reenact/kernel/world.h"
+#include "reenact/world/world.h"
 #include "tools/reenact/common.h"
 #include "tools/reenact/step_watch.h"
 
@@ -25,9 +25,9 @@ namespace {
 // How long a step may take before it is said that it is waited for.
 constexpr std::chrono::seconds kPatience{1};
 
-// Signals this close together are one wish: timeout(1) sends one to its child and
-// one to the process group, and a terminal's Ctrl-C reaches a wrapper that passes
-// it on.
+// Signals this close together are one wish: timeout(1) sends one to its child
+// and one to the process group, and a terminal's Ctrl-C reaches a wrapper that
+// passes it on.
 constexpr std::int64_t kOneWishNanos = 300'000'000;
 
 std::atomic<int> stop_signal{0};

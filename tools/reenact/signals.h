@@ -3,7 +3,7 @@
 #ifndef REENACT_TOOLS_REENACT_SIGNALS_H_
 #define REENACT_TOOLS_REENACT_SIGNALS_H_
 
-#include "reenact/kernel/step_guard.h"
+#include "reenact/workers/step_guard.h"
 
 namespace reenact {
 class World;
@@ -12,8 +12,9 @@ class World;
 namespace reenact::tools {
 
 // From now on the first SIGINT or SIGTERM is noted, and another one ends the
-// process at once, unless it comes within 0.3 s: timeout(1) sends two together. If
-// a step does not return meanwhile, it is said which one is waited for. SIGPIPE is ignored: a write to a closed pipe is an error.
+// process at once, unless it comes within 0.3 s: timeout(1) sends two together.
+// If a step does not return meanwhile, it is said which one is waited for.
+// SIGPIPE is ignored: a write to a closed pipe is an error.
 void CatchStopSignals();
 
 // The signal that was caught, or 0. Any thread.

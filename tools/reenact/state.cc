@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "reenact/journal/archive.h"
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "tools/reenact/commands.h"
 #include "tools/reenact/common.h"
 #include "tools/reenact/json.h"

@@ -13,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-#include "reenact/kernel/module_call.h"
+#include "reenact/workers/module_call.h"
 
 namespace reenact::tools {
 

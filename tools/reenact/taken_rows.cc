@@ -23,7 +23,7 @@ struct RoundTaken {
 
 // In order, without what was rolled back or what another file came after.
 absl::StatusOr<std::vector<RoundTaken>> RoundsOf(const Archive& archive,
-                                            const std::string& source) {
+                                                 const std::string& source) {
   std::vector<RoundTaken> rounds;
   const auto drop_behind = [&rounds](std::uint64_t position) {
     while (!rounds.empty() && rounds.back().mark.position > position) {
@@ -52,7 +52,8 @@ absl::StatusOr<std::map<std::uint64_t, std::vector<Event>>> EventsIn(
   std::map<std::uint64_t, std::vector<Event>> events;
   REENACT_RETURN_IF_ERROR(archive.ScanEntries(
       block,
-      [&](const BlockHeader& at, const Entry& entry, BytesView) -> absl::Status {
+      [&](const BlockHeader& at, const Entry& entry,
+          BytesView) -> absl::Status {
         if (at.index != block) return absl::CancelledError();
         if (const auto* input = std::get_if<entry::InputAdmitted>(&entry)) {
           events[input->position].push_back(
@@ -64,8 +65,8 @@ absl::StatusOr<std::map<std::uint64_t, std::vector<Event>>> EventsIn(
   return events;
 }
 
-// Whether the row is what these events were made of. Of one whose submission ids
-// were known there are fewer than it stands for.
+// Whether the row is what these events were made of. Of one whose submission
+// ids were known there are fewer than it stands for.
 bool Gave(const absl::StatusOr<std::vector<Input>>& row,
           const std::vector<Event>& events) {
   if (!row.ok()) return false;
@@ -87,8 +88,7 @@ class Search {
     REENACT_RETURN_IF_ERROR(Open());
     std::uint64_t after = 0;
     for (const RoundTaken& round : rounds) {
-      REENACT_ASSIGN_OR_RETURN(const bool same,
-                               BeginsWith(*rows_, round.mark));
+      REENACT_ASSIGN_OR_RETURN(const bool same, BeginsWith(*rows_, round.mark));
       if (!same) return FirstBetween(after, round);
       after = round.mark.position;
     }
@@ -105,8 +105,8 @@ class Search {
   }
 
   // Of the rows behind number `after` that the round took in.
-  absl::StatusOr<std::optional<std::string>> FirstBetween(std::uint64_t after,
-                                                          const RoundTaken& round) {
+  absl::StatusOr<std::optional<std::string>> FirstBetween(
+      std::uint64_t after, const RoundTaken& round) {
     REENACT_ASSIGN_OR_RETURN(const auto events,
                              EventsIn(*archive_, round.block));
     REENACT_RETURN_IF_ERROR(Open());

@@ -16,8 +16,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "reenact/journal/archive.h"
-#include "reenact/kernel/replay.h"
-#include "reenact/kernel/step_guard.h"
+#include "reenact/replay/replay.h"
+#include "reenact/workers/step_guard.h"
 #include "tools/reenact/blob_check.h"
 #include "tools/reenact/commands.h"
 #include "tools/reenact/common.h"
@@ -43,7 +43,8 @@ constexpr const char* kVerifyHelp =
     "step (a clock, rand(), the environment, an address) is told from one "
     "that has changed; and once more in another process, with another time "
     "zone, locale, environment and directory. Parts of history between "
-    "snapshots run beside each other; each begins with what the one before it must end with, so the "
+    "snapshots run beside each other; each begins with what the one before it "
+    "must end with, so the "
     "report is that of one run over everything. Modifies nothing; the world "
     "may be in use.";
 
@@ -95,9 +96,9 @@ absl::StatusOr<std::vector<std::string>> RecordedModules(
 absl::Status WriteText(const std::string& path, const std::string& text) {
   errno = 0;
   // Without O_NONBLOCK a pipe would wait for its reader.
-  const int fd = open(path.c_str(),
-                      O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK,
-                      0666);
+  const int fd =
+      open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK,
+           0666);
   std::FILE* const file = fd == -1 ? nullptr : fdopen(fd, "w");
   bool written = file != nullptr &&
                  std::fwrite(text.data(), 1, text.size(), file) == text.size();
@@ -114,8 +115,7 @@ class VerifyCommand {
 
   ExitCode Run() {
     CatchStopSignals();
-    SetStepGuardText(absl::StrCat("reenact: ", options_.verify.path, ": "),
-                     "");
+    SetStepGuardText(absl::StrCat("reenact: ", options_.verify.path, ": "), "");
     const std::unique_ptr<StepWatch> watch =
         EndWhenStuck(options_.verify.path, options_.step_timeout, "",
                      [this] { progress_.Clear(); });
@@ -172,10 +172,10 @@ class VerifyCommand {
     };
     const VerifyOptions& verify = options_.verify;
     std::vector<std::string> arguments = {
-        "verify",    absolute(verify.path),
-        "--once",    "--json",
-        "--threads", absl::StrCat(verify.threads),
-        "--workers", absl::StrCat(verify.workers),
+        "verify",         absolute(verify.path),
+        "--once",         "--json",
+        "--threads",      absl::StrCat(verify.threads),
+        "--workers",      absl::StrCat(verify.workers),
         "--other-process"};
     if (verify.from_snapshot) arguments.push_back("--from-snapshot");
     for (const std::string& name : options_.modules) {
@@ -272,8 +272,8 @@ class VerifyCommand {
       report->verdict = Verdict::kDamaged;
       report->problem = check.problem;
     } else if (check.blobs > 0) {
-      report->notes.push_back(absl::StrCat(
-          check.blobs, " blobs are there and have their digests"));
+      report->notes.push_back(
+          absl::StrCat(check.blobs, " blobs are there and have their digests"));
     }
     return absl::OkStatus();
   }
@@ -283,9 +283,8 @@ class VerifyCommand {
       return WithoutVerdict(static_cast<ExitCode>(128 + StopSignal()),
                             absl::CancelledError("stopped"));
     }
-    return WithoutVerdict(absl::IsInvalidArgument(status)
-                              ? ExitCode::kBadModule
-                              : ExitCodeOf(status),
+    return WithoutVerdict(absl::IsInvalidArgument(status) ? ExitCode::kBadModule
+                                                          : ExitCodeOf(status),
                           status);
   }
 
@@ -293,9 +292,8 @@ class VerifyCommand {
   ExitCode WithoutVerdict(ExitCode code, const absl::Status& why) const {
     Complain(code, ToStd(why.message()));
     if (options_.junit.empty()) return code;
-    const absl::Status written =
-        WriteText(options_.junit, JUnitError(ToStd(why.message()),
-                                             options_.verify.path));
+    const absl::Status written = WriteText(
+        options_.junit, JUnitError(ToStd(why.message()), options_.verify.path));
     if (!written.ok()) Complain(written);
     return code;
   }

@@ -3,7 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
-#include "reenact/kernel/cbor.h"
+#include "reenact/kernel/cbor/cbor.h"
 #include "tools/reenact/render.h"
 #include "tools/reenact/terminal.h"
 
@@ -131,8 +131,8 @@ std::string JUnitHead(int errors, int failures, const std::string& world) {
       "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
       "<testsuite name=\"reenact verify\" tests=\"1\" errors=\"",
       errors, "\" failures=\"", failures,
-      "\">\n  <testcase classname=\"reenact.verify\" name=\"",
-      EscapeXml(world), "\">\n");
+      "\">\n  <testcase classname=\"reenact.verify\" name=\"", EscapeXml(world),
+      "\">\n");
 }
 
 }  // namespace
@@ -268,8 +268,8 @@ std::string JUnitReport(const FullReport& full, const std::string& world) {
 std::string JUnitError(std::string_view why, const std::string& world) {
   const std::string words = EscapeXml(why);
   return absl::StrCat(JUnitHead(1, 0, world),
-                      "    <error type=\"no verdict\" message=\"", words,
-                      "\">", words, "</error>\n  </testcase>\n</testsuite>\n");
+                      "    <error type=\"no verdict\" message=\"", words, "\">",
+                      words, "</error>\n  </testcase>\n</testsuite>\n");
 }
 
 }  // namespace reenact::tools

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "reenact/kernel/replay.h"
+#include "reenact/replay/replay.h"
 #include "tools/reenact/exit_codes.h"
 #include "tools/reenact/json.h"
 #include "tools/reenact/probes.h"

@@ -144,20 +144,34 @@ pthread_t OtherThread() {
 
 const char* NameOfCall(long number) {
   switch (number) {
-    case SYS_gettid: return "gettid";
-    case SYS_getpid: return "getpid";
-    case SYS_getppid: return "getppid";
-    case SYS_getcpu: return "getcpu";
-    case SYS_getrandom: return "getrandom";
-    case SYS_clock_gettime: return "clock_gettime";
-    case SYS_uname: return "uname";
-    case SYS_openat: return "openat";
-    case SYS_read: return "read";
-    case SYS_statx: return "stat";
-    case SYS_write: return "write";
-    case SYS_socket: return "socket";
-    case SYS_connect: return "connect";
-    default: return nullptr;
+    case SYS_gettid:
+      return "gettid";
+    case SYS_getpid:
+      return "getpid";
+    case SYS_getppid:
+      return "getppid";
+    case SYS_getcpu:
+      return "getcpu";
+    case SYS_getrandom:
+      return "getrandom";
+    case SYS_clock_gettime:
+      return "clock_gettime";
+    case SYS_uname:
+      return "uname";
+    case SYS_openat:
+      return "openat";
+    case SYS_read:
+      return "read";
+    case SYS_statx:
+      return "stat";
+    case SYS_write:
+      return "write";
+    case SYS_socket:
+      return "socket";
+    case SYS_connect:
+      return "connect";
+    default:
+      return nullptr;
   }
 }
 bool IsAct(long number) {
@@ -169,10 +183,10 @@ bool IsAct(long number) {
 #define REENACT_EXPORT extern "C" __attribute__((visibility("default"), used))
 
 // Declares what stands under `symbol` and how it forwards: next(...).
-#define REENACT_WATCHED(symbol, type, params)                              \
-  static constinit Next next_##symbol{#symbol};                            \
-  static const LookedUp looked_up_##symbol{next_##symbol};                 \
-  REENACT_EXPORT type Watched_##symbol params __asm__(#symbol);            \
+#define REENACT_WATCHED(symbol, type, params)                   \
+  static constinit Next next_##symbol{#symbol};                 \
+  static const LookedUp looked_up_##symbol{next_##symbol};      \
+  REENACT_EXPORT type Watched_##symbol params __asm__(#symbol); \
   type Watched_##symbol params
 #define REENACT_NEXT(symbol) \
   reinterpret_cast<decltype(&Watched_##symbol)>(next_##symbol.Get())
@@ -355,7 +369,7 @@ REENACT_ASKS(pthread_getaffinity_np, "sched_getaffinity", int,
              (thread, size, set), ChangeByte(set))
 REENACT_ASKS(sched_getcpu, "sched_getcpu", int, (), (), ++result)
 REENACT_ASKS(getcpu, "getcpu", int, (unsigned* cpu, unsigned* node),
-             (cpu, node), if (cpu != nullptr) ++*cpu)
+             (cpu, node), if (cpu != nullptr)++* cpu)
 REENACT_ASKS(sysinfo, "sysinfo", int, (struct sysinfo * about), (about),
              ++about->procs;
              ++about->freeram; about->uptime += kOtherSeconds)
@@ -379,30 +393,30 @@ REENACT_ASKS(thrd_current, "pthread_self", thrd_t, (), (),
 
 // --- files -------------------------------------------------------------------
 
-#define REENACT_OPENS(symbol, name)                                     \
-  REENACT_MAY_ACT(symbol, name, Writes(flags), int,                     \
-                  (const char* path, int flags, mode_t mode),           \
+#define REENACT_OPENS(symbol, name)                           \
+  REENACT_MAY_ACT(symbol, name, Writes(flags), int,           \
+                  (const char* path, int flags, mode_t mode), \
                   (path, flags, mode), result = OtherFile(result))
 REENACT_OPENS(open, "open")
 REENACT_OPENS(open64, "open")
 #undef REENACT_OPENS
-#define REENACT_OPENS(symbol, name)                                       \
-  REENACT_MAY_ACT(symbol, name, Writes(flags), int,                       \
-                  (int at, const char* path, int flags, mode_t mode),     \
+#define REENACT_OPENS(symbol, name)                                   \
+  REENACT_MAY_ACT(symbol, name, Writes(flags), int,                   \
+                  (int at, const char* path, int flags, mode_t mode), \
                   (at, path, flags, mode), result = OtherFile(result))
 REENACT_OPENS(openat, "openat")
 REENACT_OPENS(openat64, "openat")
 #undef REENACT_OPENS
-#define REENACT_OPENS(symbol, name)                                         \
-  REENACT_MAY_ACT(symbol, name, Writes(flags), int,                         \
-                  (const char* path, int flags), (path, flags),             \
+#define REENACT_OPENS(symbol, name)                             \
+  REENACT_MAY_ACT(symbol, name, Writes(flags), int,             \
+                  (const char* path, int flags), (path, flags), \
                   result = OtherFile(result))
 REENACT_OPENS(__open_2, "open")
 REENACT_OPENS(__open64_2, "open")
 #undef REENACT_OPENS
-#define REENACT_OPENS(symbol)                                          \
-  REENACT_MAY_ACT(symbol, "fopen", Writes(mode), FILE*,                \
-                  (const char* path, const char* mode), (path, mode),  \
+#define REENACT_OPENS(symbol)                                         \
+  REENACT_MAY_ACT(symbol, "fopen", Writes(mode), FILE*,               \
+                  (const char* path, const char* mode), (path, mode), \
                   result = OtherFile(result))
 REENACT_OPENS(fopen)
 REENACT_OPENS(fopen64)
@@ -414,8 +428,8 @@ REENACT_ASKS(readdir, "readdir", dirent*, (DIR * directory), (directory),
 REENACT_ASKS(readdir64, "readdir", dirent*, (DIR * directory), (directory),
              result = nullptr)
 
-#define REENACT_STATS(symbol, about_t)                                   \
-  REENACT_ASKS(symbol, "stat", int, (const char* path, about_t* about),  \
+#define REENACT_STATS(symbol, about_t)                                  \
+  REENACT_ASKS(symbol, "stat", int, (const char* path, about_t* about), \
                (path, about), result = OtherAnswer(result, about))
 REENACT_STATS(stat, struct stat)
 REENACT_STATS(stat64, struct stat)
@@ -466,9 +480,8 @@ REENACT_ASKS(pread, "read", ssize_t,
 REENACT_ASKS(pread64, "read", ssize_t,
              (int fd, void* bytes, std::size_t size, off_t at),
              (fd, bytes, size, at), if (result > 0) ChangeByte(bytes))
-REENACT_ASKS(readv, "read", ssize_t,
-             (int fd, const iovec* parts, int count), (fd, parts, count),
-             if (result > 0) ChangeByte(parts[0].iov_base))
+REENACT_ASKS(readv, "read", ssize_t, (int fd, const iovec* parts, int count),
+             (fd, parts, count), if (result > 0) ChangeByte(parts[0].iov_base))
 REENACT_ASKS(fread, "fread", std::size_t,
              (void* bytes, std::size_t size, std::size_t count, FILE* file),
              (bytes, size, count, file), if (result > 0) ChangeByte(bytes))
@@ -491,8 +504,8 @@ REENACT_ACTS(pwrite, "write", ssize_t,
 REENACT_ACTS(pwrite64, "write", ssize_t,
              (int fd, const void* bytes, std::size_t size, off_t at),
              (fd, bytes, size, at))
-REENACT_ACTS(writev, "write", ssize_t,
-             (int fd, const iovec* parts, int count), (fd, parts, count))
+REENACT_ACTS(writev, "write", ssize_t, (int fd, const iovec* parts, int count),
+             (fd, parts, count))
 REENACT_ACTS(fwrite, "fwrite", std::size_t,
              (const void* bytes, std::size_t size, std::size_t count,
               FILE* file),
@@ -510,15 +523,15 @@ REENACT_ACTS(vprintf, "printf", int, (const char* format, va_list list),
 REENACT_ACTS(vdprintf, "dprintf", int,
              (int fd, const char* format, va_list list), (fd, format, list))
 // A list of arguments can be handed on as a list only.
-#define REENACT_PRINTS(symbol, name, as, params, args)                  \
-  REENACT_WATCHED(symbol, int, params) {                                \
-    (void)REENACT_CALLED(name, kActs);                                  \
-    va_list list;                                                       \
-    va_start(list, format);                                             \
-    const int result = reinterpret_cast<decltype(&Watched_##as)>(       \
-        next_##as.Get()) args;                                          \
-    va_end(list);                                                       \
-    return result;                                                      \
+#define REENACT_PRINTS(symbol, name, as, params, args)                   \
+  REENACT_WATCHED(symbol, int, params) {                                 \
+    (void)REENACT_CALLED(name, kActs);                                   \
+    va_list list;                                                        \
+    va_start(list, format);                                              \
+    const int result =                                                   \
+        reinterpret_cast<decltype(&Watched_##as)>(next_##as.Get()) args; \
+    va_end(list);                                                        \
+    return result;                                                       \
   }
 REENACT_PRINTS(printf, "printf", vprintf, (const char* format, ...),
                (format, list))
@@ -526,8 +539,8 @@ REENACT_PRINTS(fprintf, "fprintf", vfprintf,
                (FILE * file, const char* format, ...), (file, format, list))
 REENACT_PRINTS(dprintf, "dprintf", vdprintf, (int fd, const char* format, ...),
                (fd, format, list))
-REENACT_PRINTS(__printf_chk, "printf", vprintf,
-               (int, const char* format, ...), (format, list))
+REENACT_PRINTS(__printf_chk, "printf", vprintf, (int, const char* format, ...),
+               (format, list))
 REENACT_PRINTS(__fprintf_chk, "fprintf", vfprintf,
                (FILE * file, int, const char* format, ...),
                (file, format, list))
@@ -538,8 +551,7 @@ REENACT_ACTS(unlinkat, "unlink", int, (int at, const char* path, int flags),
 REENACT_ACTS(remove, "remove", int, (const char* path), (path))
 REENACT_ACTS(rename, "rename", int, (const char* from, const char* to),
              (from, to))
-REENACT_ACTS(mkdir, "mkdir", int, (const char* path, mode_t mode),
-             (path, mode))
+REENACT_ACTS(mkdir, "mkdir", int, (const char* path, mode_t mode), (path, mode))
 REENACT_ACTS(rmdir, "rmdir", int, (const char* path), (path))
 REENACT_ACTS(truncate, "truncate", int, (const char* path, off_t size),
              (path, size))
@@ -605,8 +617,7 @@ REENACT_ACTS(posix_spawnp, "posix_spawn", int,
              (pid_t * child, const char* path, const void* actions,
               const void* attributes, char* const* argv, char* const* envp),
              (child, path, actions, attributes, argv, envp))
-REENACT_ACTS(kill, "kill", int, (pid_t process, int signal),
-             (process, signal))
+REENACT_ACTS(kill, "kill", int, (pid_t process, int signal), (process, signal))
 
 // --- past the library --------------------------------------------------------
 
@@ -637,10 +648,9 @@ using Rehash = std::pair<bool, std::size_t>;
 static constinit Next next_need_rehash{
     "_ZNKSt8__detail20_Prime_rehash_policy14_M_need_rehashEmmm"};
 static const LookedUp looked_up_need_rehash{next_need_rehash};
-__attribute__((visibility("default"), used)) Rehash Watched_need_rehash(
-    const void* policy, std::size_t buckets, std::size_t elements,
-    std::size_t more)
-    __asm__("_ZNKSt8__detail20_Prime_rehash_policy14_M_need_rehashEmmm");
+__attribute__((visibility("default"), used)) Rehash
+Watched_need_rehash(const void* policy, std::size_t buckets, std::size_t elements, std::size_t more) __asm__(
+    "_ZNKSt8__detail20_Prime_rehash_policy14_M_need_rehashEmmm");
 Rehash Watched_need_rehash(const void* policy, std::size_t buckets,
                            std::size_t elements, std::size_t more) {
   Rehash result = reinterpret_cast<decltype(&Watched_need_rehash)>(

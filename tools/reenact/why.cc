@@ -184,20 +184,19 @@ class WhyGraph {
     REENACT_ASSIGN_OR_RETURN(const std::uint64_t block,
                              archive_.FindBlock(event_id));
     std::size_t missing = 1;
-    return archive_.ScanEntries(
-        block, [&](const BlockHeader&, const Entry& entry, BytesView) {
-          const auto* scheduled = std::get_if<entry::StepScheduled>(&entry);
-          if (const auto* receipt =
-                  std::get_if<entry::ReceiptAppended>(&entry)) {
-            OnReceipt(*receipt);
-          } else if (scheduled != nullptr) {
-            missing -= OnScheduled(*scheduled, event_id) ? 1 : 0;
-          } else if (const auto ticket = TicketOf(entry)) {
-            missing += OnOutcome(*ticket, entry);
-            if (missing == 0) return Enough();
-          }
-          return absl::OkStatus();
-        });
+    return archive_.ScanEntries(block, [&](const BlockHeader&,
+                                           const Entry& entry, BytesView) {
+      const auto* scheduled = std::get_if<entry::StepScheduled>(&entry);
+      if (const auto* receipt = std::get_if<entry::ReceiptAppended>(&entry)) {
+        OnReceipt(*receipt);
+      } else if (scheduled != nullptr) {
+        missing -= OnScheduled(*scheduled, event_id) ? 1 : 0;
+      } else if (const auto ticket = TicketOf(entry)) {
+        missing += OnOutcome(*ticket, entry);
+        if (missing == 0) return Enough();
+      }
+      return absl::OkStatus();
+    });
   }
 
   bool OnScheduled(const entry::StepScheduled& step, EventId root) {
@@ -248,8 +247,8 @@ class WhyGraph {
     if (!followed || !std::holds_alternative<entry::StepCommitted>(entry)) {
       return 0;
     }
-    // An effect that is cancelled by its cell has none, and an open one has none
-    // yet: then all of history is read.
+    // An effect that is cancelled by its cell has none, and an open one has
+    // none yet: then all of history is read.
     return known->second.raised() +
            std::get<entry::StepCommitted>(entry).effects.size();
   }

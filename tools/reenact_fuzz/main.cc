@@ -1,6 +1,7 @@
 // reenact-fuzz, which `reenact fuzz` becomes: a module and its events as a
 // scenario of the harness.
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <exception>
@@ -8,8 +9,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <CLI/CLI.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "reenact/harness/program.h"
@@ -59,8 +58,8 @@ absl::StatusOr<Format> FormatOf(const FuzzOptions& options) {
 absl::StatusOr<ClockKind> ClockOf(const FuzzOptions& options) {
   if (options.clock == "rounds") return ClockKind::kRounds;
   if (options.clock == "input") return ClockKind::kInput;
-  return absl::InvalidArgumentError(absl::StrCat(
-      "--clock ", options.clock, ": there are rounds and input"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("--clock ", options.clock, ": there are rounds and input"));
 }
 
 InputMapper MapperOf(const FuzzOptions& options, const Module& module) {

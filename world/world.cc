@@ -1,0 +1,3048 @@
+// The composition root: sequencer, workers, committer and journal as one world.
+//
+// One role, that any of the pool's threads takes with a try-lock, does all that
+// has an order: it composes rounds, issues tickets, commits finished steps and
+// hands finished rounds to the journal's writer (Order() and what it calls).
+// Everything else that a thread does is to run steps.
+
+#include "reenact/world/world.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <iterator>
+#include <limits>
+#include <map>
+#include <new>
+#include <thread>
+#include <utility>
+#include <variant>
+
+#include "absl/base/attributes.h"
+#include "reenact/base/background.h"
+#include "reenact/base/check.h"
+#include "reenact/base/hash_table.h"
+#include "reenact/base/instrument.h"
+#include "reenact/base/mutex.h"
+#include "reenact/base/posix_file.h"
+#include "reenact/committer/cell_rules.h"
+#include "reenact/committer/committer.h"
+#include "reenact/committer/invariants.h"
+#include "reenact/committer/ledger.h"
+#include "reenact/journal/cell_changes.h"
+#include "reenact/journal/directory/directory.h"
+#include "reenact/journal/entry.h"
+#include "reenact/journal/memory/memory_store.h"
+#include "reenact/journal/rocksdb/rocksdb_store.h"
+#include "reenact/journal/snapshot_file.h"
+#include "reenact/journal/writer.h"
+#include "reenact/kernel/authority/admission.h"
+#include "reenact/kernel/authority/policy.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/kernel/due_times.h"
+#include "reenact/kernel/effects/answer.h"
+#include "reenact/kernel/reducer_table.h"
+#include "reenact/sequencer/sequencer.h"
+#include "reenact/workers/cells.h"
+#include "reenact/workers/pool.h"
+#include "reenact/workers/step_entries.h"
+#include "reenact/workers/step_run.h"
+#include "reenact/workers/throttle.h"
+#include "reenact/workers/window.h"
+#include "reenact/world/ingress.h"
+#include "reenact/world/open_work.h"
+#include "reenact/world/recovery.h"
+#include "reenact/world/rollback.h"
+#include "reenact/world/submission.h"
+#include "reenact/world/world_internal.h"
+
+namespace reenact {
+
+namespace {
+
+// How long the ordered role runs steps itself before it looks round: inputs
+// that arrive meanwhile wait that long.
+constexpr std::uint64_t kInlineNs = 100'000;
+// Tickets that the ordered role commits before it looks round.
+constexpr std::size_t kBurst = 256;
+// Rows that it pulls before it does.
+constexpr std::size_t kPullBurst = 64;
+// A round that was made in less than one in so many of the time that writing
+// one takes is written by whoever has committed it: making the next one
+// meanwhile would gain no more than that, and waking the writer costs about as
+// much.
+constexpr std::uint64_t kLonePart = 2;
+// One of so many that take longer is, too, to measure that.
+constexpr std::uint64_t kLoneProbe = 64;
+// How long a background world waits before it looks at the clock again.
+constexpr std::uint64_t kIdleWaitMs = 50;
+
+// Stands in a control input's entry until it is admitted: a number that an
+// entry may have.
+constexpr InputId kAnyInput{1};
+// The last time that the clock `rounds` can show.
+constexpr LogicalTime kTimeMax{static_cast<std::int64_t>(kRoundMax)};
+
+LogicalTime MachineTime() {
+  if (instrument::Conducted()) {
+    return LogicalTime{static_cast<std::int64_t>(instrument::NowNs() / 1000)};
+  }
+  return LogicalTime{std::chrono::duration_cast<std::chrono::microseconds>(
+                         std::chrono::system_clock::now().time_since_epoch())
+                         .count()};
+}
+
+absl::Status OutOfMemory() {
+  return absl::ResourceExhaustedError(
+      "memory has run out; open the world again when there is some");
+}
+
+Bytes EncodeToBytes(const Entry& entry) {
+  Bytes bytes;
+  EncodeEntry(entry, &bytes);
+  return bytes;
+}
+
+// --- the store as a source of cells ------------------------------------------
+
+class StoreCells final : public CellSource {
+ public:
+  explicit StoreCells(Store* store) : store_(store) {}
+
+  absl::StatusOr<std::optional<Stored>> Load(ReducerId reducer,
+                                             std::string_view key) override {
+    REENACT_ASSIGN_OR_RETURN(std::optional<StoredCell> cell,
+                             store_->ReadCell(reducer, key));
+    if (!cell) return std::optional<Stored>();
+    return std::optional<Stored>(Stored{cell->version, std::move(cell->state)});
+  }
+
+  absl::Status Scan(
+      ReducerId reducer, std::string_view from, std::string_view to,
+      const std::function<absl::Status(std::string_view, EventId, BytesView)>&
+          visit) override {
+    return store_->View()->Scan(
+        reducer, from, to,
+        [&visit](ReducerId, std::string_view key, EventId version,
+                 BytesView state) { return visit(key, version, state); });
+  }
+
+ private:
+  Store* const store_;
+};
+
+// --- what is on its way ------------------------------------------------------
+
+using SubmissionState = std::shared_ptr<Submission::State>;
+
+// A receipt, or what came in its place, with who is to hear what became of it.
+struct IncomingReceipt {
+  std::variant<Receipt, entry::ReceiptRefused> what;
+  ReceiptDoor::Done done;  // may be empty
+};
+
+// Something that waits in the ingress.
+struct Incoming {
+  // Bytes: a control input's entry
+  std::variant<Input, Bytes, IncomingReceipt> what;
+  SubmissionState state;  // null: a receipt's
+};
+
+// What is said once the blocks before it are durable.
+struct Telling {
+  std::uint64_t block_count = 0;
+  std::vector<Ledger::Notice> notices;
+  std::vector<std::pair<ReceiptDoor::Done, absl::Status>> verdicts;
+};
+
+struct PendingControl {
+  Entry entry;  // its input's number is given when its round is composed
+  SubmissionState state;
+};
+
+// A round that was composed and is not all committed.
+struct RoundInFlight {
+  Round round;
+  LogicalTime time;
+  EventId first;
+  std::vector<Unit*> units;  // the sequencer's, recycled with the round
+  std::vector<Cell*> cells;  // the units' own
+  std::size_t issued = 0;
+  std::size_t committed = 0;
+  bool control = false;
+  bool snapshot = false;   // a snapshot is taken at its end
+  bool open_work = false;  // the open work is recorded at its end
+  bool rolled_back = false;
+  std::vector<Unit*> raised;
+  std::vector<CellRef> timers_dropped;
+  std::uint64_t block = 0;
+  std::uint64_t opened_ns = 0;  // a metric
+  std::unique_ptr<FinishedRound> record;
+
+  // Nothing is composed beyond it until it is committed.
+  bool barrier() const { return control || snapshot || open_work; }
+
+  // As new, with the memory that it has.
+  void Clear() {
+    units.clear();
+    cells.clear();
+    raised.clear();
+    timers_dropped.clear();
+    issued = committed = 0;
+    control = snapshot = open_work = rolled_back = false;
+  }
+};
+
+}  // namespace
+
+// --- submissions -------------------------------------------------------------
+
+absl::StatusOr<EventId> Submission::WaitTicketed() const {
+  REENACT_ASSIGN_OR_RETURN(Outcome outcome, state_->Wait(State::kTicketed));
+  return outcome.event_id;
+}
+
+absl::StatusOr<Submission::Outcome> Submission::WaitCommitted() const {
+  return state_->Wait(State::kCommitted);
+}
+
+absl::StatusOr<Submission::Outcome> Submission::WaitDurable() const {
+  return state_->WaitDurable(state_);
+}
+
+std::optional<absl::StatusOr<Submission::Outcome>> Submission::LookDurable()
+    const {
+  return state_->LookDurable(state_);
+}
+
+// --- the world ---------------------------------------------------------------
+
+namespace {
+
+class WorldImpl final : public World,
+                        public WorldPlace,
+                        private Crew,
+                        private BudgetReader {
+ public:
+  WorldImpl(WorldOptions options, WorldInternals internals)
+      : options_(std::move(options)),
+        internals_(std::move(internals)),
+        paths_(options_.path),
+        ingress_(options_.ingress_capacity),
+        sequencer_(options_.config.scheduling) {}
+  ~WorldImpl() override { (void)Close(); }
+
+  absl::Status Init();
+
+  const OpenReport& open_report() const override { return report_; }
+  WorldConfig config() const override;
+  absl::StatusOr<Submission> Submit(Input input) override;
+  absl::Status Run() override;
+  absl::Status Feed(InputSource& source) override;
+  void Interrupt() override { interrupted_.store(true); }
+  absl::Status Start() override;
+  absl::Status Stop() override;
+  absl::StatusOr<Submission> RequestSnapshot() override;
+  absl::StatusOr<Submission> ChangeConfig(
+      const Scheduling& scheduling, std::uint64_t snapshot_every) override;
+  absl::StatusOr<Submission> ChangeGrant(const GrantChange& change) override;
+  absl::StatusOr<Submission> SetPolicy(BytesView document) override;
+  absl::StatusOr<Submission> Approve(const Digest& intent_hash,
+                                     std::string_view by,
+                                     std::string_view note) override {
+    return Judge(intent_hash, true, by, note);
+  }
+  absl::StatusOr<Submission> Reject(const Digest& intent_hash,
+                                    std::string_view by,
+                                    std::string_view note) override {
+    return Judge(intent_hash, false, by, note);
+  }
+  absl::StatusOr<Submission> CancelEffect(const Digest& intent_hash,
+                                          std::string_view by) override;
+  absl::StatusOr<Submission> CancelEffectsOf(std::string_view reducer,
+                                             std::string_view key,
+                                             std::string_view by) override;
+  absl::StatusOr<Submission> RollBack(EventId snapshot, std::string_view by,
+                                      std::string_view reason) override;
+  absl::Status FailEvent(EventId event_id, std::string_view by,
+                         std::string_view reason) override;
+  absl::Status SubmitReceipt(Receipt receipt, Done done) override;
+  void RefuseReceipt(std::string_view executor, std::string_view reason,
+                     const Digest& digest) override;
+  std::chrono::microseconds TimeUntil(LogicalTime time) const override;
+  std::vector<EffectState> Effects() const override;
+  AuthorityState Authority() const override;
+  std::uint64_t epoch() const override { return epoch_; }
+  absl::StatusOr<std::optional<Bytes>> Read(
+      std::string_view reducer, std::string_view key) const override;
+  absl::StatusOr<std::vector<std::pair<std::string, Bytes>>> Scan(
+      std::string_view reducer, std::string_view from, std::string_view to,
+      std::size_t limit) const override;
+  EventId head() const override { return window_->committed(); }
+  EventId durable() const override { return writer_->durable(); }
+  bool caught_up() const override {
+    return writer_->written().value >= handed_over_.load();
+  }
+  std::uint64_t position() const override { return position_.load(); }
+  SourceMark source(std::string_view name) const override;
+  Digest journal_digest() const override { return writer_->head_hash(); }
+  WorldStats stats() const override;
+  absl::Status Close() override;
+
+  absl::StatusOr<StartingPlace> Place() override;
+  absl::StatusOr<std::map<CellRef, Bytes>> Cells() override;
+  absl::StatusOr<Digest> StateDigest() override;
+
+ private:
+  class SlotStep;
+
+  // Opening.
+  absl::Status InitInStore();
+  absl::Status InitInMemory();
+  absl::Status InitDirectory();
+  absl::Status CreateWorld();
+  absl::Status OpenExisting(OpenDecision decision, const Findings& findings);
+  absl::Status Genesis();
+  absl::Status StartMachine(const StartingPlace& place,
+                            std::unique_ptr<HeadFile> head);
+  absl::Status ApplyOptionChanges();
+  absl::Status SetCellRules(
+      const std::vector<std::shared_ptr<const Reducer>>& reducers);
+
+  // Crew.
+  bool Work(std::size_t worker) override;
+  bool Finished() override;
+  std::size_t Choices() override;
+  void Choose(std::size_t index) override;
+
+  // The ordered role.
+  bool TryOrder();
+  bool Order();
+  bool OrderOrFail();
+  bool RunSomeOrFail(std::size_t worker);
+  bool Compose();
+  bool ComposeControls();
+  std::deque<PendingControl> TakeControls();
+  absl::Status PrepareRollback(const entry::RolledBack& back);
+  absl::Status PlanChanges(const RollbackTarget& target);
+  void PlanChange(CellRef cell, std::optional<Bytes> state);
+  void FillRollback(Slot* slot);
+  BlockStream::Scan Blocks() const;
+  absl::StatusOr<bool> PullInputs();
+  bool PullRow();
+  bool EndFeed(absl::Status status);
+  absl::Status BeginFeed(InputSource& source);
+  std::optional<SourceRead> TakeSourceRead();
+  SourceMarks Sources() const;
+  void SetSources(const SourceMarks& sources);
+  absl::StatusOr<bool> PullScript();
+  absl::Status CheckRow(const std::vector<Input>& row);
+  absl::Status CheckScripted() const;
+  std::string NameOf(ReducerId reducer) const;
+  void AdmitRow(std::vector<Input>& row);
+  // `state`: whose submission it is; null: nobody's.
+  void Admit(Input&& input, ReducerId reducer, SubmissionState* state);
+  void Admit(const entry::InputAdmittedView& input);
+  bool IsDuplicate(std::string_view submission_id);
+  Unit* NextInput(ReducerId reducer, std::uint8_t priority, LogicalTime time,
+                  std::uint64_t position);
+  void AdmitControl(Bytes entry, SubmissionState state);
+  void AdmitReceipts();
+  void AdmitReceipt(IncomingReceipt incoming);
+  void CloseDue(Round round, LogicalTime time);
+  void RecordAdmitted();
+  std::optional<Round> FirstEligible(LogicalTime time) const;
+  std::optional<Round> ChooseRound(LogicalTime* time);
+  LogicalTime TimeFor(Round round) const;
+  RoundInFlight NewRound();
+  void FindCells(RoundInFlight& round);
+  void OpenRound(RoundInFlight round);
+  bool IsBeyondLast(Round round);
+  void OrderFailure(entry::FailureOrdered order);
+  std::uint64_t RecordFailures(const RoundInFlight& round,
+                               Bytes* entries) const;
+  void FailIfOrdered(Ticket* ticket) const;
+  bool IssueTickets();
+  void FillTicket(RoundInFlight& round);
+  bool CommitDone();
+  bool RunInOrder();
+  void CommitSlot(Slot* slot);
+  void SelfCheck(Slot* slot);
+  void FailAsImpure(const Ticket& ticket, const StepResult& result);
+  void CommitControl(Slot* slot, RoundInFlight& round);
+  void AbandonWaiting(InputId but);
+  std::optional<Ledger::Refusal> Gate(const Slot& slot);
+  absl::Status ChangeLedger(const Slot& slot);
+  void TakeConsequences(RoundInFlight& round);
+  Unit* UnitFor(Ledger::Answer&& answer);
+  void TellLater(const RoundInFlight& round);
+  std::vector<Ledger::Notice> TakeNotices(LogicalTime now);
+  void TellOpen();
+  void NameOrigins(Telling* telling) const;
+  void Tell(Telling& telling);
+  bool Affords(std::string_view capability, const Amounts& amounts,
+               LogicalTime now) const override {
+    return ledger_->Affords(capability, amounts, now);
+  }
+  bool FrontIsCommitted() const;
+  bool IsLone(const FinishedRound& record);
+  void WriteHere(std::unique_ptr<FinishedRound> record);
+  void FinishRounds();
+  void FinishRound(RoundInFlight& round);
+  absl::Status TakeSnapshot(const StartingPlace& place,
+                            const BlockHeader& header, const Digest& hash);
+  bool ReadersWait() const {
+    return cells_->readers_waiting()->load(std::memory_order_relaxed) > 0;
+  }
+  // Lets go of cells_->exclusive() for a moment, which the analysis cannot see.
+  void LetReadersIn() ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  void PublishCounts();
+  // Whether the world may use fewer threads than its pool has.
+  bool Throttled() const {
+    return !serial_ && !internals_.never_inline && !pool_->chooses();
+  }
+  Throttle::Seen Seen() const;
+  void ChooseMode();
+  void UseThreads(std::size_t threads);
+  bool RunSomeIfWanted(std::size_t worker);
+  bool Enter();
+  void Leave();
+  std::size_t MoreThreads() const;
+  bool Serial() const { return serial_ || inline_; }
+  StartingPlace PlaceAfter(const RoundInFlight& round) const;
+  bool binds_open_work() const {
+    return config_.format_version >= kFormatVersionOpenWork;
+  }
+  void RecordOpenWork(const RoundInFlight& round);
+
+  bool IsReducer(std::string_view name) const;
+  absl::Status CheckInput(const Input& input) const;
+  absl::Status PutInLine(Incoming incoming);
+  absl::StatusOr<Submission> Offer(Incoming incoming);
+  absl::Status CheckEffects() const;
+  absl::Status NoSuchSnapshot(EventId snapshot) const;
+  absl::StatusOr<Submission> OfferControl(const Entry& entry);
+  absl::StatusOr<Submission> Judge(const Digest& intent_hash, bool approved,
+                                   std::string_view by, std::string_view note);
+  absl::Status Drive();
+  absl::Status FlushAfter(absl::Status status);
+  void BackgroundLoop();
+  void Progress();
+  bool BecomeTeller();
+  std::optional<Telling> NextToTell();
+  std::deque<Telling> TakeTellings();
+  void Fail(const absl::Status& what);
+  absl::Status CauseOf(const absl::Status& what) const;
+  absl::Status error() const;
+  void ResolveCommitted(InputId input, std::optional<FailureCode> failure);
+  void EndSubmissions(const absl::Status& status);
+
+  // Constant after Init().
+  WorldOptions options_;
+  WorldInternals internals_;
+  WorldPaths paths_;
+  OpenReport report_;
+  bool serial_ = true;
+  bool by_wall_ = false;            // what time it is, the machine says
+  std::vector<std::string> names_;  // of reducers that can be used
+  std::uint64_t epoch_ = 0;
+
+  std::unique_ptr<Ownership> ownership_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<StoreCells> source_;
+  StepRules rules_;
+  std::unique_ptr<CellTable> cells_;
+  std::unique_ptr<Window> window_;
+  std::unique_ptr<Pool> pool_;
+  std::unique_ptr<JournalWriter> writer_;
+
+  // Their own synchronization.
+  Ingress<Incoming> ingress_;
+  const std::shared_ptr<DurableLine> durable_line_ =
+      std::make_shared<DurableLine>();
+  Doorbell doorbell_;
+  Background background_;
+  std::atomic<bool> interrupted_{false};
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> idle_{false};
+  std::atomic<bool> in_flight_{false};
+  std::atomic<bool> failed_{false};
+  std::atomic<std::uint64_t> position_{0};
+  std::atomic<std::int64_t> last_time_{
+      0};  // of the last round that is finished
+  mutable Mutex sources_mutex_;
+  SourceMarks sources_ ABSL_GUARDED_BY(sources_mutex_);
+  std::atomic<std::uint64_t> handed_over_{0};  // the last ticket
+  mutable Mutex error_mutex_;
+  absl::Status error_ ABSL_GUARDED_BY(error_mutex_);
+  Mutex waiting_mutex_;
+  CondVar told_;
+  std::deque<Telling> tellings_ ABSL_GUARDED_BY(waiting_mutex_);
+  // One thread at a time tells, and without a lock: a listener has locks of its
+  // own, under which others may ask the world something.
+  bool is_telling_ ABSL_GUARDED_BY(waiting_mutex_) = false;
+
+  std::atomic<bool> look_again_{false};  // somebody found the role taken
+  std::atomic<std::size_t> threads_{0};  // that are to run steps
+  std::atomic<std::size_t> at_work_{0};  // of them, if that is not all
+
+  // The ordered role's own.
+  Mutex role_;
+  WorldConfig config_;
+  Sequencer sequencer_;
+  std::optional<Committer> committer_;
+  std::optional<Ledger> ledger_;
+  CellRules cell_rules_;
+  std::vector<CellRules::Change> rule_changes_;  // here for their memory
+  bool effects_ = false;                         // the world's format has them
+  std::deque<IncomingReceipt> receipts_;         // for the next round
+  // Steps that fail as somebody ordered, by ticket, until that is history.
+  struct Failure {
+    entry::FailureOrdered order;
+    std::string detail;
+  };
+  std::map<EventId, Failure> failures_;
+  // Of what is judged at this moment; here for its memory.
+  Ledger::Consequences consequences_;
+  Telling telling_;         // of the round to come or at work
+  bool told_open_ = false;  // of what was open when the world was opened
+  std::deque<RoundInFlight> rounds_;
+  std::vector<RoundInFlight> spare_rounds_;  // for their memory
+  std::deque<PendingControl> controls_;
+  // Of the rollback that its round holds.
+  std::vector<std::pair<CellRef, std::optional<Bytes>>> rollback_changes_;
+  std::vector<RaisedEvent> rollback_events_;
+  std::vector<std::unique_ptr<FinishedRound>> finished_;
+  std::string detail_;  // why the step that commits was refused
+  // What the step that commits has settled; here for its memory.
+  std::vector<std::pair<Cell*, const Version*>> settled_;
+  Round last_round_;
+  LogicalTime time_;
+  LogicalTime input_time_;
+  EventId next_ticket_{1};
+  InputId last_input_;
+  std::uint64_t next_block_ = 0;
+  Bytes admitted_;  // entries of inputs that the next round will hold
+  EntryWriter admitted_writer_{&admitted_};
+  std::uint64_t admitted_count_ = 0;
+  std::vector<Input> row_;
+  std::vector<ReducerId> row_reducers_;
+  InputSource* feed_ = nullptr;
+  SourceRead fed_;          // of a feed with a name: how far it was pulled
+  bool fed_moved_ = false;  // since a round recorded it
+  absl::Status feed_status_;
+  ScriptedRound scripted_;
+  bool scripted_pending_ = false;
+  bool pulling_ = false;  // the round to come may admit more
+  bool inline_ = false;
+  bool want_inline_ = false;
+  std::optional<Throttle> throttle_;
+  // What the last round took to be made, and what it takes lately to write a
+  // round here; metrics, 0: not known.
+  std::uint64_t made_ns_ = 0;
+  std::uint64_t write_ns_ = 0;
+  std::uint64_t lone_ = 0;  // rounds that it was asked of and took longer
+  HashMap<std::uint64_t, SubmissionState> live_;  // by InputId
+  WorldStats counts_;
+  EffectsEnded ended_before_{};  // in histories before this opening
+  WorldStats published_;  // a copy for stats(), under cells_->exclusive()
+
+  bool closed_ = false;
+  absl::Status close_status_;
+};
+
+// A slot as the committer sees it.
+class WorldImpl::SlotStep final : public PendingStep {
+ public:
+  SlotStep(WorldImpl* world, Slot* slot)
+      : world_(world), slot_(slot), settled_(world->settled_) {
+    settled_.clear();
+  }
+  ~SlotStep() = default;
+
+  EventId event_id() const override { return slot_->ticket.event_id; }
+  bool IsStale() const override {
+    if (slot_->in_turn) return false;
+    if (REENACT_PLANTED("reads are not validated")) return false;
+    const StepResult& result = slot_->result();
+    return !world_->window_->IsCurrent(*slot_, result) ||
+           (!result.asked.empty() && !WasToldRight(result));
+  }
+  void RunAgain() override {
+    world_->window_->DiscardWrites(*slot_, &slot_->results[0]);
+    world_->window_->RunAgain(slot_);
+  }
+  const StepOutcome& outcome() const override {
+    return slot_->result().outcome;
+  }
+
+  std::optional<FailureCode> Gate() override {
+    // All that a world without rules and effects pays for them.
+    if (world_->cell_rules_.none() && slot_->result().outcome.effects.empty() &&
+        slot_->ticket.kind != UnitKind::kControl) {
+      return std::nullopt;
+    }
+    return AskGate();
+  }
+
+  std::optional<FailureCode> Settle() override {
+    for (const StepResult::Pending& pending : slot_->result().updates) {
+      const absl::StatusOr<Bytes> applied =
+          ApplyUpdate(Present(pending.cell)->state(), pending.update);
+      if (!applied.ok()) return UpdateFailure(applied.status());
+      // An operand as deep as an item may be is too deep inside an array.
+      if (!pending.update.item.empty() && !cbor::Validate(*applied).ok()) {
+        return FailureCode::kInvalidOutput;
+      }
+      const std::uint64_t redone =
+          slot_->state.load() == Slot::State::kRedone ? 1 : 0;
+      Settled(pending.cell, world_->cells_->NewVersion(
+                                event_id().value << 1 | redone, *applied));
+    }
+    return std::nullopt;
+  }
+
+  void Publish() override {
+    StepResult* result = Result();
+    const Round round = slot_->ticket.round;
+    for (const StepResult::Write& write : result->writes) {
+      world_->cells_->Publish(write.cell, write.version, event_id(), round);
+    }
+    for (const auto& [cell, version] : settled_) {
+      world_->cells_->Publish(cell, version, event_id(), round);
+    }
+    result->settled = true;
+  }
+
+  void Discard() override {
+    if (REENACT_PLANTED("a failed step leaves its writes")) return Publish();
+    world_->window_->DiscardWrites(*slot_, Result());
+    for (const auto& [cell, version] : settled_) Version::Free(version);
+  }
+
+  void AppendEntries(std::optional<FailureCode> failure,
+                     Bytes* entries) const override {
+    if (world_->options_.self_check > 0) world_->SelfCheck(slot_);
+    const StepResult& result = slot_->result();
+    if (!failure || result.outcome.failure) {
+      if (result.encoded) {
+        entries->append(result.entries);
+      } else {
+        EncodeResult(*slot_, result, entries);
+      }
+      if (asked_gate_) AppendConsequences(entries);
+      return;
+    }
+    AppendRefusal(*failure, entries);
+  }
+
+  // Otherwise nothing follows from it but what its outcome says.
+  bool asked_gate() const { return asked_gate_; }
+
+ private:
+  ABSL_ATTRIBUTE_NOINLINE std::optional<FailureCode> AskGate() {
+    asked_gate_ = true;
+    // What a rollback changes is known before its ticket.
+    if (slot_->ticket.kind == UnitKind::kControl) world_->FillRollback(slot_);
+    const bool rules = !world_->cell_rules_.none();
+    if (rules && BreaksRule()) return FailureCode::kInvariant;
+    if (!slot_->result().outcome.effects.empty() ||
+        slot_->ticket.kind == UnitKind::kControl) {
+      std::optional<Ledger::Refusal> refusal = world_->Gate(*slot_);
+      if (refusal) {
+        KeepDetail(std::move(refusal->detail));
+        return refusal->code;
+      }
+    }
+    if (rules) world_->cell_rules_.Commit();
+    return std::nullopt;
+  }
+
+  ABSL_ATTRIBUTE_NOINLINE void AppendConsequences(Bytes* entries) const {
+    for (const Entry& entry : world_->consequences_.entries) {
+      EncodeEntry(entry, entries);
+    }
+  }
+
+  ABSL_ATTRIBUTE_NOINLINE void AppendRefusal(FailureCode failure,
+                                             Bytes* entries) const {
+    EncodeScheduled(slot_->ticket, entries);
+    EncodeStepFailed(event_id(), LaneId{0}, failure, detail_, entries);
+  }
+
+  void KeepDetail(std::string&& detail) {
+    // A rule may have any name; what is recorded is a text.
+    world_->detail_ =
+        cbor::IsUtf8(detail) ? std::move(detail) : cbor::ToUtf8(detail);
+    detail_ = world_->detail_;
+  }
+
+  bool BreaksRule() {
+    std::vector<CellRules::Change>& changes = world_->rule_changes_;
+    changes.clear();
+    const auto add = [&](Cell* cell, const Version* version) {
+      changes.push_back({cell->reducer, cell->key,
+                         world_->cells_->Load(cell)->state(),
+                         version->state()});
+    };
+    for (const StepResult::Write& write : slot_->result().writes) {
+      add(write.cell, write.version);
+    }
+    for (const auto& [cell, version] : settled_) add(cell, version);
+    std::optional<CellRules::Broken> broken =
+        world_->cell_rules_.Check(changes);
+    if (!broken) return false;
+    KeepDetail(std::move(broken->name));
+    if (broken->on_break == OnBreak::kHalt) {
+      world_->Fail(absl::FailedPreconditionError(
+          "invariant \"" + world_->detail_ + "\" would break at ticket " +
+          std::to_string(event_id().value) + ", of " +
+          CellNameOf(slot_->ticket) + "; the world halts, as declared"));
+    }
+    return true;
+  }
+
+  static std::string CellNameOf(const Ticket& ticket) {
+    return std::string(ticket.event.reducer) + "/" +
+           std::string(ticket.event.key.substr(0, 64));
+  }
+
+  // Whether what it was told of budgets is so right before its ticket.
+  bool WasToldRight(const StepResult& result) const {
+    if (REENACT_PLANTED("what a step was told of budgets is trusted"))
+      return true;
+    return std::all_of(result.asked.begin(), result.asked.end(),
+                       [this](const StepResult::Asked& asked) {
+                         return asked.affords ==
+                                world_->Affords(asked.capability, asked.amounts,
+                                                slot_->ticket.time);
+                       });
+  }
+
+  StepResult* Result() {
+    return &slot_->results[slot_->state.load() == Slot::State::kRedone];
+  }
+
+  // Of a cell that is updated more than once only the last version is ever
+  // published: others see no value between, and stamps stay distinct.
+  void Settled(Cell* cell, const Version* version) {
+    for (auto& [settled, old] : settled_) {
+      if (settled != cell) continue;
+      Version::Free(std::exchange(old, version));
+      return;
+    }
+    settled_.emplace_back(cell, version);
+  }
+
+  // The newest version of a cell, with what this step has settled already.
+  const Version* Present(Cell* cell) const {
+    for (const auto& [settled, version] : settled_) {
+      if (settled == cell) return version;
+    }
+    return world_->cells_->Load(cell);
+  }
+
+  WorldImpl* const world_;
+  Slot* const slot_;
+  std::vector<std::pair<Cell*, const Version*>>& settled_;
+  std::string_view detail_;  // why the gate refused it
+  bool asked_gate_ = false;
+};
+
+// --- opening -----------------------------------------------------------------
+
+absl::Status WorldImpl::Init() {
+  if (!internals_.config_as_is) {
+    REENACT_RETURN_IF_ERROR(CheckModules(options_.modules));
+  }
+  if (options_.window == 0 || (options_.window & (options_.window - 1)) != 0 ||
+      options_.window > 65536) {
+    return absl::InvalidArgumentError(
+        "the window must be a power of two, at most 65536");
+  }
+  if (options_.workers > 1024) {
+    return absl::InvalidArgumentError("at most 1024 workers make sense");
+  }
+  pool_ = std::move(internals_.pool);
+  if (pool_ == nullptr) {
+    pool_ = options_.workers == 0 ? NewInlinePool()
+                                  : NewThreadPool(options_.workers);
+  }
+  // One thread gains nothing from handing steps to itself.
+  serial_ =
+      pool_->workers() == 0 ||
+      (pool_->workers() == 1 && !pool_->chooses() && !internals_.never_inline);
+  for (const Module& module : options_.modules) {
+    names_.insert(names_.end(), module.record.reducers.begin(),
+                  module.record.reducers.end());
+  }
+  if (!internals_.config_as_is) {
+    options_.config.modules = RecordsOf(options_.modules);
+    options_.config.reducers = ExtendTable({}, options_.config.modules);
+    WorldConfig& config = options_.config;
+    if (config.world_id.empty()) config.world_id = DrawWorldId();
+    if (config.seed == Digest()) SetSeed(0, config);
+    if (options_.start && config.clock == ClockKind::kRounds) {
+      config.clock = ClockKind::kWall;
+    }
+  }
+  REENACT_RETURN_IF_ERROR(CheckConfig(options_.config));
+  if (internals_.store != nullptr) {
+    REENACT_RETURN_IF_ERROR(InitInStore());
+  } else {
+    REENACT_RETURN_IF_ERROR(options_.path.empty() ? InitInMemory()
+                                                  : InitDirectory());
+  }
+  ended_before_ = ledger_->ended();
+  last_time_.store(time_.value);
+  const Policy::Executors& listed = ledger_->policy().executors();
+  if (options_.effects != nullptr && !listed.empty()) {
+    options_.effects->Listed(listed);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WorldImpl::InitInMemory() {
+  store_ = NewMemoryStore();
+  report_.created = true;
+  return Genesis();
+}
+
+absl::Status WorldImpl::InitInStore() {
+  store_ = std::move(internals_.store);
+  if (!internals_.start) {
+    report_.created = true;
+    return Genesis();
+  }
+  REENACT_RETURN_IF_ERROR(StartMachine(*internals_.start, nullptr));
+  return options_.accept_module_change ? ApplyOptionChanges()
+                                       : absl::OkStatus();
+}
+
+// Starts a world with nothing but its first block.
+absl::Status WorldImpl::Genesis() {
+  StartingPlace place;
+  place.config = options_.config;
+  std::unique_ptr<HeadFile> head;
+  if (!options_.path.empty()) {
+    REENACT_ASSIGN_OR_RETURN(head, HeadFile::Open(paths_.head, std::nullopt));
+    epoch_ = 1;
+  }
+  REENACT_RETURN_IF_ERROR(StartMachine(place, std::move(head)));
+  auto round = writer_->Recycle();
+  round->round = Round{0};
+  round->first = EventId{1};
+  round->ticket_count = 0;
+  round->entry_count = 1;
+  round->entries = EncodeToBytes(entry::Genesis{options_.config});
+  writer_->Append(std::move(round));
+  next_block_ = 1;
+  REENACT_FAILPOINT_RETURN("genesis handed over");
+  return writer_->Flush();
+}
+
+absl::Status WorldImpl::StartMachine(const StartingPlace& place,
+                                     std::unique_ptr<HeadFile> head) {
+  config_ = place.config;
+  by_wall_ = config_.clock == ClockKind::kWall;
+  REENACT_ASSIGN_OR_RETURN(
+      auto reducers,
+      ResolveReducers(config_.reducers, config_.modules, options_.modules));
+  REENACT_RETURN_IF_ERROR(SetCellRules(reducers));
+  rules_.SetReducers(std::move(reducers));
+  rules_.world_seed = config_.seed;
+  rules_.limits = config_.limits;
+  rules_.identities = config_.format_version >= kFormatVersionSharing;
+  rules_.retries = config_.format_version >= kFormatVersionRetries;
+  rules_.limits_reserve = config_.format_version >= kFormatVersionLimits;
+  rules_.due_max = DueMaxOf(config_);
+
+  REENACT_ASSIGN_OR_RETURN(OpenWork work, ReadOpenWork(place));
+  sequencer_ = std::move(work.queues);
+  ledger_.emplace(std::move(work.ledger));
+  effects_ = config_.format_version >= kFormatVersionEffects;
+  rules_.budgets = this;
+  last_round_ = place.round;
+  time_ = place.time;
+  input_time_ = place.time;
+  next_ticket_ = place.event_id.Next();
+  last_input_ = place.last_input;
+  position_ = place.position;
+  SetSources(place.sources);
+  next_block_ = place.block_count;
+  committer_.emplace(next_ticket_);
+
+  source_ = std::make_unique<StoreCells>(store_.get());
+  cells_ = std::make_unique<CellTable>(source_.get(), options_.cache_bytes,
+                                       options_.window);
+  Window::Options window;
+  window.size = options_.window;
+  window.workers = pool_->workers();
+  window.run_twice = internals_.run_twice;
+  window.observer = internals_.observer;
+  throttle_.emplace(std::max<std::size_t>(1, pool_->workers()),
+                    options_.window);
+  threads_ = internals_.threads != 0 ? internals_.threads
+             : Throttled()           ? throttle_->threads()
+                                     : pool_->workers();
+  inline_ = want_inline_ = Throttled() && threads_ == 1;
+  window_ = std::make_unique<Window>(cells_.get(), &rules_, EncodeResult,
+                                     place.event_id, window);
+
+  if (internals_.make_writer) {
+    writer_ = internals_.make_writer(store_.get());
+    return absl::OkStatus();
+  }
+  JournalWriter::Options writer;
+  writer.sync = options_.sync;
+  writer.own_thread = head != nullptr || internals_.writer_thread;
+  writer.next_index = place.block_count;
+  writer.prev_hash = place.block_hash;
+  writer.last_event = place.event_id;
+  writer.world_id = config_.world_id;
+  writer.epoch = epoch_;
+  if (ownership_ != nullptr) {
+    writer.check_owner = [this] { return ownership_->Check(); };
+  }
+  writer_ = JournalWriter::Start(store_.get(), std::move(head), writer,
+                                 [this] { Progress(); });
+  return absl::OkStatus();
+}
+
+// Totals are those of the cells as they are now, in memory if they are there.
+absl::Status WorldImpl::SetCellRules(
+    const std::vector<std::shared_ptr<const Reducer>>& reducers) {
+  return cell_rules_.Set(
+      reducers, [this](ReducerId reducer, const auto& visit) -> absl::Status {
+        if (cells_ == nullptr) {
+          return store_->View()->Scan(
+              reducer, {}, {},
+              [&visit](ReducerId, std::string_view key, EventId,
+                       BytesView state) { return visit(key, state); });
+        }
+        std::vector<std::pair<std::string, Bytes>> found;
+        REENACT_RETURN_IF_ERROR(cells_->Scan(
+            reducer, {}, {}, std::numeric_limits<std::size_t>::max(), &found));
+        for (const auto& [key, state] : found) {
+          REENACT_RETURN_IF_ERROR(visit(key, state));
+        }
+        return absl::OkStatus();
+      });
+}
+
+absl::Status WorldImpl::InitDirectory() {
+  REENACT_ASSIGN_OR_RETURN(Findings findings, Inspect(paths_));
+  OpenDecision decision = Decide(findings);
+  REENACT_RETURN_IF_ERROR(RefusalStatus(decision, findings, paths_));
+  if (decision == OpenDecision::kCreate) {
+    if (options_.must_exist) {
+      return absl::NotFoundError(paths_.directory + ": there is no world here");
+    }
+    REENACT_RETURN_IF_ERROR(CreateWorldDirectory(paths_));
+    REENACT_FAILPOINT_RETURN("directory made");
+  }
+  // From here on by the directory, not by its name.
+  REENACT_ASSIGN_OR_RETURN(paths_, paths_.Opened());
+  REENACT_ASSIGN_OR_RETURN(ownership_, AcquireOwnership(paths_));
+  REENACT_FAILPOINT_RETURN("owner of the directory");
+  // Once more, now that nobody else can change it.
+  REENACT_ASSIGN_OR_RETURN(findings, Inspect(paths_));
+  decision = Decide(findings);
+  REENACT_RETURN_IF_ERROR(RefusalStatus(decision, findings, paths_));
+  if (decision == OpenDecision::kCreate) return CreateWorld();
+  return OpenExisting(decision, findings);
+}
+
+absl::Status WorldImpl::CreateWorld() {
+  RocksDbOptions options;
+  options.create = true;
+  REENACT_ASSIGN_OR_RETURN(store_, OpenRocksDbStore(paths_.db, options));
+  report_.created = true;
+  REENACT_FAILPOINT_RETURN("database made");
+  REENACT_RETURN_IF_ERROR(Genesis());
+  REENACT_FAILPOINT_RETURN("genesis durable");
+  return FixModes(paths_);
+}
+
+absl::Status WorldImpl::OpenExisting(OpenDecision decision,
+                                     const Findings& findings) {
+  REENACT_ASSIGN_OR_RETURN(store_, OpenRocksDbStore(paths_.db, {}));
+  // Read twice: differently, if the disk cannot be trusted.
+  if (store_->block_count() < findings.kept_blocks()) {
+    return absl::DataLossError(
+        posix::Shown(paths_.db) + ": " +
+        std::to_string(findings.kept_blocks()) +
+        " blocks were there at first, and then " +
+        std::to_string(store_->block_count()) +
+        "; look after the disk, restore db/ from a backup");
+  }
+  REENACT_FAILPOINT_RETURN("database open, nothing recovered");
+  REENACT_ASSIGN_OR_RETURN(
+      StartingPlace place,
+      Recover(paths_, decision, findings, store_.get(), &report_));
+  REENACT_FAILPOINT_RETURN("recovered, before the head record");
+  if (findings.head) epoch_ = findings.head->epoch + 1;
+  REENACT_ASSIGN_OR_RETURN(std::unique_ptr<HeadFile> head,
+                           HeadFile::Open(paths_.head, findings.head));
+  REENACT_RETURN_IF_ERROR(StartMachine(place, std::move(head)));
+  REENACT_RETURN_IF_ERROR(writer_->Flush());
+  REENACT_FAILPOINT_RETURN("open, before option changes");
+  return ApplyOptionChanges();
+}
+
+// Records, or refuses, that the options differ from what the world was run
+// with.
+absl::Status WorldImpl::ApplyOptionChanges() {
+  const std::vector<ModuleRecord> given = RecordsOf(options_.modules);
+  if (given != config_.modules) {
+    if (!options_.accept_module_change) {
+      return absl::FailedPreconditionError(
+          DescribeModuleChange(config_.modules, given) +
+          "; accept the module change to record it and go on");
+    }
+    entry::ModuleChanged change;
+    change.input = kAnyInput;
+    change.modules = given;
+    change.reducers = ExtendTable(config_.reducers, given);
+    AdmitControl(EncodeToBytes(change), nullptr);
+  }
+  if (options_.accept_config_change &&
+      (options_.config.scheduling != config_.scheduling ||
+       options_.config.snapshot_every != config_.snapshot_every)) {
+    entry::ConfigChanged change;
+    change.input = kAnyInput;
+    change.scheduling = options_.config.scheduling;
+    change.snapshot_every = options_.config.snapshot_every;
+    if (change.scheduling.pipeline_depth != config_.scheduling.pipeline_depth) {
+      return absl::InvalidArgumentError(
+          "the pipeline depth is a constant of the world");
+    }
+    AdmitControl(EncodeToBytes(change), nullptr);
+  }
+  return absl::OkStatus();
+}
+
+// Whether a world can be opened from what was written of its open work.
+absl::Status ReadBackOpenWork(BytesView bytes) {
+  REENACT_ASSIGN_OR_RETURN(SnapshotContents contents, DecodeOpenWork(bytes));
+  return ReadOpenWork(PlaceOf(std::move(contents))).status();
+}
+
+// The header of what is taken right after the block with this header and hash.
+SnapshotHeader HeaderAfter(const StartingPlace& place, const BlockHeader& block,
+                           const Digest& hash) {
+  SnapshotHeader header = HeaderOf(place);
+  header.block_count = block.index + 1;
+  header.block_hash = hash;
+  return header;
+}
+
+// --- input -------------------------------------------------------------------
+
+absl::Status NoSuchReducer(std::string_view name) {
+  return absl::NotFoundError("no reducer is called \"" +
+                             std::string(name.substr(0, 64)) + "\"");
+}
+
+bool WorldImpl::IsReducer(std::string_view name) const {
+  for (const std::string& known : names_) {
+    if (known == name) return true;
+  }
+  return false;
+}
+
+absl::Status WorldImpl::CheckInput(const Input& input) const {
+  if (!IsReducer(input.event.reducer)) {
+    return NoSuchReducer(input.event.reducer);
+  }
+  return CheckAdmissible(input, rules_.limits);
+}
+
+absl::StatusOr<Submission> WorldImpl::Submit(Input input) {
+  if (failed_) return error();
+  REENACT_RETURN_IF_ERROR(CheckInput(input));
+  return Offer(Incoming{std::move(input), nullptr});
+}
+
+absl::Status WorldImpl::PutInLine(Incoming incoming) {
+  const absl::Status offered = ingress_.Offer(std::move(incoming));
+  if (!offered.ok()) return failed_ ? error() : offered;
+  doorbell_.Ring();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Submission> WorldImpl::Offer(Incoming incoming) {
+  incoming.state = std::make_shared<Submission::State>(durable_line_);
+  SubmissionState state = incoming.state;
+  REENACT_RETURN_IF_ERROR(PutInLine(std::move(incoming)));
+  return Submission(std::move(state));
+}
+
+absl::StatusOr<Submission> WorldImpl::RequestSnapshot() {
+  if (failed_) return error();
+  return Offer(
+      Incoming{EncodeToBytes(entry::SnapshotRequested{kAnyInput}), nullptr});
+}
+
+absl::StatusOr<Submission> WorldImpl::ChangeConfig(
+    const Scheduling& scheduling, std::uint64_t snapshot_every) {
+  if (failed_) return error();
+  WorldConfig changed = options_.config;
+  changed.scheduling = scheduling;
+  changed.snapshot_every = snapshot_every;
+  REENACT_RETURN_IF_ERROR(CheckConfig(changed));
+  if (scheduling.pipeline_depth != config().scheduling.pipeline_depth) {
+    return absl::InvalidArgumentError(
+        "the pipeline depth is a constant of the world");
+  }
+  entry::ConfigChanged change;
+  change.input = kAnyInput;
+  change.scheduling = scheduling;
+  change.snapshot_every = snapshot_every;
+  return Offer(Incoming{EncodeToBytes(change), nullptr});
+}
+
+// --- effects, from outside ---------------------------------------------------
+
+absl::Status WorldImpl::CheckEffects() const {
+  if (failed_) return error();
+  if (effects_) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "this world has format 1, which has no effects; make a new world");
+}
+
+absl::StatusOr<Submission> WorldImpl::OfferControl(const Entry& entry) {
+  REENACT_RETURN_IF_ERROR(CheckEffects());
+  return Offer(Incoming{EncodeToBytes(entry), nullptr});
+}
+
+absl::StatusOr<Submission> WorldImpl::ChangeGrant(const GrantChange& change) {
+  // What cannot be written or read again must not get as far as the journal.
+  Bytes item;
+  cbor::Encoder encoder(&item);
+  EncodeGrantChange(change, encoder);
+  cbor::Reader reader(item);
+  const GrantChange again = DecodeGrantChange(reader);
+  reader.ExpectEnd();
+  REENACT_RETURN_IF_ERROR(Annotate(reader.status(), "grant"));
+  return OfferControl(entry::GrantChanged{kAnyInput, again});
+}
+
+absl::StatusOr<Submission> WorldImpl::SetPolicy(BytesView document) {
+  REENACT_ASSIGN_OR_RETURN(const cbor::Value value,
+                           cbor::Value::Parse(document));
+  if (!value.IsNull()) REENACT_RETURN_IF_ERROR(Policy::Parse(value).status());
+  return OfferControl(entry::PolicyChanged{kAnyInput, Bytes(document)});
+}
+
+namespace {
+
+absl::Status CheckWords(std::string_view what, std::string_view words) {
+  if (words.size() <= 1024 && cbor::IsUtf8(words)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      std::string(what) + " is not UTF-8, or has more than 1024 bytes");
+}
+
+}  // namespace
+
+absl::StatusOr<Submission> WorldImpl::Judge(const Digest& intent_hash,
+                                            bool approved, std::string_view by,
+                                            std::string_view note) {
+  REENACT_RETURN_IF_ERROR(CheckWords("the name", by));
+  REENACT_RETURN_IF_ERROR(CheckWords("the note", note));
+  return OfferControl(entry::EffectJudged{kAnyInput, intent_hash, approved,
+                                          std::string(by), std::string(note)});
+}
+
+absl::StatusOr<Submission> WorldImpl::CancelEffect(const Digest& intent_hash,
+                                                   std::string_view by) {
+  REENACT_RETURN_IF_ERROR(CheckWords("the name", by));
+  return OfferControl(entry::EffectsCancelled{kAnyInput, intent_hash,
+                                              std::nullopt, std::string(by)});
+}
+
+absl::StatusOr<Submission> WorldImpl::CancelEffectsOf(std::string_view reducer,
+                                                      std::string_view key,
+                                                      std::string_view by) {
+  REENACT_RETURN_IF_ERROR(CheckWords("the name", by));
+  REENACT_RETURN_IF_ERROR(CheckWords("the key", key));
+  std::optional<ReducerId> id;
+  {
+    ReaderLock lock(*cells_);
+    id = rules_.Find(reducer);
+  }
+  if (!id) return NoSuchReducer(reducer);
+  return OfferControl(entry::EffectsCancelled{kAnyInput, std::nullopt,
+                                              CellRef{*id, std::string(key)},
+                                              std::string(by)});
+}
+
+absl::StatusOr<Submission> WorldImpl::RollBack(EventId snapshot,
+                                               std::string_view by,
+                                               std::string_view reason) {
+  REENACT_RETURN_IF_ERROR(CheckEffects());
+  REENACT_RETURN_IF_ERROR(CheckWords("the name", by));
+  REENACT_RETURN_IF_ERROR(CheckWords("the reason", reason));
+  if (options_.path.empty()) {
+    return absl::FailedPreconditionError(
+        "a world in memory has no snapshots to go back to");
+  }
+  const std::string path = paths_.Snapshot(snapshot);
+  REENACT_ASSIGN_OR_RETURN(const posix::Kind kind, posix::KindOfPath(path));
+  if (kind != posix::Kind::kFile) return NoSuchSnapshot(snapshot);
+  REENACT_ASSIGN_OR_RETURN(const SnapshotContents contents,
+                           ReadSnapshotFile(path));
+  if (contents.header.round.value == 0 ||
+      contents.header.event_id != snapshot) {
+    return absl::DataLossError(path + ": it is not what its name says");
+  }
+  return OfferControl(entry::RolledBack{
+      kAnyInput, snapshot, contents.header.round, std::string(by),
+      std::string(reason), contents.header.sources});
+}
+
+absl::Status WorldImpl::FailEvent(EventId event_id, std::string_view by,
+                                  std::string_view reason) {
+  if (failed_) return error();
+  REENACT_RETURN_IF_ERROR(CheckWords("the name", by));
+  REENACT_RETURN_IF_ERROR(CheckWords("the reason", reason));
+  if (reason.empty()) {
+    return absl::InvalidArgumentError("say why the event is to fail");
+  }
+  if (config_.format_version < kFormatVersionFailures) {
+    return absl::FailedPreconditionError(
+        "this world has a format before 3, which cannot record that an event "
+        "was made to fail; make a new world");
+  }
+  if (background_.started()) {
+    return absl::FailedPreconditionError("the world runs in the background");
+  }
+  if (event_id < next_ticket_) {
+    return absl::FailedPreconditionError(
+        "event " + std::to_string(event_id.value) +
+        " is history; the next is " + std::to_string(next_ticket_.value));
+  }
+  OrderFailure({event_id, std::string(by), std::string(reason)});
+  return absl::OkStatus();
+}
+
+absl::Status WorldImpl::NoSuchSnapshot(EventId snapshot) const {
+  std::string there;
+  const absl::StatusOr<std::vector<EventId>> ids =
+      ListSnapshots(paths_.snapshots);
+  REENACT_RETURN_IF_ERROR(ids.status());
+  for (const EventId id : *ids) {
+    there += (there.empty() ? "" : ", ") + std::to_string(id.value);
+  }
+  return absl::NotFoundError(
+      "no snapshot was kept of ticket " + std::to_string(snapshot.value) +
+      (there.empty() ? "; there is none at all" : "; there are " + there));
+}
+
+absl::Status WorldImpl::SubmitReceipt(Receipt receipt, Done done) {
+  REENACT_RETURN_IF_ERROR(CheckEffects());
+  if (receipt.payload.size() > rules_.limits.payload_bytes_max / 2) {
+    return absl::InvalidArgumentError(
+        "the receipt's payload has " + std::to_string(receipt.payload.size()) +
+        " bytes, more than " +
+        std::to_string(rules_.limits.payload_bytes_max / 2) +
+        "; put it into a blob");
+  }
+  // As strict with what comes by a call as with what comes by a socket. The
+  // payload is the ledger's to look at, once it knows who signed it.
+  Bytes item;
+  cbor::Encoder encoder(&item);
+  EncodeReceipt(receipt, encoder);
+  REENACT_ASSIGN_OR_RETURN(Receipt checked, DecodeReceiptUnread(item));
+  return PutInLine(
+      Incoming{IncomingReceipt{std::move(checked), std::move(done)}, nullptr});
+}
+
+std::chrono::microseconds WorldImpl::TimeUntil(LogicalTime time) const {
+  using std::chrono::microseconds;
+  const LogicalTime last{last_time_.load(std::memory_order_relaxed)};
+  if (time <= last) return microseconds(0);
+  if (!by_wall_) return microseconds::max();
+  const LogicalTime now =
+      options_.wall_clock ? options_.wall_clock() : MachineTime();
+  std::int64_t left = 0;
+  if (__builtin_sub_overflow(time.value, now.value, &left)) {
+    return microseconds::max();
+  }
+  return std::max(microseconds(left), microseconds(0));
+}
+
+void WorldImpl::RefuseReceipt(std::string_view executor,
+                              std::string_view reason, const Digest& digest) {
+  if (!CheckEffects().ok()) return;
+  entry::ReceiptRefused refused;
+  refused.executor = cbor::IsUtf8(executor)
+                         ? executor.substr(0, Receipt::kExecutorBytesMax)
+                         : "?";
+  if (!cbor::IsUtf8(refused.executor)) refused.executor = "?";
+  refused.reason = CheckWords("", reason).ok() ? reason : "?";
+  refused.digest = digest;
+  // What there is no room for was not recorded; the sender is told so anyway.
+  (void)PutInLine(
+      Incoming{IncomingReceipt{std::move(refused), nullptr}, nullptr});
+}
+
+absl::Status ForEvent(const absl::Status& status, std::string_view reducer,
+                      std::string_view key) {
+  return Annotate(status, "event for " + std::string(reducer) + "/" +
+                              std::string(key.substr(0, 64)));
+}
+
+// All of a row or nothing. Notes the reducers of its inputs.
+absl::Status WorldImpl::CheckRow(const std::vector<Input>& row) {
+  row_reducers_.clear();
+  for (const Input& input : row) {
+    const std::optional<ReducerId> reducer = rules_.Find(input.event.reducer);
+    const absl::Status status = reducer ? CheckAdmissible(input, rules_.limits)
+                                        : NoSuchReducer(input.event.reducer);
+    if (!status.ok()) {
+      return ForEvent(status, input.event.reducer, input.event.key);
+    }
+    row_reducers_.push_back(*reducer);
+  }
+  return absl::OkStatus();
+}
+
+// Of a reducer that may be in no module, or not even in the table.
+std::string WorldImpl::NameOf(ReducerId reducer) const {
+  if (reducer < config_.reducers.size()) return config_.reducers[reducer];
+  return "?" + std::to_string(reducer);
+}
+
+// The same of a script's round, whose inputs have been read as entries: what an
+// entry cannot hold is not in them.
+absl::Status WorldImpl::CheckScripted() const {
+  for (const entry::InputAdmittedView& input : scripted_.inputs) {
+    const absl::Status status =
+        rules_.Has(input.reducer)
+            ? CheckEventSizes(input.key, input.payload, rules_.limits)
+            : NoSuchReducer(NameOf(input.reducer));
+    if (!status.ok()) {
+      return ForEvent(status, NameOf(input.reducer), input.key);
+    }
+  }
+  return absl::OkStatus();
+}
+
+// After CheckRow().
+void WorldImpl::AdmitRow(std::vector<Input>& row) {
+  auto reducer = row_reducers_.begin();
+  if (!fed_.name.empty() && !row.empty() && row.back().position != 0) {
+    fed_.mark.position = row.back().position;
+    fed_moved_ = true;
+  }
+  for (Input& input : row) Admit(std::move(input), *reducer++, nullptr);
+}
+
+void WorldImpl::Admit(Input&& input, ReducerId reducer,
+                      SubmissionState* state) {
+  if (IsDuplicate(input.submission_id)) {
+    if (state != nullptr) {
+      REENACT_PROBE("world: a submission twice");
+      (*state)->End(absl::AlreadyExistsError(
+          "the submission id was admitted before, with input " +
+          std::to_string(
+              sequencer_.FindSubmission(input.submission_id)->value)));
+    }
+    return;
+  }
+  Unit* const unit =
+      NextInput(reducer, input.priority, input.time, input.position);
+  admitted_writer_.InputAdmitted(last_input_, reducer, input);
+  unit->key = std::move(input.event.key);
+  if (!input.event.schema.empty()) {
+    unit->schema = std::move(input.event.schema);
+  }
+  unit->payload = std::move(input.event.payload);
+  sequencer_.Admit(unit, input.submission_id, next_ticket_);
+  if (state != nullptr) live_.emplace(last_input_.value, std::move(*state));
+}
+
+// After CheckScripted().
+void WorldImpl::Admit(const entry::InputAdmittedView& input) {
+  if (IsDuplicate(input.submission_id)) return;
+  Unit* const unit =
+      NextInput(input.reducer, input.priority, input.time, input.position);
+  admitted_writer_.InputAdmitted(last_input_, input);
+  unit->key.assign(input.key);
+  if (!input.schema.empty()) unit->schema.assign(input.schema);
+  unit->payload.assign(input.payload);
+  sequencer_.Admit(unit, input.submission_id, next_ticket_);
+}
+
+bool WorldImpl::IsDuplicate(std::string_view submission_id) {
+  if (REENACT_PLANTED("submission ids are forgotten")) return false;
+  if (submission_id.empty() || !sequencer_.FindSubmission(submission_id)) {
+    return false;
+  }
+  ++counts_.duplicates;
+  return true;
+}
+
+// Numbers an input, whose entry is the next to be written, and makes a unit of
+// it that lacks key, schema and payload.
+Unit* WorldImpl::NextInput(ReducerId reducer, std::uint8_t priority,
+                           LogicalTime time, std::uint64_t position) {
+  ++last_input_.value;
+  ++counts_.inputs;
+  ++admitted_count_;
+  if (position != 0) position_.store(position, std::memory_order_release);
+  input_time_ = std::max(input_time_, time);
+  Unit* const unit = sequencer_.NewUnit();
+  unit->kind = UnitKind::kEvent;
+  unit->priority = priority;
+  unit->reducer = reducer;
+  unit->cause = Cause{last_input_, EventId{0}, 0};
+  return unit;
+}
+
+void WorldImpl::AdmitControl(Bytes bytes, SubmissionState state) {
+  absl::StatusOr<Entry> entry = DecodeEntry(bytes);
+  REENACT_CHECK(entry.ok());
+  controls_.push_back({*std::move(entry), std::move(state)});
+}
+
+// Pulls one row; false if there is none now. An error of the source, or of what
+// it gave, is its end.
+bool WorldImpl::PullRow() {
+  if (Incoming* incoming = ingress_.Take()) {
+    if (auto* input = std::get_if<Input>(&incoming->what)) {
+      // Submit() found that there is such a reducer.
+      const ReducerId reducer = *rules_.Find(input->event.reducer);
+      Admit(std::move(*input), reducer, &incoming->state);
+    } else if (auto* receipt = std::get_if<IncomingReceipt>(&incoming->what)) {
+      REENACT_PROBE("world: a receipt comes in");
+      receipts_.push_back(std::move(*receipt));
+    } else {
+      AdmitControl(std::move(std::get<Bytes>(incoming->what)),
+                   std::move(incoming->state));
+    }
+    return true;
+  }
+  if (feed_ == nullptr) return false;
+  row_.clear();
+  const absl::StatusOr<bool> more = feed_->Next(&row_);
+  if (!more.ok()) return EndFeed(more.status());
+  if (!*more) return EndFeed(absl::OkStatus());
+  if (absl::Status wrong = CheckRow(row_); !wrong.ok()) {
+    // The source's digest is of one row too many by now.
+    const bool moved = std::exchange(fed_moved_, false);
+    EndFeed(std::move(wrong));
+    fed_.mark.digest = Digest();
+    fed_moved_ = moved;
+    return false;
+  }
+  AdmitRow(row_);
+  return true;
+}
+
+// Always false: there is no row.
+bool WorldImpl::EndFeed(absl::Status status) {
+  if (fed_moved_) fed_.mark.digest = feed_->digest();
+  feed_status_ = std::move(status);
+  feed_ = nullptr;
+  return false;
+}
+
+// --- sources with names ------------------------------------------------------
+
+absl::Status WorldImpl::BeginFeed(InputSource& source) {
+  fed_ = SourceRead();
+  fed_moved_ = false;
+  if (!source.name().empty()) {
+    REENACT_RETURN_IF_ERROR(CheckSourceName(source.name()));
+    if (config_.format_version < kFormatVersionSources) {
+      return absl::FailedPreconditionError(
+          "this world has format " + std::to_string(config_.format_version) +
+          ", which knows no sources by name; feed it one without");
+    }
+    MutexLock lock(&sources_mutex_);
+    if (sources_.size() >= kSourcesMax &&
+        sources_.find(source.name()) == sources_.end()) {
+      return absl::FailedPreconditionError(
+          "this world remembers " + std::to_string(kSourcesMax) +
+          " sources, which is the most; go on with one of their names");
+    }
+    fed_.name = std::string(source.name());
+  }
+  feed_ = &source;
+  feed_status_ = absl::OkStatus();
+  return absl::OkStatus();
+}
+
+// What the round that is about to open takes in of a source with a name.
+std::optional<SourceRead> WorldImpl::TakeSourceRead() {
+  if (config_.format_version < kFormatVersionSources) return std::nullopt;
+  std::optional<SourceRead> read = std::exchange(scripted_.source, {});
+  if (fed_moved_) {
+    fed_moved_ = false;
+    if (feed_ != nullptr) fed_.mark.digest = feed_->digest();
+    read = fed_;
+  }
+  if (!read) return std::nullopt;
+  MutexLock lock(&sources_mutex_);
+  sources_.insert_or_assign(read->name, read->mark);
+  return read;
+}
+
+SourceMarks WorldImpl::Sources() const {
+  MutexLock lock(&sources_mutex_);
+  return sources_;
+}
+
+void WorldImpl::SetSources(const SourceMarks& sources) {
+  MutexLock lock(&sources_mutex_);
+  sources_ = sources;
+}
+
+SourceMark WorldImpl::source(std::string_view name) const {
+  MutexLock lock(&sources_mutex_);
+  const auto found = sources_.find(name);
+  return found == sources_.end() ? SourceMark() : found->second;
+}
+
+absl::StatusOr<bool> WorldImpl::PullScript() {
+  if (scripted_pending_) return true;
+  scripted_.Clear();
+  REENACT_ASSIGN_OR_RETURN(bool more, internals_.script->Next(&scripted_));
+  if (!more) return false;
+  REENACT_RETURN_IF_ERROR(CheckScripted());
+  for (const entry::InputAdmittedView& input : scripted_.inputs) Admit(input);
+  for (Bytes& control : scripted_.controls) {
+    AdmitControl(std::move(control), nullptr);
+  }
+  for (Entry& entry : scripted_.receipts) {
+    if (auto* appended = std::get_if<entry::ReceiptAppended>(&entry)) {
+      receipts_.push_back({std::move(appended->receipt), nullptr});
+    } else {
+      receipts_.push_back(
+          {std::get<entry::ReceiptRefused>(std::move(entry)), nullptr});
+    }
+  }
+  if (config_.format_version >= kFormatVersionFailures) {
+    for (entry::FailureOrdered& order : scripted_.failures) {
+      OrderFailure(std::move(order));
+    }
+  }
+  scripted_pending_ = true;
+  return true;
+}
+
+absl::StatusOr<bool> WorldImpl::PullInputs() {
+  if (internals_.script != nullptr) return PullScript();
+  // A few at a time: the role has finished steps to commit in between. What a
+  // round admits does not depend on it.
+  pulling_ = true;
+  for (std::size_t i = 0; i < kPullBurst; ++i) {
+    // A round that has begun to admit is filled, interrupted or not: where it
+    // is cut would decide what later rounds hold.
+    const bool interrupted =
+        interrupted_ && (admitted_count_ == 0 ||
+                         REENACT_PLANTED("an interrupt cuts a round short"));
+    if (!controls_.empty() || !sequencer_.WantsInput() || interrupted ||
+        (!receipts_.empty() &&
+         receipts_.size() >= config_.scheduling.round_limit)) {
+      pulling_ = false;
+      REENACT_PROBE_IF(!controls_.empty(), "world: a command closes the round");
+      REENACT_PROBE_IF(!sequencer_.WantsInput(),
+                       "world: a round has all it can take");
+      REENACT_PROBE_IF(interrupted, "world: interrupted between rounds");
+      break;
+    }
+    instrument::Yield("world.pull", this);
+    pulling_ = PullRow();
+    if (!pulling_) break;
+  }
+  return true;
+}
+
+// --- composing ---------------------------------------------------------------
+
+LogicalTime WorldImpl::TimeFor(Round round) const {
+  if (REENACT_PLANTED("logical time depends on what is in flight")) {
+    return LogicalTime{static_cast<std::int64_t>(round.value + rounds_.size())};
+  }
+  if (scripted_pending_ && config_.clock == ClockKind::kWall) {
+    return std::max(time_, scripted_.time);
+  }
+  switch (config_.clock) {
+    case ClockKind::kRounds:
+      return LogicalTime{static_cast<std::int64_t>(round.value)};
+    case ClockKind::kInput:
+      return std::max(time_, input_time_);
+    case ClockKind::kWall:
+      return std::max(
+          time_, options_.wall_clock ? options_.wall_clock() : MachineTime());
+  }
+  return time_;
+}
+
+// The first round that has something which is eligible in it at `time`.
+std::optional<Round> WorldImpl::FirstEligible(LogicalTime time) const {
+  const auto unit = sequencer_.NextRound(time);
+  const auto due = ledger_->NextDue(config_.scheduling.pipeline_depth, time);
+  return unit && due ? std::min(*unit, *due) : unit ? unit : due;
+}
+
+// The number and the time of the next round; nullopt if nothing is eligible, or
+// if that depends on a round that is not committed yet.
+std::optional<Round> WorldImpl::ChooseRound(LogicalTime* time) {
+  const Round next{last_round_.value + 1};
+  *time = TimeFor(next);
+  if (sequencer_.external_count() > 0 || admitted_count_ > 0) return next;
+  std::optional<Round> round = FirstEligible(*time);
+  if (round && *round <= next) return next;
+  if (!rounds_.empty()) return std::nullopt;
+  if (config_.clock == ClockKind::kRounds) {
+    // Of two timers the one that is due later may be handed over sooner, so the
+    // rounds in which that can be are looked at one by one.
+    const bool timers = sequencer_.NextTimer() || ledger_->NextTimer();
+    const Round settled{last_round_.value + config_.scheduling.pipeline_depth};
+    for (Round at = next; timers && at < settled && (!round || at < *round);
+         at = Round{at.value + 1}) {
+      const std::optional<Round> first = FirstEligible(TimeFor(at));
+      if (first && *first <= at) round = at;
+    }
+    // A timer makes the round of its number eligible.
+    const auto consider = [&](std::optional<LogicalTime> timer,
+                              const auto& eligible_at) {
+      // Those of older formats may be due when no round can be any more.
+      if (!timer || timer->value <= time->value || *timer > kTimeMax) return;
+      const std::optional<Round> due = eligible_at(*timer);
+      REENACT_CHECK(due.has_value());
+      const Round at{
+          std::max(due->value, static_cast<std::uint64_t>(timer->value))};
+      if (!round || at < *round) round = at;
+    };
+    consider(sequencer_.NextTimer(),
+             [this](LogicalTime at) { return sequencer_.NextRound(at); });
+    consider(ledger_->NextTimer(), [this](LogicalTime at) {
+      return ledger_->NextDue(config_.scheduling.pipeline_depth, at);
+    });
+    if (REENACT_SEEN(round, "world: a timer makes its own round"))
+      *time = TimeFor(*round);
+  }
+  return round;
+}
+
+bool WorldImpl::Compose() {
+  if (failed_) return false;
+  instrument::Yield("world.compose", this);
+  if (!feed_status_.ok()) {
+    if (rounds_.empty()) idle_ = true;
+    return false;
+  }
+  // What a barrier captures includes nothing of the next round.
+  if (REENACT_SEEN(!rounds_.empty() && rounds_.back().barrier(),
+                   "world: a barrier is on its way"))
+    return false;
+  if (interrupted_ && admitted_count_ == 0 && !scripted_pending_) {
+    if (rounds_.empty()) idle_ = true;
+    return false;
+  }
+  const absl::StatusOr<bool> pulled = PullInputs();
+  if (!pulled.ok()) {
+    Fail(pulled.status());
+    return false;
+  }
+  if (internals_.script != nullptr && !*pulled) {
+    if (rounds_.empty()) idle_ = true;
+    return false;
+  }
+  if (pulling_) return true;
+  // Round r is composed from rounds up to r - depth, all committed.
+  if (!rounds_.empty() &&
+      (Serial() ||
+       rounds_.front().round.value + config_.scheduling.pipeline_depth <=
+           last_round_.value + 1)) {
+    REENACT_PROBE("world: the pipeline is full");
+    return false;
+  }
+  if (!receipts_.empty()) {
+    // They are judged by what all rounds before this one came to.
+    if (REENACT_SEEN(!rounds_.empty(),
+                     "world: receipts wait for the rounds before"))
+      return false;
+    AdmitReceipts();
+    // Duplicates leave nothing; what waits behind them has not been looked at.
+    if (REENACT_SEEN(admitted_count_ == 0,
+                     "world: receipts that leave nothing"))
+      return true;
+  }
+  if (!controls_.empty() && admitted_count_ == 0) return ComposeControls();
+
+  LogicalTime time;
+  const std::optional<Round> number = ChooseRound(&time);
+  if (!number) {
+    if (rounds_.empty()) {
+      if (scripted_pending_) {
+        Fail(absl::DataLossError(
+            "round " + std::to_string(scripted_.round.value) +
+            ": nothing is eligible in it by the scheduling rules"));
+      }
+      idle_ = true;
+    }
+    return false;
+  }
+  if (IsBeyondLast(*number)) return false;
+  if (ledger_->HasDue(*number, config_.scheduling.pipeline_depth, time)) {
+    REENACT_PROBE("world: time ends an effect");
+    if (!rounds_.empty()) return false;
+    CloseDue(*number, time);
+  }
+  RoundInFlight round = NewRound();
+  round.round = *number;
+  round.time = time;
+  sequencer_.Compose(*number, time, next_ticket_, &round.units);
+  OpenRound(std::move(round));
+  return true;
+}
+
+// --- receipts and deadlines --------------------------------------------------
+
+void WorldImpl::AdmitReceipts() {
+  // Others look at the ledger meanwhile.
+  MutexLock lock(cells_->exclusive());
+  for (IncomingReceipt& incoming : receipts_) {
+    AdmitReceipt(std::move(incoming));
+  }
+  receipts_.clear();
+  PublishCounts();
+}
+
+void WorldImpl::AdmitReceipt(IncomingReceipt incoming) {
+  const InputId input{last_input_.value + 1};
+  absl::Status verdict;
+  if (const auto* receipt = std::get_if<Receipt>(&incoming.what)) {
+    verdict = ledger_->AdmitReceipt(input, *receipt, time_, &consequences_);
+  } else {
+    auto& refused = std::get<entry::ReceiptRefused>(incoming.what);
+    refused.input = input;
+    verdict = absl::InvalidArgumentError(refused.reason);
+    ledger_->AdmitRefusal(std::move(refused), &consequences_);
+  }
+  ++(verdict.ok()                     ? counts_.receipts
+     : absl::IsAlreadyExists(verdict) ? counts_.receipts_duplicate
+                                      : counts_.receipts_refused);
+  if (consequences_.entries.empty()) {
+    // Nothing is recorded, so there is nothing to wait for.
+    if (incoming.done) incoming.done(verdict);
+    return;
+  }
+  REENACT_FAILPOINT("D15 receipt admitted, not durable");
+  last_input_ = input;
+  ++counts_.inputs;
+  if (incoming.done) {
+    telling_.verdicts.emplace_back(std::move(incoming.done), verdict);
+  }
+  RecordAdmitted();
+}
+
+// What time ends goes on record before the round's tickets, and is answered in
+// it.
+void WorldImpl::CloseDue(Round round, LogicalTime time) {
+  MutexLock lock(cells_->exclusive());
+  ledger_->CloseDue(round, config_.scheduling.pipeline_depth, time,
+                    &consequences_);
+  RecordAdmitted();
+}
+
+void WorldImpl::RecordAdmitted() {
+  REENACT_PROBE_IF(consequences_.answers.size() > 1,
+                   "world: several answers at once");
+  admitted_writer_.Flush();
+  for (const Entry& entry : consequences_.entries) {
+    EncodeEntry(entry, &admitted_);
+    ++admitted_count_;
+  }
+  for (Ledger::Answer& answer : consequences_.answers) {
+    sequencer_.Admit(UnitFor(std::move(answer)), {}, next_ticket_);
+  }
+  consequences_.Clear();
+}
+
+Unit* WorldImpl::UnitFor(Ledger::Answer&& answer) {
+  Unit* const unit = sequencer_.NewUnit();
+  FillAnswer(std::move(answer.cell), answer.cause, std::move(answer.payload),
+             unit);
+  return unit;
+}
+
+// Whether there is no such round any more; then the world has ended.
+bool WorldImpl::IsBeyondLast(Round round) {
+  if (round.value <= kRoundMax) return false;
+  Fail(absl::OutOfRangeError("the world has come to its last round, " +
+                             std::to_string(kRoundMax)));
+  return true;
+}
+
+// A round that has control commands has nothing else, so that every other
+// ticket is entirely before or entirely after a change.
+bool WorldImpl::ComposeControls() {
+  if (REENACT_SEEN(!rounds_.empty(),
+                   "world: a command waits for the rounds before"))
+    return false;
+  if (IsBeyondLast(Round{last_round_.value + 1})) return false;
+  if (const auto* back =
+          std::get_if<entry::RolledBack>(&controls_.front().entry)) {
+    if (absl::Status wrong = PrepareRollback(*back); !wrong.ok()) {
+      if (internals_.script != nullptr) {
+        // It was recorded, so the world could go back then.
+        Fail(AsDataLoss(wrong));
+        return false;
+      }
+      controls_.front().state->End(wrong);
+      controls_.pop_front();
+      return true;
+    }
+  }
+  std::deque<PendingControl> controls = TakeControls();
+  RoundInFlight round = NewRound();
+  round.round = Round{last_round_.value + 1};
+  round.time = TimeFor(round.round);
+  round.control = true;
+  admitted_writer_.Flush();
+  for (PendingControl& control : controls) {
+    ++last_input_.value;
+    ++counts_.inputs;
+    std::visit(
+        [this](auto& entry) {
+          if constexpr (requires { entry.input; }) entry.input = last_input_;
+        },
+        control.entry);
+    Unit* unit = sequencer_.NewUnit();
+    unit->kind = UnitKind::kControl;
+    unit->cause = Cause{last_input_, EventId{0}, 0};
+    EncodeEntry(control.entry, &unit->payload);
+    admitted_ += unit->payload;
+    ++admitted_count_;
+    round.units.push_back(unit);
+    if (control.state != nullptr) {
+      live_.emplace(last_input_.value, std::move(control.state));
+    }
+  }
+  OpenRound(std::move(round));
+  return true;
+}
+
+// Those of the next round. A rollback is alone in its own: what it changes is
+// worked out against the state before that.
+std::deque<PendingControl> WorldImpl::TakeControls() {
+  const auto is_rollback = [](const PendingControl& control) {
+    return std::holds_alternative<entry::RolledBack>(control.entry);
+  };
+  auto end = std::find_if(controls_.begin(), controls_.end(), is_rollback);
+  if (end == controls_.begin()) ++end;
+  std::deque<PendingControl> taken(std::make_move_iterator(controls_.begin()),
+                                   std::make_move_iterator(end));
+  controls_.erase(controls_.begin(), end);
+  return taken;
+}
+
+// --- rolling back ------------------------------------------------------------
+
+BlockStream::Scan WorldImpl::Blocks() const {
+  return [this](std::uint64_t from, const auto& visit) {
+    return store_->ScanBlocks(from, visit);
+  };
+}
+
+// Works out what the rollback changes and raises. Nothing is on its way, and
+// nothing else will be before it.
+absl::Status WorldImpl::PrepareRollback(const entry::RolledBack& back) {
+  RollbackTarget target;
+  if (internals_.rollback_target) {
+    REENACT_ASSIGN_OR_RETURN(target,
+                             internals_.rollback_target(back, next_block_));
+  } else {
+    REENACT_RETURN_IF_ERROR(writer_->Flush());
+    REENACT_ASSIGN_OR_RETURN(
+        target, ReadRollbackTarget(paths_.Snapshot(back.to), Blocks()));
+    if (target.place.round != back.round || target.place.event_id != back.to) {
+      return absl::AbortedError(
+          "another snapshot has taken its place; try again");
+    }
+  }
+  if (target.place.sources != back.sources) {
+    return absl::DataLossError(
+        "the sources that a rollback goes back to are not those of the "
+        "snapshot");
+  }
+  for (const RaisedEvent& event : target.events) {
+    if (rules_.Has(event.reducer)) continue;
+    return absl::FailedPreconditionError(
+        "at the snapshot an event for \"" + NameOf(event.reducer) +
+        "\" waited, a reducer that the modules no longer have");
+  }
+  rollback_events_ = std::move(target.events);
+  return PlanChanges(target);
+}
+
+void WorldImpl::PlanChange(CellRef cell, std::optional<Bytes> state) {
+  rollback_changes_.emplace_back(std::move(cell), std::move(state));
+}
+
+// By reducer, then key: what differs from the state as it is.
+absl::Status WorldImpl::PlanChanges(const RollbackTarget& target) {
+  rollback_changes_.clear();
+  auto then = target.cells.begin();
+  std::vector<std::pair<std::string, Bytes>> present;
+  for (ReducerId reducer = 0; reducer < config_.reducers.size(); ++reducer) {
+    present.clear();
+    {
+      MutexLock lock(cells_->exclusive());
+      REENACT_RETURN_IF_ERROR(cells_->Scan(
+          reducer, {}, {}, std::numeric_limits<std::size_t>::max(), &present));
+    }
+    auto now = present.begin();
+    for (;;) {
+      const bool has_then =
+          then != target.cells.end() && then->first.reducer == reducer;
+      const bool has_now = now != present.end();
+      if (!has_then && !has_now) break;
+      if (!has_now || (has_then && then->first.key < now->first)) {
+        PlanChange(then->first, then->second);
+        ++then;
+      } else if (!has_then || now->first < then->first.key) {
+        PlanChange({reducer, now->first}, std::nullopt);
+        ++now;
+      } else {
+        if (then->second != now->second) PlanChange(then->first, then->second);
+        ++then;
+        ++now;
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Makes the outcome of a rollback's step; of other commands, nothing.
+void WorldImpl::FillRollback(Slot* slot) {
+  const EventId by = slot->ticket.event_id;
+  StepResult& result =
+      slot->results[slot->state.load() == Slot::State::kRedone];
+  for (const auto& [ref, state] : rollback_changes_) {
+    Cell* const cell = cells_->Find(ref.reducer, ref.key, by);
+    cells_->Load(cell);
+    result.writes.push_back(
+        {cell, cells_->NewVersion(
+                   by.value << 1,
+                   state ? std::optional<BytesView>(*state) : std::nullopt)});
+  }
+  result.outcome.raised = std::move(rollback_events_);
+  result.encoded = false;  // when it ran, there was nothing of this
+  result.entries.clear();
+  rollback_changes_.clear();
+  rollback_events_.clear();
+}
+
+RoundInFlight WorldImpl::NewRound() {
+  if (spare_rounds_.empty()) return RoundInFlight();
+  RoundInFlight round = std::move(spare_rounds_.back());
+  spare_rounds_.pop_back();
+  round.Clear();
+  return round;
+}
+
+// All at once: the searches do not wait for each other's memory, and what they
+// find is on its way when its turn comes.
+void WorldImpl::FindCells(RoundInFlight& round) {
+  round.cells.reserve(round.units.size());
+  EventId user = round.first;
+  for (const Unit* unit : round.units) {
+    Cell* cell = cells_->Find(unit->reducer, unit->key, unit->cell_hash, user);
+    round.cells.push_back(cell);
+    user = user.Next();
+  }
+  for (const Cell* cell : round.cells) {
+    __builtin_prefetch(cell->committed.load(std::memory_order_relaxed));
+  }
+}
+
+void WorldImpl::OrderFailure(entry::FailureOrdered order) {
+  const EventId id = order.event_id;
+  std::string detail =
+      order.by.empty() ? order.reason : order.by + ": " + order.reason;
+  failures_.insert_or_assign(id, Failure{std::move(order), std::move(detail)});
+}
+
+// Those of the round's tickets; returns how many. A control command runs no
+// code of a module's, so there is no reason to keep it from being carried out.
+std::uint64_t WorldImpl::RecordFailures(const RoundInFlight& round,
+                                        Bytes* entries) const {
+  if (failures_.empty() || round.control) return 0;
+  std::uint64_t count = 0;
+  for (auto it = failures_.lower_bound(round.first);
+       it != failures_.end() &&
+       it->first.value < round.first.value + round.units.size();
+       ++it, ++count) {
+    EncodeEntry(it->second.order, entries);
+  }
+  return count;
+}
+
+void WorldImpl::FailIfOrdered(Ticket* ticket) const {
+  const auto it = failures_.find(ticket->event_id);
+  if (it == failures_.end()) return;
+  ticket->code = nullptr;
+  ticket->failure = &it->second.detail;
+}
+
+void WorldImpl::OpenRound(RoundInFlight round) {
+  REENACT_FAILPOINT("D02 round composed, not recorded");
+  round.first = next_ticket_;
+  round.opened_ns = instrument::NowNs();
+  if (!round.control) FindCells(round);
+  next_ticket_.value += round.units.size();
+  const std::uint64_t block = next_block_++;
+  round.block = block;
+  round.snapshot =
+      config_.snapshot_every != 0 && block % config_.snapshot_every == 0;
+  round.open_work = internals_.open_work_block == block ||
+                    (block % kOpenWorkEvery == 0 &&
+                     (binds_open_work() || !options_.path.empty()));
+  last_round_ = round.round;
+  time_ = round.time;
+  scripted_pending_ = false;
+  ++counts_.rounds;
+  counts_.tickets += round.units.size();
+
+  round.record = writer_->Recycle();
+  FinishedRound& record = *round.record;
+  record.round = round.round;
+  record.first = round.first;
+  record.ticket_count = round.units.size();
+  EncodeRoundOpened({round.round, round.time, round.first, round.units.size(),
+                     TakeSourceRead()},
+                    &record.entries);
+  record.entry_count = 1 + RecordFailures(round, &record.entries);
+  admitted_writer_.Flush();
+  record.entries += admitted_;
+  record.entry_count += admitted_count_;
+  admitted_.clear();
+  admitted_count_ = 0;
+  rounds_.push_back(std::move(round));
+  in_flight_ = true;
+}
+
+// --- issuing, committing -----------------------------------------------------
+
+void WorldImpl::FillTicket(RoundInFlight& round) {
+  const std::size_t index = round.issued++;
+  const Unit& unit = *round.units[index];
+  Ticket& ticket = *window_->NextTicket();
+  ticket.event_id = EventId{round.first.value + index};
+  ticket.round = round.round;
+  ticket.time = round.time;
+  ticket.kind = unit.kind;
+  ticket.cause = unit.cause;
+  ticket.reducer = unit.reducer;
+  ticket.event = EventView{{}, unit.key, unit.schema, unit.payload};
+  ticket.code = nullptr;
+  ticket.failure = nullptr;
+  ticket.own = nullptr;
+  if (unit.kind != UnitKind::kControl) {
+    // Null: what the modules no longer have; then the step fails.
+    ticket.code = rules_.reducer(unit.reducer);
+    ticket.event.reducer = rules_.name(unit.reducer);
+    ticket.own = round.cells[index];
+    if (!failures_.empty()) FailIfOrdered(&ticket);
+  }
+  if (!live_.empty() && unit.cause.is_input()) {
+    const auto it = live_.find(unit.cause.input.value);
+    if (it != live_.end()) it->second->Ticketed(ticket.event_id);
+  }
+}
+
+bool WorldImpl::IssueTickets() {
+  bool issued = false;
+  for (RoundInFlight& round : rounds_) {
+    if (round.control) break;  // run by RunInOrder()
+    while (round.issued < round.units.size()) {
+      if (REENACT_SEEN(!window_->HasRoom(), "world: the window is full"))
+        return issued;
+      FillTicket(round);
+      window_->Issue(/*serial=*/false);
+      REENACT_FAILPOINT("D01 ticket issued");
+      issued = true;
+    }
+  }
+  return issued;
+}
+
+void WorldImpl::LetReadersIn() {
+  REENACT_PROBE("world: a reader is let in");
+  cells_->exclusive()->Unlock();
+  while (cells_->readers_waiting()->load() > 0) {
+    std::this_thread::yield();
+    instrument::Yield("world.let_readers_in");
+  }
+  cells_->exclusive()->Lock();
+}
+
+void WorldImpl::PublishCounts() {
+  counts_.external_waiting = sequencer_.external_count();
+  counts_.derived_waiting = sequencer_.derived_count();
+  counts_.timers_waiting = sequencer_.timer_count();
+  counts_.effects_open = ledger_->open().size();
+  for (std::size_t i = 0; i < kReceiptStatuses; ++i) {
+    counts_.effects_ended[i] = ledger_->ended()[i] - ended_before_[i];
+  }
+  counts_.inline_steps = window_->inline_count();
+  published_ = counts_;
+}
+
+bool WorldImpl::CommitDone() {
+  // A round without tickets, which records that receipts were refused, ends
+  // before a ticket of the next one commits, or it would be given that.
+  if (REENACT_SEEN(FrontIsCommitted(), "world: a round without tickets ends"))
+    FinishRounds();
+  bool done = false;
+  for (std::size_t i = 0; i < kBurst && !failed_; ++i) {
+    Slot* slot = window_->Next();
+    if (slot == nullptr || !slot->done()) break;
+    CommitSlot(slot);
+    if (FrontIsCommitted()) FinishRounds();
+    if (ReadersWait()) LetReadersIn();
+    done = true;
+  }
+  return done;
+}
+
+// Runs and commits tickets one after the other, on this thread.
+bool WorldImpl::RunInOrder() {
+  bool done = false;
+  for (std::size_t i = 0; i < kBurst && !failed_ && !rounds_.empty(); ++i) {
+    RoundInFlight& round = rounds_.front();
+    if (round.issued == round.units.size()) break;
+    if (i * window_->step_cost_ns() > kInlineNs) break;
+    FillTicket(round);
+    Slot* slot = window_->Issue(/*serial=*/true);
+    window_->RunInTurn(slot);
+    CommitSlot(slot);
+    if (FrontIsCommitted()) FinishRounds();
+    if (ReadersWait()) LetReadersIn();
+    done = true;
+  }
+  return done;
+}
+
+// A sample that is spread over all tickets and the same in each run.
+ABSL_ATTRIBUTE_NOINLINE void WorldImpl::SelfCheck(Slot* slot) {
+  const std::uint64_t spread =
+      slot->ticket.event_id.value * 0x9e3779b97f4a7c15 >> 32;
+  if (slot->ticket.code == nullptr || spread % options_.self_check != 0) return;
+  ++counts_.self_checks;
+  const Ticket& ticket = slot->ticket;
+  const auto observe = [&](bool begins) {
+    if (!options_.observe_check) return;
+    options_.observe_check(begins, 1, ticket.code->name(), ticket.event.key,
+                           ticket.event_id);
+  };
+  observe(true);
+  window_->CheckAgain(slot);
+  observe(false);
+  const StepResult& result = slot->result();
+  if (!result.impure) return;
+  ++counts_.nondeterministic;
+  if (!options_.on_nondeterminism) return;  // CommitSlot() ends the world
+  options_.on_nondeterminism({slot->ticket.event_id,
+                              {std::string(slot->ticket.code->name()),
+                               std::string(slot->ticket.event.key)},
+                              result.entries,
+                              result.other});
+}
+
+ABSL_ATTRIBUTE_NOINLINE void WorldImpl::FailAsImpure(const Ticket& ticket,
+                                                     const StepResult& result) {
+  const std::string reducer(ticket.code->name());
+  const std::string key(ticket.event.key);
+  if (internals_.impure != nullptr) {
+    internals_.impure->emplace(WorldInternals::Impure{ticket.event_id,
+                                                      {reducer, key},
+                                                      result.entries,
+                                                      result.other,
+                                                      std::nullopt});
+    if (result.touched != nullptr) {
+      (*internals_.impure)->touched = *result.touched;
+    }
+  }
+  Fail(absl::InternalError("two runs of one step differ: reducer \"" + reducer +
+                           "\", key \"" + key + "\", at ticket " +
+                           std::to_string(ticket.event_id.value)));
+}
+
+void WorldImpl::CommitSlot(Slot* slot) {
+  instrument::Yield("world.commit", slot);
+  RoundInFlight& round = rounds_.front();
+  SlotStep step(this, slot);
+  REENACT_FAILPOINT("D04 before validation");
+  const std::optional<FailureCode> failure =
+      committer_->Commit(step, &round.record->entries);
+  REENACT_FAILPOINT("D06 entry encoded");
+  if (!cells_->ok()) {
+    Fail(cells_->status());
+    return;
+  }
+  round.record->entry_count += 2;
+  StepResult& result =
+      slot->results[slot->state.load() == Slot::State::kRedone];
+  if (result.impure && !options_.on_nondeterminism) {
+    return FailAsImpure(slot->ticket, result);
+  }
+  if (!failure) {
+    std::vector<RaisedEvent>& raised = result.outcome.raised;
+    for (std::size_t i = 0; i < raised.size(); ++i) {
+      Unit* const unit = sequencer_.NewUnit();
+      FillRaised(std::move(raised[i]), slot->ticket.event_id,
+                 static_cast<std::uint32_t>(i), unit);
+      round.raised.push_back(unit);
+    }
+    counts_.raised += raised.size();
+  }
+  if (step.asked_gate()) TakeConsequences(round);
+  if (slot->ticket.kind == UnitKind::kControl && !failure) {
+    CommitControl(slot, round);
+  }
+  if (!live_.empty() && slot->ticket.cause.is_input()) {
+    ResolveCommitted(slot->ticket.cause.input, failure);
+  }
+  ++round.committed;
+  window_->Committed(slot);
+}
+
+// Judged right before the ticket, after everything that came before it.
+std::optional<Ledger::Refusal> WorldImpl::Gate(const Slot& slot) {
+  const Ticket& ticket = slot.ticket;
+  if (ticket.kind == UnitKind::kControl) {
+    const absl::Status changed = ChangeLedger(slot);
+    REENACT_PROBE_IF(!changed.ok(),
+                     "world: a command makes no sense at its ticket");
+    if (changed.ok()) return std::nullopt;
+    return Ledger::Refusal{static_cast<FailureCode>(changed.raw_code()),
+                           std::string(ToStd(changed.message()))};
+  }
+  if (!effects_) return std::nullopt;
+  Ledger::Step step;
+  step.event_id = ticket.event_id;
+  step.round = ticket.round;
+  step.time = ticket.time;
+  step.reducer = ticket.reducer;
+  step.reducer_name = ticket.event.reducer;
+  step.key = ticket.event.key;
+  step.due_max = rules_.due_max;
+  return ledger_->Judge(step, slot.result().outcome.effects, &consequences_);
+}
+
+absl::Status WorldImpl::ChangeLedger(const Slot& slot) {
+  const EventId event_id = slot.ticket.event_id;
+  const absl::StatusOr<Entry> entry = DecodeEntry(slot.ticket.event.payload);
+  REENACT_CHECK(entry.ok());
+  if (const auto* grant = std::get_if<entry::GrantChanged>(&*entry)) {
+    REENACT_FAILPOINT("grant about to change");
+    return ledger_->Change(*grant);
+  }
+  if (const auto* policy = std::get_if<entry::PolicyChanged>(&*entry)) {
+    REENACT_PROBE("world: the policy changes");
+    return ledger_->Change(*policy);
+  }
+  if (const auto* word = std::get_if<entry::EffectJudged>(&*entry)) {
+    const Ledger::Again again{slot.ticket.time, config_.reducers};
+    const bool judges = config_.format_version >= kFormatVersionJudgesAgain;
+    return ledger_->Change(event_id, *word, judges ? &again : nullptr,
+                           &consequences_);
+  }
+  if (const auto* cancel = std::get_if<entry::EffectsCancelled>(&*entry)) {
+    return ledger_->Change(event_id, *cancel, &consequences_);
+  }
+  if (const auto* back = std::get_if<entry::RolledBack>(&*entry)) {
+    ledger_->RollBack(back->to, kRolledBackReason, &consequences_);
+  }
+  return absl::OkStatus();
+}
+
+// Behind the events that the step raised.
+void WorldImpl::TakeConsequences(RoundInFlight& round) {
+  if (!consequences_.empty()) {
+    REENACT_FAILPOINT("D05 budget debited in memory");
+  }
+  round.record->entry_count += consequences_.entries.size();
+  for (Ledger::Answer& answer : consequences_.answers) {
+    REENACT_PROBE("world: a ticket has an answer for a cell");
+    round.raised.push_back(UnitFor(std::move(answer)));
+  }
+  for (CellRef& cell : consequences_.timers_dropped) {
+    round.timers_dropped.push_back(std::move(cell));
+  }
+  consequences_.Clear();
+}
+
+void WorldImpl::CommitControl(Slot* slot, RoundInFlight& round) {
+  absl::StatusOr<Entry> entry = DecodeEntry(slot->ticket.event.payload);
+  REENACT_CHECK(entry.ok());
+  if (auto* change = std::get_if<entry::ModuleChanged>(&*entry)) {
+    auto reducers =
+        ResolveReducers(change->reducers, change->modules, options_.modules);
+    if (!reducers.ok()) {
+      Fail(reducers.status());
+      return;
+    }
+    REENACT_PROBE("world: the modules change");
+    Fail(SetCellRules(*reducers));
+    rules_.SetReducers(*std::move(reducers));
+    config_.modules = std::move(change->modules);
+    config_.reducers = std::move(change->reducers);
+  } else if (auto* rules = std::get_if<entry::ConfigChanged>(&*entry)) {
+    REENACT_PROBE("world: the scheduling changes");
+    config_.scheduling = rules->scheduling;
+    config_.snapshot_every = rules->snapshot_every;
+    sequencer_.SetScheduling(rules->scheduling);
+  } else if (std::holds_alternative<entry::SnapshotRequested>(*entry)) {
+    round.snapshot = true;
+    REENACT_PROBE("world: a snapshot is asked for");
+  } else if (auto* back = std::get_if<entry::RolledBack>(&*entry)) {
+    round.rolled_back = true;
+    SetSources(back->sources);
+    AbandonWaiting(slot->ticket.cause.input);
+  }
+}
+
+// What was submitted and has no ticket will never have one.
+void WorldImpl::AbandonWaiting(InputId but) {
+  for (auto it = live_.begin(); it != live_.end();) {
+    if (it->first == but.value) {
+      ++it;
+      continue;
+    }
+    it->second->End(absl::AbortedError(
+        "the world was rolled back before this had its turn; submit it again, "
+        "under another submission id, if it is still wanted"));
+    live_.erase(it++);
+  }
+}
+
+bool WorldImpl::FrontIsCommitted() const {
+  return !rounds_.empty() &&
+         rounds_.front().committed == rounds_.front().units.size();
+}
+
+void WorldImpl::FinishRounds() {
+  while (!failed_ && FrontIsCommitted()) {
+    FinishRound(rounds_.front());
+    if (kReadBack && failed_) break;  // nothing that is not read again
+    finished_.push_back(std::move(rounds_.front().record));
+    spare_rounds_.push_back(std::move(rounds_.front()));
+    rounds_.pop_front();
+  }
+  in_flight_ = !rounds_.empty();
+}
+
+StartingPlace WorldImpl::PlaceAfter(const RoundInFlight& round) const {
+  StartingPlace place;
+  place.config = config_;
+  place.event_id = EventId{round.first.value + round.units.size() - 1};
+  place.round = round.round;
+  place.time = round.time;
+  place.last_input = last_input_;
+  place.position = position_;
+  place.sources = Sources();
+  sequencer_.Encode(&place.sequencer);
+  ledger_->Encode(&place.ledger);
+  return place;
+}
+
+// What executors are to hear at `now`. The first time that is everything that
+// is open: before the first round nobody knows what it will find too late.
+std::vector<Ledger::Notice> WorldImpl::TakeNotices(LogicalTime now) {
+  std::vector<Ledger::Notice> notices = ledger_->TakeNotices(now);
+  if (std::exchange(told_open_, true)) return notices;
+  std::erase_if(notices, [](const auto& notice) { return !notice.listed; });
+  std::vector<Ledger::Notice> open = ledger_->AllOpen(now);
+  for (Ledger::Notice& notice : open) {
+    notice.open->begun = notice.open->event_id <= report_.head;
+  }
+  std::move(open.begin(), open.end(), std::back_inserter(notices));
+  return notices;
+}
+
+// No round has come that would have told of what was open before.
+void WorldImpl::TellOpen() {
+  if (told_open_ || failed_) return;
+  Telling open;
+  open.notices = TakeNotices(TimeFor(Round{last_round_.value + 1}));
+  NameOrigins(&open);
+  Tell(open);
+}
+
+// Executors and those who sent receipts hear of it once the round is durable.
+void WorldImpl::TellLater(const RoundInFlight& round) {
+  telling_.notices = TakeNotices(round.time);
+  NameOrigins(&telling_);
+  if (telling_.notices.empty() && telling_.verdicts.empty()) return;
+  const bool early =
+      REENACT_PLANTED("effects are told of before they are durable");
+  telling_.block_count = early ? 0 : round.block + 1;
+  MutexLock lock(&waiting_mutex_);
+  tellings_.push_back(std::exchange(telling_, {}));
+}
+
+void WorldImpl::NameOrigins(Telling* telling) const {
+  for (Ledger::Notice& notice : telling->notices) {
+    if (notice.open) {
+      notice.open->origin.reducer = rules_.name(notice.reducer);
+    }
+  }
+}
+
+void WorldImpl::Tell(Telling& telling) {
+  if (REENACT_PLANTED("executors hear of the last effect first")) {
+    std::reverse(telling.notices.begin(), telling.notices.end());
+  }
+  for (Ledger::Notice& notice : telling.notices) {
+    if (options_.effects == nullptr) break;
+    if (notice.open) {
+      REENACT_FAILPOINT("D13 before effect is handed out");
+      options_.effects->Open(*notice.open);
+      REENACT_FAILPOINT("D14 after effect was handed out");
+    } else if (notice.listed) {
+      options_.effects->Listed(*notice.listed);
+    } else {
+      options_.effects->Closed(notice.intent_hash);
+    }
+  }
+  for (auto& [done, verdict] : telling.verdicts) {
+    REENACT_FAILPOINT("before a receipt's verdict is told");
+    done(verdict);
+  }
+}
+
+void WorldImpl::FinishRound(RoundInFlight& round) {
+  made_ns_ = instrument::NowNs() - round.opened_ns;
+  const EventId last{round.first.value + round.units.size() - 1};
+  failures_.erase(failures_.begin(), failures_.upper_bound(last));
+  if (round.rolled_back) sequencer_.DropAll();
+  for (CellRef& cell : round.timers_dropped) {
+    // Nothing was composed beyond a control command.
+    if (round.control) {
+      sequencer_.DropTimersNow(cell);
+      REENACT_PROBE("world: a command drops timers");
+    } else {
+      sequencer_.DropTimers(round.round, std::move(cell));
+    }
+  }
+  if (REENACT_PLANTED("raised events go by where they lie")) {
+    std::sort(round.raised.begin(), round.raised.end());
+  }
+  if (!round.raised.empty() && REENACT_PLANTED("a raised event is lost")) {
+    sequencer_.Recycle(round.raised.back());
+    round.raised.pop_back();
+  }
+  sequencer_.HandOver(round.round, &round.raised);
+  last_time_.store(round.time.value, std::memory_order_relaxed);
+  if (!ledger_->unused()) TellLater(round);
+  for (Unit* unit : round.units) sequencer_.Recycle(unit);
+  FinishedRound& record = *round.record;
+  if (round.snapshot) {
+    EncodeEntry(entry::SnapshotTaken{round.round, last}, &record.entries);
+    ++record.entry_count;
+    ++counts_.snapshots;
+  }
+  if (kReadBack) Fail(ReadBack(record.entries));
+  std::vector<Cell*>* changed = cells_->changed();
+  for (const Cell* cell : *changed) {
+    if (cell == changed->front() && changed->size() > 1 &&
+        REENACT_PLANTED("a changed cell is not stored")) {
+      continue;
+    }
+    const Version* version = cell->committed.load(std::memory_order_relaxed);
+    record.cells.Add(cell->reducer, cell->key, version->written_by(),
+                     version->state());
+    if (kReadBack && version->state()) {
+      Fail(
+          Annotate(ReadBackCell(cell->reducer, cell->key, *version->state()),
+                   "a snapshot of " + NameOf(cell->reducer) + "/" + cell->key));
+    }
+  }
+  changed->clear();
+  counts_.journal_bytes += record.entries.size();
+  if (round.barrier()) RecordOpenWork(round);
+  cells_->Advance(last, writer_->written());
+  REENACT_FAILPOINT("round finished, not handed over");
+}
+
+// Nothing was composed beyond this round, so what is open now is so at its end:
+// for its record, and for a snapshot. Where blocks bind it, nothing else is
+// stored.
+void WorldImpl::RecordOpenWork(const RoundInFlight& round) {
+  if (binds_open_work() && !round.snapshot && !round.open_work) return;
+  const bool stored = !options_.path.empty() || internals_.want_open_work;
+  if (!stored && !binds_open_work()) return;
+  FinishedRound& record = *round.record;
+  const auto place = std::make_shared<const StartingPlace>(PlaceAfter(round));
+  if (binds_open_work() &&
+      (round.snapshot || round.block % kOpenWorkEvery == 0)) {
+    BlockHeader block;
+    block.index = round.block;
+    record.open_work_digest =
+        OpenWorkDigest(HeaderAfter(*place, block, Digest()), place->sequencer);
+  }
+  if (!stored) return;
+  record.open_work = [this, place](const BlockHeader& header,
+                                   const Digest& hash) {
+    Bytes bytes =
+        EncodeOpenWork(HeaderAfter(*place, header, hash), place->sequencer);
+    if (kReadBack) Fail(ReadBackOpenWork(bytes));
+    return bytes;
+  };
+  if (!round.snapshot || options_.path.empty()) return;
+  record.then = [this, place](const BlockHeader& header, const Digest& hash) {
+    return TakeSnapshot(*place, header, hash);
+  };
+}
+
+absl::Status WorldImpl::TakeSnapshot(const StartingPlace& place,
+                                     const BlockHeader& header,
+                                     const Digest& hash) {
+  REENACT_RETURN_IF_ERROR(WriteSnapshotFile(paths_.Snapshot(place.event_id),
+                                            HeaderAfter(place, header, hash),
+                                            place.sequencer, *store_->View())
+                              .status());
+  if (kReadBack) {
+    REENACT_RETURN_IF_ERROR(
+        ReadSnapshotFile(paths_.Snapshot(place.event_id)).status());
+  }
+  REENACT_FAILPOINT_RETURN("D19 snapshot in place, old ones still there");
+  if (options_.snapshots_kept == 0) return absl::OkStatus();
+  return RemoveOldSnapshots(paths_.snapshots, options_.snapshots_kept);
+}
+
+// --- the crew ----------------------------------------------------------------
+
+Throttle::Seen WorldImpl::Seen() const {
+  const Committer::Counts& counts = committer_->counts();
+  return {instrument::NowNs(), counts.committed + counts.failed, counts.reruns,
+          next_block_, window_->step_cost_ns()};
+}
+
+// Who runs steps from here on. Never changes what is recorded.
+void WorldImpl::ChooseMode() {
+  if (!Throttled()) return;
+  const Committer::Counts& counts = committer_->counts();
+  if (throttle_->IsDue(counts.committed + counts.failed,
+                       window_->step_cost_ns())) {
+    throttle_->Turn(Seen());
+    window_->SetLimit(throttle_->in_flight());
+    UseThreads(throttle_->threads());
+  }
+  // The tickets in flight come first; until then no more are issued.
+  if (window_->issued() == window_->committed()) inline_ = want_inline_;
+}
+
+void WorldImpl::UseThreads(std::size_t threads) {
+  if (threads == threads_.load(std::memory_order_relaxed)) return;
+  threads_.store(threads, std::memory_order_relaxed);
+  want_inline_ = threads == 1;
+  window_->ForgetCost();
+}
+
+// Whether this thread may as well write the round: nothing else is under way,
+// and making the next one takes no longer than a sync, during which what it
+// will hold arrives.
+bool WorldImpl::IsLone(const FinishedRound& record) {
+  if (!rounds_.empty() || finished_.size() != 1 || feed_ != nullptr ||
+      record.then) {
+    return false;
+  }
+  // Now and then whatever it took, to see what writing takes by now.
+  return made_ns_ * kLonePart <= write_ns_ || lone_++ % kLoneProbe == 0;
+}
+
+void WorldImpl::WriteHere(std::unique_ptr<FinishedRound> record) {
+  REENACT_PROBE("world: a round is written by who committed it");
+  const std::uint64_t start = instrument::NowNs();
+  writer_->AppendHere(std::move(record));
+  const std::uint64_t took = instrument::NowNs() - start;
+  write_ns_ = write_ns_ == 0 ? took : (7 * write_ns_ + took) / 8;
+}
+
+// What it was at when memory ran out is half done.
+bool WorldImpl::OrderOrFail() {
+  try {
+    return Order();
+  } catch (const std::bad_alloc&) {
+    Fail(OutOfMemory());
+    return false;
+  }
+}
+
+bool WorldImpl::Order() {
+  bool did = false;
+  {
+    MutexLock lock(cells_->exclusive());
+    const bool in_order =
+        Serial() || (!rounds_.empty() && rounds_.front().control);
+    did |= in_order && window_->issued() == window_->committed() ? RunInOrder()
+                                                                 : CommitDone();
+    FinishRounds();
+    PublishCounts();
+  }
+  for (auto& record : finished_) {
+    did = true;
+    handed_over_ = record->first.value + record->ticket_count - 1;
+    if (IsLone(*record)) {
+      WriteHere(std::move(record));
+    } else {
+      writer_->Append(std::move(record));
+    }
+  }
+  finished_.clear();
+  if (!writer_->status().ok()) Fail(writer_->status());
+
+  ChooseMode();
+  bool composed = false;
+  do {
+    if (!Serial()) {
+      if (!want_inline_) did |= IssueTickets();
+      // One of the claims will be this thread's own.
+      const std::size_t threads = MoreThreads();
+      if (threads > 1) pool_->Wake(threads - 1);
+    }
+    composed = !failed_ && Compose();
+    did |= composed;
+  } while (composed && (Serial() || !pulling_));
+  return did;
+}
+
+bool WorldImpl::Work(std::size_t worker) {
+  bool did = TryOrder();
+  if (!serial_ && RunSomeIfWanted(worker)) did = true;
+  return did;
+}
+
+// Runs steps unless as many threads do as are wanted. What a thread has begun
+// it ends, since nobody else can.
+bool WorldImpl::RunSomeIfWanted(std::size_t worker) {
+  if (threads_.load(std::memory_order_relaxed) >= pool_->workers() ||
+      window_->HasBegun(worker)) {
+    return RunSomeOrFail(worker);
+  }
+  if (!Enter()) return false;
+  const bool did = RunSomeOrFail(worker);
+  Leave();
+  // Whoever was turned away meanwhile left what it had seen to this thread.
+  return did || window_->claims_waiting() > 0;
+}
+
+// False: enough threads run steps. The fences: either those see what was issued
+// before this, or this sees that one of them has left.
+bool WorldImpl::Enter() {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  std::size_t at_work = at_work_.load();
+  do {
+    if (at_work >= threads_.load(std::memory_order_relaxed)) {
+      REENACT_PROBE("world: enough threads run steps");
+      return false;
+    }
+  } while (!at_work_.compare_exchange_weak(at_work, at_work + 1));
+  return true;
+}
+
+void WorldImpl::Leave() {
+  at_work_.fetch_sub(1);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
+// How many threads beside those at it there is work for.
+std::size_t WorldImpl::MoreThreads() const {
+  const std::size_t wanted = threads_.load(std::memory_order_relaxed);
+  const std::size_t at_work = at_work_.load();
+  return std::min<std::size_t>(window_->claims_waiting(),
+                               wanted - std::min(wanted, at_work));
+}
+
+// Whoever finds the role taken may have just finished what the one who has it
+// looked for in vain; so that one looks again, or this one does.
+bool WorldImpl::TryOrder() {
+  if (!role_.TryLock()) {
+    if (!REENACT_PLANTED("nobody looks again")) look_again_.store(true);
+    REENACT_PROBE("world: the ordered role was taken");
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (!role_.TryLock()) return false;
+  }
+  bool did = false;
+  if (!idle_ && !failed_) did = OrderOrFail();
+  role_.Unlock();
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (look_again_.load(std::memory_order_relaxed)) {
+    REENACT_PROBE("world: somebody has to look again");
+    did |= look_again_.exchange(false);
+  }
+  return did;
+}
+
+bool WorldImpl::RunSomeOrFail(std::size_t worker) {
+  try {
+    return window_->RunSome(worker) > 0;
+  } catch (const std::bad_alloc&) {
+    Fail(OutOfMemory());
+    return false;
+  }
+}
+
+bool WorldImpl::Finished() { return failed_ || (idle_ && !in_flight_); }
+
+std::size_t WorldImpl::Choices() { return 1 + window_->ReadyCount(); }
+
+void WorldImpl::Choose(std::size_t index) {
+  if (index == 0) {
+    MutexLock lock(&role_);
+    Order();
+  } else {
+    window_->RunReady(index - 1);
+  }
+}
+
+// --- driving -----------------------------------------------------------------
+
+absl::Status WorldImpl::Drive() {
+  if (failed_) return error();
+  idle_ = false;
+  if (Throttled()) throttle_->Begin(Seen());
+  try {
+    pool_->Drive(this);
+  } catch (const std::bad_alloc&) {
+    // In a step, or in what its thread does around it.
+    Fail(OutOfMemory());
+  }
+  if (Throttled()) throttle_->Pause(Seen());
+  if (failed_) {
+    REENACT_PROBE("world: it has failed");
+    EndSubmissions(error());
+
+    return error();
+  }
+  TellOpen();
+  return absl::OkStatus();
+}
+
+absl::Status WorldImpl::FlushAfter(absl::Status status) {
+  const absl::Status flushed = writer_->Flush();
+  if (!flushed.ok()) {
+    Fail(flushed);
+    return error();
+  }
+  {
+    // All is written now, so what is beyond the cache's budget can go.
+    MutexLock lock(cells_->exclusive());
+    cells_->Advance(window_->committed(), writer_->written());
+  }
+  if (status.ok() && interrupted_.exchange(false)) {
+    REENACT_PROBE("world: a run is interrupted");
+    return absl::CancelledError("interrupted at the end of a round");
+  }
+  return status;
+}
+
+absl::Status WorldImpl::Run() {
+  if (closed_) return absl::FailedPreconditionError("the world is closed");
+  if (background_.started()) {
+    return absl::FailedPreconditionError("the world runs in the background");
+  }
+  REENACT_RETURN_IF_ERROR(Drive());
+  return FlushAfter(absl::OkStatus());
+}
+
+absl::Status WorldImpl::Feed(InputSource& source) {
+  if (closed_) return absl::FailedPreconditionError("the world is closed");
+  if (background_.started()) {
+    return absl::FailedPreconditionError("the world runs in the background");
+  }
+  REENACT_RETURN_IF_ERROR(BeginFeed(source));
+  absl::Status status = Drive();
+  // What was admitted before the source failed is not composed yet.
+  const absl::Status source_status = std::exchange(feed_status_, {});
+  if (status.ok() && !source_status.ok()) {
+    feed_ = nullptr;
+    status = Drive();
+  }
+  feed_ = nullptr;
+  fed_moved_ = false;
+  REENACT_RETURN_IF_ERROR(status);
+  return FlushAfter(source_status);
+}
+
+absl::Status WorldImpl::Start() {
+  if (closed_) return absl::FailedPreconditionError("the world is closed");
+  if (failed_) return error();
+  if (background_.started()) return absl::OkStatus();
+  stopping_ = false;
+  background_.Start([this] { BackgroundLoop(); });
+  return absl::OkStatus();
+}
+
+void WorldImpl::BackgroundLoop() {
+  while (Drive().ok() && !stopping_) {
+    REENACT_PROBE("world: there is nothing to do");
+    // A submission that came after the last look rang the bell.
+    doorbell_.Wait(kIdleWaitMs);
+  }
+}
+
+absl::Status WorldImpl::Stop() {
+  if (!background_.started()) return failed_ ? error() : absl::OkStatus();
+  REENACT_PROBE("world: stopped in the background");
+  stopping_ = true;
+  interrupted_ = true;
+  doorbell_.Ring();
+  background_.Join();
+  interrupted_ = false;
+  if (failed_) return error();
+  return FlushAfter(absl::OkStatus());
+}
+
+absl::Status WorldImpl::Close() {
+  if (closed_) return close_status_;
+  closed_ = true;
+  ingress_.Close();
+  // Null where memory ran out before there was one.
+  if (writer_ == nullptr) return close_status_;
+  close_status_ = Stop();
+  REENACT_FAILPOINT("stopped, before the writer closes");
+  const absl::Status written = writer_->Close();
+  if (close_status_.ok()) close_status_ = written;
+  REENACT_FAILPOINT("writer closed, before the store");
+  const absl::Status stored = CauseOf(store_->Close());
+  if (close_status_.ok()) close_status_ = stored;
+  EndSubmissions(close_status_.ok()
+                     ? absl::FailedPreconditionError("the world was closed")
+                     : close_status_);
+  REENACT_FAILPOINT("store closed, before the lock is let go");
+  ownership_.reset();
+  return close_status_;
+}
+
+void WorldImpl::Fail(const absl::Status& what) {
+  if (what.ok()) return;
+  const absl::Status status = CauseOf(what);
+  {
+    MutexLock lock(&error_mutex_);
+    if (error_.ok()) error_ = status;
+  }
+  failed_ = true;
+}
+
+// What fails in a directory that is gone fails because of that.
+absl::Status WorldImpl::CauseOf(const absl::Status& what) const {
+  if (what.ok() || ownership_ == nullptr) return what;
+  const absl::Status owner = ownership_->Check();
+  return owner.ok() ? what : owner;
+}
+
+absl::Status WorldImpl::error() const {
+  MutexLock lock(&error_mutex_);
+  return error_;
+}
+
+// --- submissions and their moments -------------------------------------------
+
+void WorldImpl::ResolveCommitted(InputId input,
+                                 std::optional<FailureCode> failure) {
+  const auto it = live_.find(input.value);
+  if (it == live_.end()) return;
+  it->second->Committed(failure, it->second);
+  live_.erase(it);
+}
+
+// Called by the journal's writer.
+void WorldImpl::Progress() {
+  if (writer_ == nullptr) return;
+  durable_line_->Advance(REENACT_PLANTED("committed is called durable")
+                             ? window_->committed()
+                             : writer_->durable());
+  if (!BecomeTeller()) return;
+  while (auto telling = NextToTell()) Tell(*telling);
+}
+
+// Somebody who tells already looks again for what is durable by now.
+bool WorldImpl::BecomeTeller() {
+  MutexLock lock(&waiting_mutex_);
+  if (is_telling_ || tellings_.empty()) return false;
+  is_telling_ = true;
+  return true;
+}
+
+std::optional<Telling> WorldImpl::NextToTell() {
+  MutexLock lock(&waiting_mutex_);
+  if (tellings_.empty() ||
+      tellings_.front().block_count > writer_->block_count()) {
+    is_telling_ = false;
+    told_.SignalAll();
+    return std::nullopt;
+  }
+  Telling next = std::move(tellings_.front());
+  tellings_.pop_front();
+  return next;
+}
+
+std::deque<Telling> WorldImpl::TakeTellings() {
+  MutexLock lock(&waiting_mutex_);
+  while (is_telling_) told_.Wait(&waiting_mutex_);
+  tellings_.push_back(std::exchange(telling_, {}));
+  return std::exchange(tellings_, {});
+}
+
+void WorldImpl::EndSubmissions(const absl::Status& status) {
+  // Nobody would ever look at what came now.
+  ingress_.Close();
+  Progress();
+  for (auto& [input, state] : live_) state->End(status);
+  live_.clear();
+  durable_line_->End(status);
+  for (Telling& telling : TakeTellings()) {
+    for (auto& [done, verdict] : telling.verdicts) done(status);
+  }
+  for (PendingControl& control : controls_) {
+    if (control.state != nullptr) control.state->End(status);
+  }
+  controls_.clear();
+  for (IncomingReceipt& receipt : receipts_) {
+    if (receipt.done) receipt.done(status);
+  }
+  receipts_.clear();
+  while (Incoming* incoming = ingress_.Take()) {
+    if (auto* receipt = std::get_if<IncomingReceipt>(&incoming->what)) {
+      if (receipt->done) receipt->done(status);
+    } else {
+      incoming->state->End(status);
+    }
+  }
+}
+
+// --- reading -----------------------------------------------------------------
+
+absl::StatusOr<std::optional<Bytes>> WorldImpl::Read(
+    std::string_view reducer, std::string_view key) const {
+  ReaderLock lock(*cells_);
+  const std::optional<ReducerId> id = rules_.Find(reducer);
+  if (!id) {
+    return absl::NotFoundError("no reducer is called \"" +
+                               std::string(reducer) + "\"");
+  }
+  return cells_->Read(*id, key);
+}
+
+absl::StatusOr<std::vector<std::pair<std::string, Bytes>>> WorldImpl::Scan(
+    std::string_view reducer, std::string_view from, std::string_view to,
+    std::size_t limit) const {
+  ReaderLock lock(*cells_);
+  const std::optional<ReducerId> id = rules_.Find(reducer);
+  if (!id) {
+    return absl::NotFoundError("no reducer is called \"" +
+                               std::string(reducer) + "\"");
+  }
+  std::vector<std::pair<std::string, Bytes>> found;
+  REENACT_RETURN_IF_ERROR(cells_->Scan(*id, from, to, limit, &found));
+  return found;
+}
+
+WorldConfig WorldImpl::config() const {
+  ReaderLock lock(*cells_);
+  return config_;
+}
+
+WorldStats WorldImpl::stats() const {
+  ReaderLock lock(*cells_);
+  WorldStats stats = published_;
+  const Committer::Counts& counts = committer_->counts();
+  stats.committed = counts.committed;
+  stats.failed = counts.failed;
+  stats.conflicts = counts.conflicts;
+  stats.reruns = counts.reruns;
+  stats.failures.assign(counts.failures.begin(), counts.failures.end());
+  for (const auto& [place, open] : ledger_->open()) {
+    stats.effects_held += open.held ? 1 : 0;
+  }
+  stats.waits = window_->wait_count();
+  stats.cells_cached = cells_->cell_count();
+  stats.cache_bytes = cells_->bytes();
+  stats.cell_loads = cells_->load_count();
+  stats.groups = writer_->group_count();
+  stats.syncs = writer_->sync_count();
+  return stats;
+}
+
+std::vector<EffectState> WorldImpl::Effects() const {
+  ReaderLock lock(*cells_);
+  std::vector<EffectState> all;
+  for (const auto& [place, open] : ledger_->open()) {
+    all.push_back({open.effect, open.held, open.rule, open.joins.has_value()});
+    all.back().effect.origin.reducer = rules_.name(open.reducer);
+  }
+  return all;
+}
+
+AuthorityState WorldImpl::Authority() const {
+  ReaderLock lock(*cells_);
+  return {ledger_->grants(), ledger_->policy().content()};
+}
+
+absl::StatusOr<StartingPlace> WorldImpl::Place() {
+  StartingPlace place;
+  place.config = config_;
+  place.event_id = window_->committed();
+  place.round = last_round_;
+  place.time = time_;
+  place.block_count = writer_->block_count();
+  place.block_hash = writer_->head_hash();
+  place.last_input = last_input_;
+  place.position = position_;
+  place.sources = Sources();
+  sequencer_.Encode(&place.sequencer);
+  ledger_->Encode(&place.ledger);
+  return place;
+}
+
+absl::StatusOr<std::map<CellRef, Bytes>> WorldImpl::Cells() {
+  std::map<CellRef, Bytes> cells;
+  REENACT_RETURN_IF_ERROR(
+      store_->View()->ScanAll([&cells](ReducerId reducer, std::string_view key,
+                                       EventId, BytesView state) {
+        cells.emplace(CellRef{reducer, std::string(key)}, state);
+        return absl::OkStatus();
+      }));
+  return cells;
+}
+
+absl::StatusOr<Digest> WorldImpl::StateDigest() {
+  REENACT_ASSIGN_OR_RETURN(SnapshotDigests digests,
+                           StateDigestOf(*store_->View()));
+  return digests.state;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<World>> OpenWorld(WorldOptions options,
+                                                 WorldInternals internals) {
+  try {
+    const bool start = options.start;
+    auto world =
+        std::make_unique<WorldImpl>(std::move(options), std::move(internals));
+    REENACT_RETURN_IF_ERROR(world->Init());
+    if (start) REENACT_RETURN_IF_ERROR(world->Start());
+    return std::unique_ptr<World>(std::move(world));
+  } catch (const std::bad_alloc&) {
+    return OutOfMemory();
+  }
+}
+
+absl::StatusOr<std::unique_ptr<World>> World::Open(WorldOptions options) {
+  return OpenWorld(std::move(options), WorldInternals{});
+}
+
+}  // namespace reenact
