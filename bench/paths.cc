@@ -283,13 +283,13 @@ class HistoryStore final : public Store {
   const std::unique_ptr<Store> cells_;
 };
 
-absl::StatusOr<StartingPlace> AfterGenesis(BytesView stored) {
+absl::StatusOr<Checkpoint> AfterGenesis(BytesView stored) {
   REENACT_ASSIGN_OR_RETURN(const BlockView block, DecodeBlock(stored));
   cbor::Reader reader(block.entries);
   REENACT_ASSIGN_OR_RETURN(const Entry entry, DecodeEntry(reader));
   const auto* genesis = std::get_if<entry::Genesis>(&entry);
   if (genesis == nullptr) return absl::DataLossError("there is no Genesis");
-  StartingPlace place;
+  Checkpoint place;
   place.config = genesis->config;
   place.block_count = 1;
   place.block_hash = block.hash;
@@ -309,7 +309,7 @@ absl::Status ApplyHistory(const History& history, bool has_cells) {
   while (!reader.AtEnd()) blocks.push_back(reader.ByteString());
   REENACT_RETURN_IF_ERROR(reader.status());
   if (blocks.empty()) return absl::NotFoundError("there is no such history");
-  REENACT_ASSIGN_OR_RETURN(StartingPlace place, AfterGenesis(blocks.front()));
+  REENACT_ASSIGN_OR_RETURN(Checkpoint place, AfterGenesis(blocks.front()));
   const std::uint64_t count = blocks.size();
   HistoryStore store(std::move(blocks), has_cells);
   return FastForward(&store, count, &place);

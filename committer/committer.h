@@ -5,63 +5,56 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "reenact/base/bytes.h"
-#include "reenact/base/check.h"
-#include "reenact/committer/invariants.h"
+#include "reenact/base/status.h"
+#include "reenact/committer/cell_invariants.h"
+#include "reenact/committer/ledger.h"
+#include "reenact/committer/self_check.h"
+#include "reenact/kernel/config.h"
 #include "reenact/kernel/event.h"
 #include "reenact/kernel/ids.h"
 #include "reenact/kernel/outcome.h"
+#include "reenact/workers/cells.h"
+#include "reenact/workers/slot.h"
+#include "reenact/workers/step_run.h"
+#include "reenact/workers/window.h"
 
 namespace reenact {
 
-// A step that was computed and is not part of history yet, as the committer
-// sees it. The multi-version state behind it is not the committer's affair.
-class PendingStep {
- public:
-  virtual EventId event_id() const = 0;
-
-  // Whether something that the step read has changed since.
-  virtual bool IsStale() const = 0;
-  // Computes it again from the state right before its ticket. It is not stale
-  // afterwards.
-  virtual void RunAgain() = 0;
-
-  virtual const StepOutcome& outcome() const = 0;
-
-  // Works the step's commutative updates out against the present state: a code
-  // if one cannot be applied.
-  virtual std::optional<FailureCode> Settle() = 0;
-  // Asks whether it may commit: capabilities, policies, budgets and invariants
-  // against the state right before its ticket. A code: it fails with it, and
-  // nothing was reserved. Called once, after Settle(), if nothing else fails
-  // it.
-  virtual std::optional<FailureCode> Gate() = 0;
-  // Makes its changes the committed ones. REQUIRES: Gate() let it pass.
-  virtual void Publish() = 0;
-  // Drops its changes.
-  virtual void Discard() = 0;
-
-  // Appends StepScheduled and the outcome's entry: the step's own, or
-  // StepFailed with `failure`.
-  virtual void AppendEntries(std::optional<FailureCode> failure,
-                             Bytes* entries) const = 0;
-
- protected:
-  ~PendingStep() = default;
-};
-
-// Makes computed steps part of history, strictly in ticket order.
+// Makes computed steps part of history, strictly in ticket order. Commit() is
+// the heart of a world; its stages, for one ticket:
+//
+//   validate   what the step read is compared with what is there now; a stale
+//              step runs once more, from the state right before its ticket
+//   settle     commutative updates are applied to the present state
+//   judge      invariants of cells; then the ledger: capabilities, the policy
+//              and budgets, or what a control command changes
+//   record     StepScheduled and the outcome, and what became of its effects
+//   publish    its versions are the committed ones; of a failed step, discarded
 //
 // Invariants, between calls:
 //   (1) every ticket below next() has left exactly one outcome, none above has;
 //   (2) what an outcome says does not depend on which worker computed the step,
 //       when, or how often: only on the tickets before it.
 //
-// Thread safety: none; whoever has the ordered role commits.
+// Thread safety: none; whoever has the ordered role commits, holding
+// CellTable::exclusive().
 class Committer {
  public:
+  // What it works on; all outlive it.
+  struct Parts {
+    Window* window = nullptr;
+    CellTable* cells = nullptr;
+    Ledger* ledger = nullptr;
+    const StepRules* rules = nullptr;
+    const WorldConfig* config = nullptr;
+  };
   struct Counts {
     std::uint64_t committed = 0;
     std::uint64_t failed = 0;
@@ -69,63 +62,67 @@ class Committer {
     std::uint64_t reruns = 0;
     std::map<FailureCode, std::uint64_t> failures;
   };
+  struct Result {
+    std::optional<FailureCode> failure;  // what the step ended in, if it did
+    StepResult* step = nullptr;          // the run of it that counts
+    // What its effects came to, for the caller to take and to clear; its
+    // entries are recorded. Null: it has no effects and is no command.
+    Ledger::Consequences* consequences = nullptr;
+  };
 
-  explicit Committer(EventId next) : next_(next) {}
+  // `next`: the first ticket that will commit.
+  Committer(EventId next, const Parts& parts, SelfCheck::Options self_check);
 
-  // Commits `step`, whose turn it is: validates what it read, runs it once more
-  // if that is stale, asks the gate, and appends its entries to `entries`.
-  // Returns the failure it ended in, if it did.
-  //
-  // A template, so that a final class is not called through its table: this is
-  // the one thing that happens to every ticket one after the other.
-  //
-  // REQUIRES: step.event_id() == next(); Step is a PendingStep.
-  template <typename Step>
-  std::optional<FailureCode> Commit(Step& step, Bytes* entries);
+  // Takes the invariants of a reducer table over; see CellInvariants::Set().
+  absl::Status SetInvariants(
+      const std::vector<std::shared_ptr<const Reducer>>& reducers,
+      const CellInvariants::Scan& scan);
+
+  // Commits the step in `slot`, whose turn it is, and appends its entries to
+  // `entries`: StepScheduled and the outcome, then those of its effects.
+  // REQUIRES: the slot is done, and its ticket is next().
+  Result Commit(Slot* slot, Bytes* entries);
 
   // The ticket whose turn it is.
   EventId next() const { return next_; }
   const Counts& counts() const { return counts_; }
+  const SelfCheck::Counts& self_checks() const { return self_check_.counts(); }
+  // OK, or FailedPrecondition: a step broke an invariant that halts the world.
+  const absl::Status& halt() const { return halt_; }
 
  private:
-  template <typename Step>
-  std::optional<FailureCode> Judge(Step& step) const;
+  void Validate(Slot* slot);
+  bool IsStale(const Slot& slot) const;
+  bool WasToldRight(const Ticket& ticket, const StepResult& result) const;
+  std::optional<FailureCode> Judge(Slot* slot);
+  std::optional<FailureCode> Settle(const Slot& slot);
+  std::optional<FailureCode> Gate(const Slot& slot);
+  bool BreaksInvariant(const Slot& slot);
+  std::optional<Ledger::Refusal> AskLedger(const Slot& slot);
+  void Record(Slot* slot, std::optional<FailureCode> failure, Bytes* entries);
+  void RecordRefusal(const Ticket& ticket, FailureCode failure,
+                     Bytes* entries) const;
+  void RecordConsequences(Bytes* entries) const;
+  void Publish(Slot* slot);
+  void Discard(Slot* slot);
   void CountFailure(FailureCode code);
+  void KeepDetail(std::string&& detail);
+  void AddSettled(Cell* cell, const Version* version);
+  const Version* Present(Cell* cell) const;
 
+  const Parts parts_;
   EventId next_;
   Counts counts_;
+  SelfCheck self_check_;
+  CellInvariants invariants_;
+  absl::Status halt_;
+  // Of the step that commits; here for their memory.
+  bool asked_gate_ = false;  // there may be consequences
+  std::string detail_;       // why the gate refused it
+  std::vector<std::pair<Cell*, const Version*>> settled_;
+  std::vector<CellInvariants::Change> changes_;
+  Ledger::Consequences consequences_;
 };
-
-template <typename Step>
-std::optional<FailureCode> Committer::Commit(Step& step, Bytes* entries) {
-  REENACT_CHECK(step.event_id() == next_);
-  if (step.IsStale()) {
-    ++counts_.conflicts;
-    ++counts_.reruns;
-    step.RunAgain();
-    REENACT_CHECK(!step.IsStale());
-  }
-  const std::optional<FailureCode> failure = Judge(step);
-  const std::size_t before = entries->size();
-  step.AppendEntries(failure, entries);
-  if (failure) {
-    step.Discard();
-    CountFailure(*failure);
-  } else {
-    step.Publish();
-    ++counts_.committed;
-  }
-  CheckOutcome(step.event_id(), failure, BytesView(*entries).substr(before));
-  next_ = next_.Next();
-  return failure;
-}
-
-template <typename Step>
-std::optional<FailureCode> Committer::Judge(Step& step) const {
-  if (step.outcome().failure) return step.outcome().failure;
-  if (const auto unsettled = step.Settle()) return unsettled;
-  return step.Gate();
-}
 
 }  // namespace reenact
 

@@ -470,6 +470,29 @@ void Ledger::CancelFor(const Step& step, const EffectIntent& intent,
 
 // --- control commands --------------------------------------------------------
 
+absl::Status Ledger::Apply(const Entry& command, EventId event_id,
+                           LogicalTime now,
+                           const std::vector<std::string>& reducers,
+                           Consequences* into) {
+  if (const auto* grant = std::get_if<entry::GrantChanged>(&command)) {
+    return Change(*grant);
+  }
+  if (const auto* policy = std::get_if<entry::PolicyChanged>(&command)) {
+    return Change(*policy);
+  }
+  if (const auto* word = std::get_if<entry::EffectJudged>(&command)) {
+    const Again again{now, reducers};
+    return Change(event_id, *word, judges_again_ ? &again : nullptr, into);
+  }
+  if (const auto* cancel = std::get_if<entry::EffectsCancelled>(&command)) {
+    return Change(event_id, *cancel, into);
+  }
+  if (const auto* back = std::get_if<entry::RolledBack>(&command)) {
+    RollBack(back->to, kRolledBackReason, into);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Ledger::Change(const entry::GrantChanged& change) {
   return grants_.Apply(change.change);
 }

@@ -122,11 +122,6 @@ class Ledger {
     // The latest time that a timer may be due at.
     LogicalTime due_max{std::numeric_limits<std::int64_t>::max()};
   };
-  // What an approval is judged by, besides the ledger.
-  struct Again {
-    LogicalTime now;
-    const std::vector<std::string>& reducers;  // names, by ReducerId
-  };
   struct Refusal {
     FailureCode code = FailureCode::kRefusedByGate;
     std::string detail;
@@ -148,7 +143,8 @@ class Ledger {
   explicit Ledger(Bytes world_id, std::uint64_t format = kFormatVersion)
       : world_id_(std::move(world_id)),
         shares_(format >= kFormatVersionSharing),
-        retries_(format >= kFormatVersionRetries) {}
+        retries_(format >= kFormatVersionRetries),
+        judges_again_(format >= kFormatVersionJudgesAgain) {}
 
   // --- at commit -------------------------------------------------------------
 
@@ -165,23 +161,18 @@ class Ledger {
     return grants_.Affords(capability, amounts, now);
   }
 
-  // Control commands, at their ticket `event_id`. An error fails the command
-  // and changes nothing.
-  absl::Status Change(const entry::GrantChanged& change);
-  absl::Status Change(const entry::PolicyChanged& change);
-  // An approval is judged as the intent would be now, by `again`: what nothing
-  // permits any more stays held. PermissionDenied, NotFound: that. Null: nobody
-  // asks again, as in worlds of a format below kFormatVersionJudgesAgain.
-  absl::Status Change(EventId event_id, const entry::EffectJudged& word,
-                      const Again* again, Consequences* into);
-  absl::Status Change(EventId event_id, const entry::EffectsCancelled& cancel,
-                      Consequences* into);
-
-  // Back to the state after ticket `to`: what later tickets have open ends,
-  // cancelled for `reason`, and what it reserved is free again. Nobody gets an
-  // answer, as nobody will have asked. What was spent stays spent, and grants,
-  // the policy and rates stay as they are.
-  void RollBack(EventId to, std::string_view reason, Consequences* into);
+  // Carries a control command out, at its ticket `event_id`: a change of grants
+  // or of the policy, a word on a held effect, a cancellation, a rollback. Any
+  // other entry is no affair of the ledger's: OK. `reducers`: names, by
+  // ReducerId.
+  //
+  // An error fails the command and changes nothing. PermissionDenied, NotFound:
+  // an approval is judged as the intent would be at `now`, and what nothing
+  // permits any more stays held; in worlds of a format below
+  // kFormatVersionJudgesAgain nobody asks again.
+  absl::Status Apply(const Entry& command, EventId event_id, LogicalTime now,
+                     const std::vector<std::string>& reducers,
+                     Consequences* into);
 
   // --- at the opening of a round ---------------------------------------------
 
@@ -245,6 +236,11 @@ class Ledger {
   absl::Status CheckAt(EventId last, Round round, std::size_t reducers) const;
 
  private:
+  // What an approval is judged by, besides the ledger.
+  struct Again {
+    LogicalTime now;
+    const std::vector<std::string>& reducers;  // names, by ReducerId
+  };
   struct Settled {
     Digest intent_hash;
     Digest receipt;  // zeros: none
@@ -285,6 +281,19 @@ class Ledger {
     HeardShare heard;
     const Open* flight = nullptr;  // it is with executors
   };
+
+  absl::Status Change(const entry::GrantChanged& change);
+  absl::Status Change(const entry::PolicyChanged& change);
+  // `again`: what an approval is judged by; null: nobody asks again.
+  absl::Status Change(EventId event_id, const entry::EffectJudged& word,
+                      const Again* again, Consequences* into);
+  absl::Status Change(EventId event_id, const entry::EffectsCancelled& cancel,
+                      Consequences* into);
+  // Back to the state after ticket `to`: what later tickets have open ends,
+  // cancelled for `reason`, and what it reserved is free again. Nobody gets an
+  // answer, as nobody will have asked. What was spent stays spent, and grants,
+  // the policy and rates stay as they are.
+  void RollBack(EventId to, std::string_view reason, Consequences* into);
 
   Judged JudgeOne(const Step& step, std::uint32_t index,
                   const EffectIntent& intent, const Pending& pending);
@@ -344,8 +353,9 @@ class Ledger {
   void CountEnd(const OpenEffect& effect, ReceiptStatus status);
 
   Bytes world_id_;
-  bool shares_;   // whether answers are shared, and identities known
-  bool retries_;  // whether there are retry rules
+  bool shares_;        // whether answers are shared, and identities known
+  bool retries_;       // whether there are retry rules
+  bool judges_again_;  // whether an approval is judged as an intent is
   Grants grants_;
   Policy policy_;
   Rates rates_;

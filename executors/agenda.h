@@ -70,7 +70,7 @@ class Agenda {
     std::chrono::milliseconds lease{30'000};
     RetryPolicy refused;
     std::function<std::uint64_t()> random;  // not empty
-    // ReceiptDoor::TimeUntil; empty: nobody can say.
+    // ReceiptSink::TimeUntil; empty: nobody can say.
     std::function<std::chrono::microseconds(LogicalTime)> time_until{};
   };
   explicit Agenda(Options options);

@@ -29,7 +29,7 @@ constexpr std::size_t kFrameBytesMax = 1 << 30;
 
 // One connection. The door of a dispatcher of its own, which counts attempts,
 // limits and time-outs as it does in the world's process.
-class ExecutorClient::Session final : public ReceiptDoor {
+class ExecutorClient::Session final : public ReceiptSink {
  public:
   Session(const ClientOptions& options, int socket, int stop_fd)
       : options_(options),
@@ -44,7 +44,7 @@ class ExecutorClient::Session final : public ReceiptDoor {
 
   absl::Status Run(const std::vector<Registered>& registered);
 
-  // ReceiptDoor, from the dispatcher's thread.
+  // ReceiptSink, from the dispatcher's thread.
   absl::Status SubmitReceipt(Receipt receipt, Done done) override;
   // The dispatcher has nobody attached whose receipts it could refuse.
   void RefuseReceipt(std::string_view, std::string_view,

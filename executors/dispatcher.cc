@@ -116,7 +116,7 @@ class Dispatcher::Core : public std::enable_shared_from_this<Core> {
 
   absl::Status Register(std::shared_ptr<Executor> executor,
                         KindOptions options);
-  absl::Status Start(ReceiptDoor* door, Bytes world_id,
+  absl::Status Start(ReceiptSink* door, Bytes world_id,
                      std::uint64_t opening_epoch);
   absl::Status Stop(milliseconds grace);
   DispatcherStats Stats();
@@ -217,7 +217,7 @@ class Dispatcher::Core : public std::enable_shared_from_this<Core> {
   std::function<std::uint64_t()> random_;
 
   // Set by Start().
-  ReceiptDoor* door_ = nullptr;
+  ReceiptSink* door_ = nullptr;
   Bytes world_id_;
   std::uint64_t opening_epoch_ = 0;
 
@@ -273,7 +273,7 @@ absl::Status Dispatcher::Core::Register(std::shared_ptr<Executor> executor,
   return absl::OkStatus();
 }
 
-absl::Status Dispatcher::Core::Start(ReceiptDoor* door, Bytes world_id,
+absl::Status Dispatcher::Core::Start(ReceiptSink* door, Bytes world_id,
                                      std::uint64_t opening_epoch) {
   MutexLock lock(&mutex_);
   if (agenda_ || stopping_) {
@@ -879,7 +879,7 @@ absl::Status Dispatcher::Register(std::shared_ptr<Executor> executor,
   return core_->Register(std::move(executor), std::move(options));
 }
 
-absl::Status Dispatcher::Start(ReceiptDoor* door, Bytes world_id,
+absl::Status Dispatcher::Start(ReceiptSink* door, Bytes world_id,
                                std::uint64_t opening_epoch) {
   return core_->Start(door, std::move(world_id), opening_epoch);
 }

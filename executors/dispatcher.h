@@ -39,7 +39,7 @@ class RemoteExecutor {
   // `epoch` is 0 for an offer.
   virtual void Cancel(const Digest& intent, std::uint64_t epoch,
                       std::string_view reason) = 0;
-  // What became of a receipt of its: ReceiptDoor::Done's verdict, or
+  // What became of a receipt of its: ReceiptSink::Done's verdict, or
   // FailedPrecondition "stale lease".
   virtual void Verdict(const Digest& intent, std::uint64_t epoch,
                        const absl::Status& verdict) = 0;
@@ -86,7 +86,7 @@ class Dispatcher final : public EffectListener {
   // Begins. `door` outlives Stop(). `opening_epoch` is a number that rises with
   // each opening of the world; leases count from it times 2^32.
   // FailedPrecondition: it was started before.
-  absl::Status Start(ReceiptDoor* door, Bytes world_id,
+  absl::Status Start(ReceiptSink* door, Bytes world_id,
                      std::uint64_t opening_epoch);
 
   // Begins nothing more, waits until what runs has returned or `grace` is over,

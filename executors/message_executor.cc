@@ -27,7 +27,7 @@ class WorldTarget final : public MessageTarget {
     *reach = Reach::kPerhaps;
     milliseconds pause(1);
     for (;;) {
-      if (const auto outcome = submission.LookDurable()) {
+      if (const auto outcome = submission.TryWaitDurable()) {
         Forget(input.submission_id);
         // The world had it when it was opened, so it is durable: what this
         // target has submitted since is not submitted again before that.

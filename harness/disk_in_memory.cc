@@ -126,18 +126,18 @@ void DiskInMemory::PowerUp(std::uint64_t unsynced_kept) {
   fail_at_ = 0;
 }
 
-absl::StatusOr<std::optional<StartingPlace>> DiskInMemory::Recover() {
-  if (store_->block_count() == 0) return std::optional<StartingPlace>();
+absl::StatusOr<std::optional<Checkpoint>> DiskInMemory::Recover() {
+  if (store_->block_count() == 0) return std::optional<Checkpoint>();
   REENACT_ASSIGN_OR_RETURN(
-      StartingPlace place,
-      PlaceAfterGenesis([this](std::uint64_t from, const auto& visit) {
+      Checkpoint place,
+      CheckpointAfterGenesis([this](std::uint64_t from, const auto& visit) {
         return store_->ScanBlocks(from, visit);
       }));
   ForwardOptions forward;
   forward.read_ahead = false;
   REENACT_RETURN_IF_ERROR(
       FastForward(store_.get(), store_->block_count(), &place, forward));
-  return std::optional<StartingPlace>(std::move(place));
+  return std::optional<Checkpoint>(std::move(place));
 }
 
 }  // namespace reenact::harness

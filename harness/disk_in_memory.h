@@ -46,7 +46,7 @@ class DiskInMemory {
 
   // Where a world goes on after PowerUp(): applies what is recorded from the
   // beginning on. Nullopt: not even a first block is left.
-  absl::StatusOr<std::optional<StartingPlace>> Recover();
+  absl::StatusOr<std::optional<Checkpoint>> Recover();
 
   // The cells, as the world that used the disk left them.
   Store* cells() { return store_.get(); }

@@ -454,7 +454,7 @@ void ModelKernel::PlayRound(Round round) {
   admitted_.clear();
   std::vector<Unit> raised;
   for (const Unit& unit : units) PlayTicket(round, unit, &raised);
-  sequencer_.HandOver(round, raised);
+  sequencer_.EnqueueRaised(round, raised);
   TellOfRaised(round, raised);
   const bool snapshot = config_.snapshot_every != 0 &&
                         blocks_.size() % config_.snapshot_every == 0;
@@ -468,7 +468,7 @@ void ModelKernel::TellOfRaised(Round round, const std::vector<Unit>& raised) {
     told.push_back(queues_.NewUnit());
     *told.back() = unit;
   }
-  queues_.HandOver(round, &told);
+  queues_.EnqueueRaised(round, &told);
 }
 
 void ModelKernel::PlayTicket(Round round, const Unit& unit,

@@ -43,9 +43,9 @@ class BlockList final : public RecordedBlocks {
   const std::vector<Bytes>& blocks_;
 };
 
-absl::StatusOr<StartingPlace> BeginningOf(const std::vector<Bytes>& blocks) {
+absl::StatusOr<Checkpoint> BeginningOf(const std::vector<Bytes>& blocks) {
   const BlockList list(blocks);
-  return PlaceAfterGenesis([&list](std::uint64_t from, const auto& visit) {
+  return CheckpointAfterGenesis([&list](std::uint64_t from, const auto& visit) {
     return list.Scan(from, visit);
   });
 }
@@ -245,7 +245,7 @@ std::optional<Violation> CheckReplay(const std::vector<Bytes>& blocks,
                                      const std::vector<Module>& modules,
                                      std::uint64_t from,
                                      const Observe& observe) {
-  const absl::StatusOr<StartingPlace> beginning = BeginningOf(blocks);
+  const absl::StatusOr<Checkpoint> beginning = BeginningOf(blocks);
   if (!beginning.ok()) return Unreadable(beginning.status());
   const BlockList list(blocks);
   ReplayRun::Options options;
@@ -255,7 +255,7 @@ std::optional<Violation> CheckReplay(const std::vector<Bytes>& blocks,
   options.end = blocks.size();
   options.run_twice = true;
   if (from > 0) {
-    options.begins_at = [from](const StartingPlace& place) {
+    options.begins_at = [from](const Checkpoint& place) {
       return place.block_count >= from;
     };
   }
@@ -295,7 +295,7 @@ StateMap StatesOf(const Store& store) {
 
 std::optional<Violation> CheckCells(const std::vector<Bytes>& blocks,
                                     const StateMap& cells) {
-  absl::StatusOr<StartingPlace> place = BeginningOf(blocks);
+  absl::StatusOr<Checkpoint> place = BeginningOf(blocks);
   if (!place.ok()) return Unreadable(place.status());
   const std::unique_ptr<Store> applied = NewMemoryStore();
   CommitGroup group;
@@ -401,7 +401,7 @@ std::optional<Violation> CheckModel(const std::vector<Bytes>& blocks,
   });
   if (!read.ok()) return Unreadable(read);
   if (!*applies) return std::nullopt;
-  const absl::StatusOr<StartingPlace> beginning = BeginningOf(blocks);
+  const absl::StatusOr<Checkpoint> beginning = BeginningOf(blocks);
   if (!beginning.ok()) return Unreadable(beginning.status());
   ModelKernel model(beginning->config, modules[0].reducers);
   model.Feed(inputs);

@@ -170,7 +170,7 @@ class Run final : public Case, private EffectListener {
 
   Tallies tallies_;
   DiskInMemory disk_;
-  std::optional<StartingPlace> place_;
+  std::optional<Checkpoint> place_;
   Simulator* simulator_ = nullptr;
   bool abandoned_ = false;
   std::uint64_t cut_at_ = 0;        // a point; 0: none
@@ -647,7 +647,7 @@ void Run::Recover() {
   const auto unsynced =
       static_cast<std::uint32_t>(disk_.block_count() - disk_.synced_blocks());
   disk_.PowerUp(choices_.Below(unsynced + 1, "fault.kept"));
-  absl::StatusOr<std::optional<StartingPlace>> place = disk_.Recover();
+  absl::StatusOr<std::optional<Checkpoint>> place = disk_.Recover();
   if (!place.ok()) {
     return Violate("what a crash leaves can be opened",
                    absl::StrCat(place.status().ToString(), "\n"));

@@ -43,7 +43,7 @@ class SequencerModel {
     Enqueue(std::move(unit), next);
   }
 
-  void HandOver(Round round, const std::vector<Unit>& raised) {
+  void EnqueueRaised(Round round, const std::vector<Unit>& raised) {
     for (const Unit& unit : raised) {
       pending_.emplace_back(round.value + rules_.pipeline_depth, unit);
     }

@@ -525,8 +525,8 @@ absl::StatusOr<SnapshotContents> ReadSnapshotFile(const std::string& path,
       "'" + posix::Shown(path) + "'");
 }
 
-StartingPlace PlaceOf(SnapshotContents contents) {
-  StartingPlace place;
+Checkpoint CheckpointOf(SnapshotContents contents) {
+  Checkpoint place;
   place.config = std::move(contents.header.config);
   place.event_id = contents.header.event_id;
   place.round = contents.header.round;
@@ -541,7 +541,7 @@ StartingPlace PlaceOf(SnapshotContents contents) {
   return place;
 }
 
-SnapshotHeader HeaderOf(const StartingPlace& place) {
+SnapshotHeader HeaderOf(const Checkpoint& place) {
   SnapshotHeader header;
   header.config = place.config;
   header.event_id = place.event_id;

@@ -108,8 +108,8 @@ absl::StatusOr<SnapshotContents> ReadSnapshotFile(
                                      BytesView state)>& visit = nullptr);
 
 // Where a world stands that goes on from a snapshot, and back.
-StartingPlace PlaceOf(SnapshotContents contents);
-SnapshotHeader HeaderOf(const StartingPlace& place);
+Checkpoint CheckpointOf(SnapshotContents contents);
+SnapshotHeader HeaderOf(const Checkpoint& place);
 
 // The open work alone, for the store: header, sequencer and a digest of both
 // (domain "reenact.openwork.v1"). What Open() goes on from when the cells

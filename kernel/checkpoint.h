@@ -13,7 +13,7 @@ namespace reenact {
 
 // A place in history to start from, at the end of a round. The store's cells
 // are as of it.
-struct StartingPlace {
+struct Checkpoint {
   WorldConfig config;
   EventId event_id;
   Round round;
@@ -26,7 +26,7 @@ struct StartingPlace {
   Bytes sequencer;  // Sequencer::Encode(); empty: an empty one
   Bytes ledger;     // Ledger::Encode(); empty: an unused one
 
-  friend bool operator==(const StartingPlace&, const StartingPlace&) = default;
+  friend bool operator==(const Checkpoint&, const Checkpoint&) = default;
 };
 
 }  // namespace reenact

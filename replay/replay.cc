@@ -25,7 +25,7 @@
 #include "reenact/replay/segments.h"
 #include "reenact/replay/slice.h"
 #include "reenact/workers/step_run.h"
-#include "reenact/world/open_work.h"
+#include "reenact/world/state.h"
 
 namespace reenact {
 
@@ -271,7 +271,7 @@ class Verifier {
   // Whether a world can go on with these queues, for a replay that starts with
   // them. That they are the right ones is for the replay before to say.
   static absl::Status CheckQueues(const KnownSnapshot& known) {
-    const absl::Status read = ReadOpenWork(PlaceOf(known.contents)).status();
+    const absl::Status read = State::At(CheckpointOf(known.contents)).status();
     if (read.ok()) return read;
     return absl::DataLossError(known.path +
                                ": its queues are not those at ticket " +
@@ -307,7 +307,7 @@ class Verifier {
     } else if (header.block_count < start_.block()) {
       report_.notes.push_back("the record of open work is as of " + place +
                               ", before the snapshot; it was not compared");
-    } else if (PlaceOf(record_->contents) != *start_.place) {
+    } else if (CheckpointOf(record_->contents) != *start_.place) {
       (void)Damage(record_->path +
                    ": it is not what the snapshot says at "
                    "the end of " +
@@ -319,7 +319,7 @@ class Verifier {
     if (options_.from_snapshot && !snapshots_.empty()) {
       const KnownSnapshot& newest = snapshots_.rbegin()->second;
       start_.path = newest.path;
-      start_.place = PlaceOf(newest.contents);
+      start_.place = CheckpointOf(newest.contents);
       return;
     }
     if (options_.from_snapshot) {
@@ -574,7 +574,7 @@ class Verifier {
       if (Cancelled()) return absl::CancelledError("interrupted");
       return Unstable("an earlier ticket differed this time");
     }
-    REENACT_ASSIGN_OR_RETURN(const StartingPlace place, run->Place());
+    REENACT_ASSIGN_OR_RETURN(const Checkpoint place, run->Place());
     std::map<CellRef, Bytes> cells;
     if (!options_.slice.empty()) {
       REENACT_ASSIGN_OR_RETURN(cells, run->Cells());
@@ -618,7 +618,7 @@ class Verifier {
     return absl::OkStatus();
   }
 
-  void MakeSlice(const StartingPlace& place,
+  void MakeSlice(const Checkpoint& place,
                  const std::map<CellRef, Bytes>& cells,
                  const Observer& observer, std::uint64_t index) {
     const absl::StatusOr<Bytes> block = blocks_->ReadBlock(index);

@@ -70,7 +70,7 @@ BlockStream::Scan ReplayRun::Scan() const {
 absl::StatusOr<std::unique_ptr<BlockStream>> ReplayRun::OpenStream() const {
   ChainEnd before;
   if (start_.place) {
-    const StartingPlace& place = *start_.place;
+    const Checkpoint& place = *start_.place;
     before = ChainEndBefore(place.block_count, place.round, place.event_id,
                             place.block_hash);
   } else {
@@ -94,10 +94,10 @@ absl::Status ReplayRun::GoForward() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<StartingPlace> ReplayRun::AfterGenesis() const {
+absl::StatusOr<Checkpoint> ReplayRun::AfterGenesis() const {
   REENACT_ASSIGN_OR_RETURN(const Bytes stored, options_.blocks->ReadBlock(0));
   REENACT_ASSIGN_OR_RETURN(const BlockView genesis, DecodeBlock(stored));
-  StartingPlace place;
+  Checkpoint place;
   place.config = start_.genesis;
   place.block_count = 1;
   place.block_hash = genesis.hash;
@@ -141,17 +141,17 @@ absl::Status ReplayRun::RunBefore(std::uint64_t end) {
   return world_->Run();
 }
 
-absl::StatusOr<StartingPlace> ReplayRun::Place() const {
-  return dynamic_cast<WorldPlace&>(*world_).Place();
+absl::StatusOr<Checkpoint> ReplayRun::Place() const {
+  return dynamic_cast<CheckpointSource&>(*world_).Place();
 }
 
 absl::StatusOr<ReplayRun::Boundary> ReplayRun::Here() const {
-  REENACT_ASSIGN_OR_RETURN(StartingPlace place, Place());
+  REENACT_ASSIGN_OR_RETURN(Checkpoint place, Place());
   return Boundary{std::move(place), cells_->Fingerprint()};
 }
 
 absl::StatusOr<std::map<CellRef, Bytes>> ReplayRun::Cells() const {
-  return dynamic_cast<WorldPlace&>(*world_).Cells();
+  return dynamic_cast<CheckpointSource&>(*world_).Cells();
 }
 
 }  // namespace reenact

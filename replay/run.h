@@ -33,7 +33,7 @@ class ReplayRun {
   // Where a run begins: at genesis, or with a snapshot's cells and queues.
   struct Start {
     WorldConfig genesis;
-    std::optional<StartingPlace> place;  // set: a snapshot's
+    std::optional<Checkpoint> place;  // set: a snapshot's
     std::string path;                    // of the snapshot
 
     const WorldConfig& config() const {
@@ -53,7 +53,7 @@ class ReplayRun {
     // Asked with each place that recorded changes lead to, from `start` on
     // (its sequencer is not filled in), whether the run begins there; an error
     // ends it. Empty: it begins at `start`.
-    std::function<absl::StatusOr<bool>(const StartingPlace&)> begins_at;
+    std::function<absl::StatusOr<bool>(const Checkpoint&)> begins_at;
     // Asked before each block; no: the run ends there. May be empty.
     std::function<bool(std::uint64_t block)> may_run;
     bool run_twice = false;
@@ -68,7 +68,7 @@ class ReplayRun {
 
   // A place, and what the cells are there.
   struct Boundary {
-    StartingPlace place;
+    Checkpoint place;
     std::uint64_t cells = 0;  // ReplayCells::Fingerprint()
 
     friend bool operator==(const Boundary&, const Boundary&) = default;
@@ -98,7 +98,7 @@ class ReplayRun {
   // Where it began, if recorded changes led there; and where it is now.
   const std::optional<Boundary>& began() const { return began_; }
   absl::StatusOr<Boundary> Here() const;
-  absl::StatusOr<StartingPlace> Place() const;
+  absl::StatusOr<Checkpoint> Place() const;
   absl::StatusOr<std::map<CellRef, Bytes>> Cells() const;
 
  private:
@@ -108,7 +108,7 @@ class ReplayRun {
   absl::Status Init();
   absl::Status LoadBase();
   absl::Status GoForward();
-  absl::StatusOr<StartingPlace> AfterGenesis() const;
+  absl::StatusOr<Checkpoint> AfterGenesis() const;
   BlockStream::Scan Scan() const;
   absl::StatusOr<std::unique_ptr<BlockStream>> OpenStream() const;
   std::unique_ptr<JournalWriter> MakeWriter();

@@ -43,7 +43,7 @@ class Bases {
       if (place <= first) break;
       if (WasTaken(*whole_.blocks, place)) {
         ReplayRun::Start start = whole_.start;
-        start.place = PlaceOf(snapshot.contents);
+        start.place = CheckpointOf(snapshot.contents);
         start.path = snapshot.path;
         return start;
       }
@@ -136,12 +136,12 @@ class Segments {
     };
     if (i == 0) return;
     segment.start = bases.Of(i, segments_.size());
-    segment.begins_at = [this, i](const StartingPlace& place) {
+    segment.begins_at = [this, i](const Checkpoint& place) {
       return BeginsAt(i, place);
     };
   }
 
-  absl::StatusOr<bool> BeginsAt(std::size_t i, const StartingPlace& place) {
+  absl::StatusOr<bool> BeginsAt(std::size_t i, const Checkpoint& place) {
     if (segments_[i].cancelled()) return absl::CancelledError("interrupted");
     firsts_[i] = place.event_id;
     return cuts_.BeginsAt(i, place.block_count);

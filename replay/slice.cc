@@ -36,7 +36,7 @@ absl::Status WriteWhole(const std::string& path, BytesView bytes) {
 
 absl::Status ReadTail(BytesView tail, Slice* slice) {
   cbor::Reader reader(tail);
-  const StartingPlace& start = slice->start;
+  const Checkpoint& start = slice->start;
   ChainEnd last = ChainEndBefore(start.block_count, start.round, start.event_id,
                                  start.block_hash);
   while (!reader.AtEnd()) {
@@ -87,14 +87,14 @@ absl::StatusOr<Slice> ReadSlice(const std::string& path) {
   slice.base_path = path + kBase;
   REENACT_ASSIGN_OR_RETURN(SnapshotContents base,
                            ReadSnapshotFile(slice.base_path));
-  slice.start = PlaceOf(std::move(base));
+  slice.start = CheckpointOf(std::move(base));
   slice.blocks.first = slice.start.block_count;
   REENACT_ASSIGN_OR_RETURN(const Bytes tail, ReadWhole(path + "/" + kTail));
   REENACT_RETURN_IF_ERROR(ReadTail(tail, &slice));
   return slice;
 }
 
-absl::Status WriteSlice(const std::string& path, const StartingPlace& place,
+absl::Status WriteSlice(const std::string& path, const Checkpoint& place,
                         const std::map<CellRef, Bytes>& cells,
                         const std::function<bool(const CellRef&)>& wanted,
                         BytesView block) {

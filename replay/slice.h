@@ -31,7 +31,7 @@ class SliceBlocks final : public RecordedBlocks {
 };
 
 struct Slice {
-  StartingPlace start;
+  Checkpoint start;
   std::string base_path;  // of the snapshot
   SliceBlocks blocks;     // chained, hashes checked
   EventId head;
@@ -47,7 +47,7 @@ absl::StatusOr<Slice> ReadSlice(const std::string& path);
 
 // Makes the directory `path`: `block`, which comes right after `place`, and of
 // the cells there those that `wanted` picks.
-absl::Status WriteSlice(const std::string& path, const StartingPlace& place,
+absl::Status WriteSlice(const std::string& path, const Checkpoint& place,
                         const std::map<CellRef, Bytes>& cells,
                         const std::function<bool(const CellRef&)>& wanted,
                         BytesView block);

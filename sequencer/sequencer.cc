@@ -1127,7 +1127,7 @@ void Sequencer::Admit(Unit* unit, std::string_view submission_id,
   impl_->Enqueue(Of(unit), next);
 }
 
-void Sequencer::HandOver(Round round, std::vector<Unit*>* raised) {
+void Sequencer::EnqueueRaised(Round round, std::vector<Unit*>* raised) {
   if (raised->empty()) return;
   const Round eligible{round.value + impl_->rules.pipeline_depth};
   auto& handed_over = impl_->handed_over;
@@ -1203,7 +1203,7 @@ void Sequencer::Compose(Round round, LogicalTime now, EventId first,
 
 // Without a unit there is no entity, so no class has a visit on: EndRound() has
 // nothing to do.
-void Sequencer::PassOver(Round round) {
+void Sequencer::SkipRound(Round round) {
   REENACT_CHECK(empty() && round > impl_->last);
   impl_->last = round;
   impl_->DropTimersUpTo(round);

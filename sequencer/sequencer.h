@@ -45,7 +45,7 @@ struct Unit {
   Bytes payload;  // kControl: the entry of the control input
   Cause cause;
   LogicalTime due;  // kTimer only
-  // CellHash() of reducer and key, from Admit() or HandOver() on; 0: kControl.
+  // CellHash() of reducer and key, from Admit() or EnqueueRaised() on; 0: kControl.
   // Says nothing that they don't, so it is not compared.
   std::uint64_t cell_hash = 0;
 
@@ -71,9 +71,9 @@ void FillAnswer(CellRef&& cell, const Cause& cause, Bytes&& payload,
 // nothing else, so two sequencers that were told the same things compose the
 // same rounds, and Encode() of both gives the same bytes.
 //
-// HandOver() of a round and Compose() of a later one may come in either order
+// EnqueueRaised() of a round and Compose() of a later one may come in either order
 // as long as the earlier round's units are not eligible in the later one; the
-// rounds are the same. So may HandOver() and Admit().
+// rounds are the same. So may EnqueueRaised() and Admit().
 //
 // Thread safety: none.
 class Sequencer {
@@ -97,7 +97,7 @@ class Sequencer {
 
   // A unit whose fields have their defaults; its strings are empty and keep
   // what memory they had, within reason. It is the caller's to fill, up to
-  // Admit() or HandOver(), and again from Compose() to Recycle(). Its place in
+  // Admit() or EnqueueRaised(), and again from Compose() to Recycle(). Its place in
   // memory stays the same, also if the sequencer moves, and ends with the
   // sequencer. O(1), and nothing is allocated once enough have been recycled.
   Unit* NewUnit();
@@ -137,12 +137,12 @@ class Sequencer {
   // REQUIRES: the units are the caller's; kind is kDerived, kTimer or kReceipt;
   // the cause is a parent; there is a reducer; no round >= round +
   // pipeline_depth has been composed.
-  void HandOver(Round round, std::vector<Unit*>* raised);
+  void EnqueueRaised(Round round, std::vector<Unit*>* raised);
 
   // A step of `round` wants the timers of a cell gone: those that rounds before
   // it raised and that are not due before round + pipeline_depth. Before
-  // HandOver() of that round. O(timers), then.
-  // REQUIRES: as for HandOver().
+  // EnqueueRaised() of that round. O(timers), then.
+  // REQUIRES: as for EnqueueRaised().
   void DropTimers(Round round, CellRef cell);
   // The same for whoever has seen to it that every round composed so far has
   // been handed over: all of the cell's timers go at once.
@@ -189,7 +189,7 @@ class Sequencer {
   // What is left is what Encode() shows of such a round: its number, and the
   // submission ids, which RememberSubmission() is told in order of admission
   // before or after. REQUIRES: empty(); round >= next_number().
-  void PassOver(Round round);
+  void SkipRound(Round round);
   // The part of Admit() that outlives the unit. REQUIRES: the id is not empty.
   void RememberSubmission(std::string_view submission_id, InputId input);
 

@@ -44,9 +44,9 @@ class EffectListener {
 };
 
 // Where receipts go. World is one; tests have others.
-class ReceiptDoor {
+class ReceiptSink {
  public:
-  virtual ~ReceiptDoor() = default;
+  virtual ~ReceiptSink() = default;
 
   // What became of a receipt once it is durable. Called once for each, unless
   // the world ends first; then with its error.

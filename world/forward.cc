@@ -23,7 +23,7 @@
 #include "reenact/kernel/cell_hash.h"
 #include "reenact/kernel/due_times.h"
 #include "reenact/sequencer/sequencer.h"
-#include "reenact/world/open_work.h"
+#include "reenact/world/state.h"
 
 namespace reenact {
 namespace {
@@ -118,44 +118,36 @@ struct After {
 // Applies recorded blocks to a place in history, without running reducers.
 class Forwarder {
  public:
-  Forwarder(Store* store, StartingPlace* place, Sequencer sequencer,
-            Ledger ledger, const ForwardOptions& options)
+  Forwarder(Store* store, State state, const ForwardOptions& options)
       : options_(options),
-        place_(place),
-        effects_(place->config.format_version >= kFormatVersionEffects),
-        sequencer_(std::move(sequencer)),
-        ledger_(std::move(ledger)),
+        state_(std::move(state)),
         cells_(store, options.unwritten_bytes_max) {}
+
+  const Checkpoint& at() const { return state_.at(); }
+  const WorldConfig& config() const { return state_.config(); }
 
   absl::Status Apply(const KeptBlock& block) {
     block_ = &block;
     stored_ = cells_.IsStored(block.header().index);
     applied_ = EventId{0};
     bool passed = false;
-    if (!options_.always_schedule && sequencer_.empty()) {
-      REENACT_ASSIGN_OR_RETURN(passed, TryPassOver());
+    if (!options_.always_schedule && state_.queues().empty()) {
+      REENACT_ASSIGN_OR_RETURN(passed, TrySkipRound());
       PutAll();
     }
     if (!passed) REENACT_RETURN_IF_ERROR(Schedule());
     // Nobody is told of what is history.
-    ledger_.TakeNotices(after_.time);
-    place_->round = after_.round;
-    place_->time = after_.time;
-    place_->last_input = after_.last_input;
-    if (after_.position != 0) place_->position = after_.position;
-    place_->event_id = block.header().last();
-    place_->block_count = block.header().index + 1;
-    place_->block_hash = block.hash();
-    return cells_.EndBlock(place_->block_count);
+    state_.ledger().TakeNotices(after_.time);
+    state_.TakeInputs(after_.last_input, after_.position);
+    state_.Advance(after_.round, after_.time, block.header().ticket_count);
+    state_.SetJournalEnd(block.header().index + 1, block.hash());
+    return cells_.EndBlock(at().block_count);
   }
 
-  absl::Status Finish() {
-    REENACT_RETURN_IF_ERROR(cells_.Write(place_->block_count));
-    place_->sequencer.clear();
-    sequencer_.Encode(&place_->sequencer);
-    place_->ledger.clear();
-    ledger_.Encode(&place_->ledger);
-    return absl::OkStatus();
+  // The place that it has come to. The cells are in the store.
+  absl::StatusOr<Checkpoint> Finish() {
+    REENACT_RETURN_IF_ERROR(cells_.Write(at().block_count));
+    return state_.Encode();
   }
 
  private:
@@ -178,8 +170,7 @@ class Forwarder {
 
   // The beginning of either way.
   void Begin() {
-    after_ =
-        After{place_->round, place_->time, EventId{0}, place_->last_input, 0};
+    after_ = After{at().round, at().time, EventId{0}, at().last_input, 0};
     opened_ = false;
     snapshot_ = false;
     own_.reset();
@@ -203,11 +194,11 @@ class Forwarder {
   }
 
   absl::Status OnSource(const SourceRead& read) {
-    if (place_->config.format_version < kFormatVersionSources) {
+    if (config().format_version < kFormatVersionSources) {
       return Wrong("a source with a name, which this format does not have");
     }
-    place_->sources.insert_or_assign(read.name, read.mark);
-    if (place_->sources.size() <= kSourcesMax) return absl::OkStatus();
+    state_.TakeSource(read);
+    if (at().sources.size() <= kSourcesMax) return absl::OkStatus();
     return Wrong("more sources than a world remembers");
   }
 
@@ -227,7 +218,7 @@ class Forwarder {
   }
 
   absl::Status CheckReducer(ReducerId reducer) const {
-    if (reducer < place_->config.reducers.size()) return absl::OkStatus();
+    if (reducer < config().reducers.size()) return absl::OkStatus();
     return Wrong("there is no reducer " + std::to_string(reducer));
   }
 
@@ -275,7 +266,7 @@ class Forwarder {
       return WrongBlock("its tickets are not those that it says");
     }
     const bool binds =
-        place_->config.format_version >= kFormatVersionOpenWork &&
+        config().format_version >= kFormatVersionOpenWork &&
         (snapshot_ || block_->header().index % kOpenWorkEvery == 0);
     if (block_->header().open_work.has_value() != binds) {
       return WrongBlock(binds ? "it does not say what is open at its end"
@@ -286,7 +277,7 @@ class Forwarder {
 
   // --- blocks that leave nothing waiting -------------------------------------
 
-  absl::StatusOr<bool> TryPassOver();
+  absl::StatusOr<bool> TrySkipRound();
   absl::Status PassInput(const entry::InputAdmittedView& input);
   bool PassInputs(const PlainInputs& inputs);
   bool PassStep(const PlainStep& step);
@@ -306,22 +297,18 @@ class Forwarder {
   absl::Status OnControl(EntryReader* entries);
   absl::Status OnFailureOrdered(EntryReader* entries);
   absl::Status ChangeLedger();
+  absl::Status ApplyToLedger(const Entry& control);
   absl::Status OnReceipt(EntryReader* entries);
   absl::Status OnEffects(EventId by, EntryReader* entries);
   absl::Status OnRecorded(EntryReader* entries);
   absl::Status FollowRaised();
   absl::Status RollBackIfAsked();
-  void AdmitAnswers();
+  void ExpectEntries();
   absl::Status ExpectRecorded();
-  Unit* UnitFor(Ledger::Answer&& answer);
-  void Admit(const entry::InputAdmittedView& input);
   absl::Status ComposeOnce();
 
   const ForwardOptions options_;
-  StartingPlace* const place_;
-  const bool effects_;  // the world's format has them
-  Sequencer sequencer_;
-  Ledger ledger_;
+  State state_;
   CellWriter cells_;
 
   // Of the block that is being applied.
@@ -342,24 +329,21 @@ class Forwarder {
   std::vector<CellChanges::NewState> puts_;  // not in `cells_` yet
   std::uint64_t tickets_ = 0;
   // Scheduling.
-  bool control_ = false;
-  bool rolled_back_ = false;
   std::vector<Entry> controls_;  // in order of their tickets
   std::size_t next_control_ = 0;
   Ledger::Consequences consequences_;
   std::deque<Entry> expected_;  // what the ledger says, until it is read
-  std::vector<CellRef> timers_dropped_;
+  State::RoundEnd end_;
   bool composed_once_ = false;
   std::vector<Unit*> composed_;
   std::size_t next_unit_ = 0;
-  std::vector<Unit*> raised_;
 };
 
 // --- blocks that leave nothing waiting ---------------------------------------
 
 // False: the scheduling rules have to be run. Then nothing but diffs has been
 // applied, up to `applied_`.
-absl::StatusOr<bool> Forwarder::TryPassOver() {
+absl::StatusOr<bool> Forwarder::TrySkipRound() {
   Begin();
   submissions_.clear();
   ticketed_.clear();
@@ -405,7 +389,7 @@ absl::StatusOr<bool> Forwarder::TryPassOver() {
       entry::RaisedEventView raised;
       if (entries.NextEvent(&raised)) return false;
       entry::EffectIntentView effect;
-      if (effects_ && entries.NextEffect(&effect)) return false;
+      if (state_.has_effects() && entries.NextEffect(&effect)) return false;
     } else if (*kind == EntryKind::kInputAdmitted) {
       const entry::InputAdmittedView input = entries.InputAdmitted();
       if (!entries.status().ok()) return Wrong(entries.status());
@@ -427,9 +411,9 @@ absl::StatusOr<bool> Forwarder::TryPassOver() {
   REENACT_RETURN_IF_ERROR(EndOfEntries(entries, count));
   if (!opened_ || tickets_ != ticketed_.size()) return false;
   for (const auto& [id, input] : submissions_) {
-    sequencer_.RememberSubmission(id, input);
+    state_.queues().RememberSubmission(id, input);
   }
-  sequencer_.PassOver(after_.round);
+  state_.queues().SkipRound(after_.round);
   return true;
 }
 
@@ -445,7 +429,7 @@ absl::Status Forwarder::PassInput(const entry::InputAdmittedView& input) {
 // All of them at once. False: they have to be looked at one by one.
 bool Forwarder::PassInputs(const PlainInputs& inputs) {
   if (inputs.count == 0 || inputs.first.value != after_.last_input.value + 1 ||
-      inputs.reducer_max >= place_->config.reducers.size()) {
+      inputs.reducer_max >= config().reducers.size()) {
     return false;
   }
   after_.last_input.value += inputs.count;
@@ -460,7 +444,7 @@ bool Forwarder::PassInputs(const PlainInputs& inputs) {
 bool Forwarder::PassStep(const PlainStep& step) {
   own_ = step.cell;
   if (open_ticket_ || step.event_id != next_ticket_ ||
-      step.cell.reducer >= place_->config.reducers.size()) {
+      step.cell.reducer >= config().reducers.size()) {
     return false;
   }
   next_ticket_ = next_ticket_.Next();
@@ -474,8 +458,8 @@ bool Forwarder::PassStep(const PlainStep& step) {
 
 // Whether the ticket's cause is an input of this block that had none yet.
 bool Forwarder::TakeTicket(InputId cause) {
-  if (cause <= place_->last_input) return false;
-  const std::uint64_t index = cause.value - place_->last_input.value - 1;
+  if (cause <= at().last_input) return false;
+  const std::uint64_t index = cause.value - at().last_input.value - 1;
   if (index >= ticketed_.size() || ticketed_[index] != 0) return false;
   ticketed_[index] = 1;
   ++tickets_;
@@ -488,8 +472,7 @@ absl::Status Forwarder::Schedule() {
   Begin();
   composed_once_ = false;
   next_unit_ = 0;
-  control_ = false;
-  rolled_back_ = false;
+  end_.Clear();
   controls_.clear();
   next_control_ = 0;
   expected_.clear();
@@ -504,7 +487,7 @@ absl::Status Forwarder::Schedule() {
   }
   REENACT_RETURN_IF_ERROR(EndOfEntries(entries, count));
   entries_read_ = 0;  // what is wrong from here on is no entry's fault
-  if (!control_) {
+  if (!end_.control) {
     REENACT_RETURN_IF_ERROR(ComposeOnce());
     if (next_unit_ != composed_.size()) {
       return Wrong("it has fewer tickets than the scheduling rules give");
@@ -514,23 +497,14 @@ absl::Status Forwarder::Schedule() {
     return Wrong(
         "it ends before what its control commands and effects lead to");
   }
-  for (Unit* unit : composed_) sequencer_.Recycle(unit);
+  for (Unit* unit : composed_) state_.queues().Recycle(unit);
   composed_.clear();
-  if (rolled_back_) sequencer_.DropAll();
-  for (CellRef& cell : timers_dropped_) {
-    if (control_) {
-      sequencer_.DropTimersNow(cell);
-    } else {
-      sequencer_.DropTimers(after_.round, std::move(cell));
-    }
-  }
-  timers_dropped_.clear();
-  if (!raised_.empty() &&
+  if (!end_.raised.empty() &&
       REENACT_PLANTED("recovery loses what was raised last")) {
-    sequencer_.Recycle(raised_.back());
-    raised_.pop_back();
+    state_.queues().Recycle(end_.raised.back());
+    end_.raised.pop_back();
   }
-  sequencer_.HandOver(after_.round, &raised_);
+  state_.EndRound(after_.round, &end_);
   return absl::OkStatus();
 }
 
@@ -545,7 +519,7 @@ absl::Status Forwarder::OnEntry(EntryKind kind, EntryReader* entries) {
       const entry::InputAdmittedView input = entries->InputAdmitted();
       if (!entries->status().ok()) return Wrong(entries->status());
       REENACT_RETURN_IF_ERROR(OnInput(input));
-      Admit(input);
+      state_.Admit(input);
       return absl::OkStatus();
     }
     case EntryKind::kStepScheduled: {
@@ -587,24 +561,12 @@ absl::Status Forwarder::OnEntry(EntryKind kind, EntryReader* entries) {
   return Wrong("an entry of an unknown kind");
 }
 
-void Forwarder::Admit(const entry::InputAdmittedView& input) {
-  Unit* const unit = sequencer_.NewUnit();
-  unit->kind = UnitKind::kEvent;
-  unit->priority = input.priority;
-  unit->reducer = input.reducer;
-  unit->key = input.key;
-  unit->schema = input.schema;
-  unit->payload = input.payload;
-  unit->cause = Cause{input.input, EventId{0}, 0};
-  sequencer_.Admit(unit, input.submission_id, place_->event_id.Next());
-}
-
 absl::Status Forwarder::OnScheduled(const entry::StepScheduledView& step) {
   REENACT_RETURN_IF_ERROR(OnTicket(step.event_id));
   own_ = step.subject;
   at_ = step.event_id;
   REENACT_RETURN_IF_ERROR(ExpectRecorded());
-  if (control_) return ChangeLedger();
+  if (end_.control) return ChangeLedger();
   REENACT_RETURN_IF_ERROR(ComposeOnce());
   if (next_unit_ >= composed_.size() ||
       !IsTicketOf(step, *composed_[next_unit_])) {
@@ -623,27 +585,26 @@ absl::Status Forwarder::OnStep(EntryReader* entries) {
   entry::RaisedEventView event;
   for (std::uint32_t i = 0; entries->NextEvent(&event); ++i) {
     REENACT_RETURN_IF_ERROR(CheckReducer(event.reducer));
-    raised_.push_back(sequencer_.NewUnit());
-    FillRaised(event.Own(), by, i, raised_.back());
+    end_.raised.push_back(state_.queues().NewUnit());
+    FillRaised(event.Own(), by, i, end_.raised.back());
   }
   REENACT_RETURN_IF_ERROR(RollBackIfAsked());
-  return effects_ ? OnEffects(by, entries) : absl::OkStatus();
+  return state_.has_effects() ? OnEffects(by, entries) : absl::OkStatus();
 }
 
 // Unlike other commands, a rollback can fail for what its changes would break,
 // so it counts only once its step has committed.
 absl::Status Forwarder::RollBackIfAsked() {
-  if (!control_ || next_control_ == 0) return absl::OkStatus();
+  if (!end_.control || next_control_ == 0) return absl::OkStatus();
   const auto* back =
       std::get_if<entry::RolledBack>(&controls_[next_control_ - 1]);
   if (back == nullptr) return absl::OkStatus();
-  rolled_back_ = true;
   if (!back->sources.empty() &&
-      place_->config.format_version < kFormatVersionSources) {
+      config().format_version < kFormatVersionSources) {
     return Wrong("a source with a name, which this format does not have");
   }
-  place_->sources = back->sources;
-  ledger_.RollBack(back->to, kRolledBackReason, &consequences_);
+  REENACT_RETURN_IF_ERROR(ApplyToLedger(controls_[next_control_ - 1]));
+  state_.ApplyRollback(*back, &end_);
   return FollowRaised();
 }
 
@@ -652,30 +613,23 @@ absl::Status Forwarder::RollBackIfAsked() {
 // The ledger is told what it was told then, and has to come to the entries that
 // follow.
 
-// What a control command does, it does at its ticket.
+// What a control command does, it does at its ticket. One that failed is on
+// record as a failed step.
 absl::Status Forwarder::ChangeLedger() {
   if (next_control_ == controls_.size()) {
     return Wrong("a control command has a ticket and is not there");
   }
   const Entry& control = controls_[next_control_++];
-  absl::Status changed;
-  if (const auto* grant = std::get_if<entry::GrantChanged>(&control)) {
-    changed = ledger_.Change(*grant);
-  } else if (const auto* policy = std::get_if<entry::PolicyChanged>(&control)) {
-    changed = ledger_.Change(*policy);
-  } else if (const auto* word = std::get_if<entry::EffectJudged>(&control)) {
-    const Ledger::Again again{after_.time, place_->config.reducers};
-    const bool judges =
-        place_->config.format_version >= kFormatVersionJudgesAgain;
-    changed =
-        ledger_.Change(at_, *word, judges ? &again : nullptr, &consequences_);
-  } else if (const auto* cancel =
-                 std::get_if<entry::EffectsCancelled>(&control)) {
-    changed = ledger_.Change(at_, *cancel, &consequences_);
+  if (std::holds_alternative<entry::RolledBack>(control)) {
+    return absl::OkStatus();  // see RollBackIfAsked()
   }
-  // One that failed is on record as a failed step.
-  (void)changed;
+  ApplyToLedger(control).IgnoreError();
   return FollowRaised();
+}
+
+absl::Status Forwarder::ApplyToLedger(const Entry& control) {
+  return state_.ledger().Apply(control, at_, after_.time, config().reducers,
+                               &consequences_);
 }
 
 absl::Status Forwarder::OnEffects(EventId by, EntryReader* entries) {
@@ -684,7 +638,7 @@ absl::Status Forwarder::OnEffects(EventId by, EntryReader* entries) {
   while (entries->NextEffect(&view)) intents.push_back(view.Own());
   if (!entries->status().ok()) return Wrong(entries->status());
   if (intents.empty()) return absl::OkStatus();
-  const std::uint64_t format = place_->config.format_version;
+  const std::uint64_t format = config().format_version;
   for (const EffectIntent& intent : intents) {
     const bool identity =
         !intent.identity.empty() && format < kFormatVersionSharing;
@@ -695,7 +649,7 @@ absl::Status Forwarder::OnEffects(EventId by, EntryReader* entries) {
                  ", which a world of format " + std::to_string(format) +
                  " knows nothing of");
   }
-  if (!own_ || own_->reducer >= place_->config.reducers.size()) {
+  if (!own_ || own_->reducer >= config().reducers.size()) {
     return Wrong("ticket " + std::to_string(by.value) +
                  " has effects and no cell");
   }
@@ -704,10 +658,10 @@ absl::Status Forwarder::OnEffects(EventId by, EntryReader* entries) {
   step.round = after_.round;
   step.time = after_.time;
   step.reducer = own_->reducer;
-  step.reducer_name = place_->config.reducers[own_->reducer];
+  step.reducer_name = config().reducers[own_->reducer];
   step.key = own_->key;
-  step.due_max = DueMaxOf(place_->config);
-  if (ledger_.Judge(step, intents, &consequences_)) {
+  step.due_max = DueMaxOf(config());
+  if (state_.ledger().Judge(step, intents, &consequences_)) {
     return Wrong("ticket " + std::to_string(by.value) +
                  " has effects that were not permitted");
   }
@@ -715,17 +669,17 @@ absl::Status Forwarder::OnEffects(EventId by, EntryReader* entries) {
 }
 
 absl::Status Forwarder::FollowRaised() {
+  ExpectEntries();
+  state_.TakeConsequences(&consequences_, &end_);
+  return absl::OkStatus();
+}
+
+// What the ledger says comes next on record.
+void Forwarder::ExpectEntries() {
   for (Entry& entry : consequences_.entries) {
     expected_.push_back(std::move(entry));
   }
-  for (Ledger::Answer& answer : consequences_.answers) {
-    raised_.push_back(UnitFor(std::move(answer)));
-  }
-  for (CellRef& cell : consequences_.timers_dropped) {
-    timers_dropped_.push_back(std::move(cell));
-  }
-  consequences_.Clear();
-  return absl::OkStatus();
+  consequences_.entries.clear();
 }
 
 absl::Status Forwarder::OnReceipt(EntryReader* entries) {
@@ -734,15 +688,15 @@ absl::Status Forwarder::OnReceipt(EntryReader* entries) {
   if (!expected_.empty()) {
     return Wrong("an effect is missing that the receipt before leads to");
   }
-  const InputId input{after_.last_input.value + 1};
+  state_.TakeInputs(after_.last_input, 0);
+  const InputId input = state_.next_input();
   if (auto* refused = std::get_if<entry::ReceiptRefused>(&*entry)) {
     if (refused->input != input) return Wrong("a receipt is out of order");
-    ledger_.AdmitRefusal(*refused, &consequences_);
+    state_.AdmitRefusal(*refused, &consequences_);
   } else {
     const auto& appended = std::get<entry::ReceiptAppended>(*entry);
     if (appended.input != input) return Wrong("a receipt is out of order");
-    (void)ledger_.AdmitReceipt(input, appended.receipt, place_->time,
-                               &consequences_);
+    state_.AdmitReceipt(appended.receipt, &consequences_).IgnoreError();
   }
   after_.last_input = input;
   if (consequences_.entries.empty() || consequences_.entries[0] != *entry) {
@@ -750,10 +704,9 @@ absl::Status Forwarder::OnReceipt(EntryReader* entries) {
                  " is a receipt that the effects before it do not lead to");
   }
   // Those that it ends, too.
-  std::move(consequences_.entries.begin() + 1, consequences_.entries.end(),
-            std::back_inserter(expected_));
-  consequences_.entries.clear();
-  AdmitAnswers();
+  consequences_.entries.erase(consequences_.entries.begin());
+  ExpectEntries();
+  state_.AdmitAnswers(&consequences_);
   return absl::OkStatus();
 }
 
@@ -762,7 +715,7 @@ absl::Status Forwarder::OnRecorded(EntryReader* entries) {
   const absl::StatusOr<Entry> entry = entries->Any();
   if (!entry.ok()) return Wrong(entry.status());
   // The first of those that time closed; the rest follow.
-  if (expected_.empty() && !composed_once_ && !control_) {
+  if (expected_.empty() && !composed_once_ && !end_.control) {
     REENACT_RETURN_IF_ERROR(ComposeOnce());
   }
   if (expected_.empty() || expected_.front() != *entry) {
@@ -774,37 +727,19 @@ absl::Status Forwarder::OnRecorded(EntryReader* entries) {
 
 absl::Status Forwarder::ExpectRecorded() {
   // Composing may come to some more, which are on record before it.
-  if (!control_) REENACT_RETURN_IF_ERROR(ComposeOnce());
+  if (!end_.control) REENACT_RETURN_IF_ERROR(ComposeOnce());
   if (expected_.empty()) return absl::OkStatus();
   return Wrong("an effect is missing that the steps before it lead to");
-}
-
-void Forwarder::AdmitAnswers() {
-  for (Ledger::Answer& answer : consequences_.answers) {
-    sequencer_.Admit(UnitFor(std::move(answer)), {}, place_->event_id.Next());
-  }
-  consequences_.answers.clear();
-}
-
-Unit* Forwarder::UnitFor(Ledger::Answer&& answer) {
-  Unit* const unit = sequencer_.NewUnit();
-  FillAnswer(std::move(answer.cell), answer.cause, std::move(answer.payload),
-             unit);
-  return unit;
 }
 
 absl::Status Forwarder::OnControl(EntryReader* entries) {
   const absl::StatusOr<Entry> entry = entries->Any();
   if (!entry.ok()) return Wrong(entry.status());
   if (composed_once_) return Wrong("a control command behind a ticket");
-  control_ = true;
+  end_.control = true;
   controls_.push_back(*entry);
-  if (const absl::Status status = ApplyConfigChange(*entry, &place_->config);
-      !status.ok()) {
+  if (const absl::Status status = state_.ApplyConfig(*entry); !status.ok()) {
     return Wrong(status);
-  }
-  if (std::holds_alternative<entry::ConfigChanged>(*entry)) {
-    sequencer_.SetScheduling(place_->config.scheduling);
   }
   const InputId input = std::visit(
       [](const auto& e) {
@@ -827,7 +762,7 @@ absl::Status Forwarder::OnFailureOrdered(EntryReader* entries) {
   const absl::StatusOr<Entry> entry = entries->Any();
   if (!entry.ok()) return Wrong(entry.status());
   const EventId id = std::get<entry::FailureOrdered>(*entry).event_id;
-  if (place_->config.format_version < kFormatVersionFailures || !opened_ ||
+  if (config().format_version < kFormatVersionFailures || !opened_ ||
       id < after_.first || id > block_->header().last()) {
     return Wrong("a failure is ordered of ticket " + std::to_string(id.value) +
                  ", which is not in it");
@@ -839,23 +774,19 @@ absl::Status Forwarder::ComposeOnce() {
   if (composed_once_) return absl::OkStatus();
   if (!opened_) return Wrong("it has no RoundOpened");
   composed_once_ = true;
-  const std::uint64_t depth = place_->config.scheduling.pipeline_depth;
-  if (ledger_.HasDue(after_.round, depth, after_.time)) {
-    ledger_.CloseDue(after_.round, depth, after_.time, &consequences_);
-    for (Entry& entry : consequences_.entries) {
-      expected_.push_back(std::move(entry));
-    }
-    consequences_.entries.clear();
-    AdmitAnswers();
+  if (state_.HasDue(after_.round, after_.time)) {
+    state_.CloseDue(after_.round, after_.time, &consequences_);
+    ExpectEntries();
+    state_.AdmitAnswers(&consequences_);
   }
-  sequencer_.Compose(after_.round, after_.time, after_.first, &composed_);
+  state_.queues().Compose(after_.round, after_.time, after_.first, &composed_);
   return absl::OkStatus();
 }
 
 }  // namespace
 
 absl::Status FastForward(Store* store, std::uint64_t block_count,
-                         StartingPlace* place, const ForwardOptions& options) {
+                         Checkpoint* place, const ForwardOptions& options) {
   return FastForward(
       [store](std::uint64_t from, const auto& visit) {
         return store->ScanBlocks(from, visit);
@@ -864,9 +795,9 @@ absl::Status FastForward(Store* store, std::uint64_t block_count,
 }
 
 absl::Status FastForward(const BlockStream::Scan& scan, Store* cells,
-                         std::uint64_t block_count, StartingPlace* place,
+                         std::uint64_t block_count, Checkpoint* place,
                          const ForwardOptions& options) {
-  REENACT_ASSIGN_OR_RETURN(OpenWork work, ReadOpenWork(*place));
+  REENACT_ASSIGN_OR_RETURN(State state, State::At(*place));
   const bool ahead = options.read_ahead &&
                      block_count > place->block_count + kBlocksAlone &&
                      HasCoreToSpare();
@@ -875,11 +806,10 @@ absl::Status FastForward(const BlockStream::Scan& scan, Store* cells,
                          ChainEndBefore(place->block_count, place->round,
                                         place->event_id, place->block_hash),
                          block_count, ahead, /*inputs=*/true);
-  Forwarder forwarder(cells, place, std::move(work.queues),
-                      std::move(work.ledger), options);
+  Forwarder forwarder(cells, std::move(state), options);
   for (;;) {
     if (options.stop) {
-      REENACT_ASSIGN_OR_RETURN(const bool here, options.stop(*place));
+      REENACT_ASSIGN_OR_RETURN(const bool here, options.stop(forwarder.at()));
       if (here) break;
     }
     REENACT_ASSIGN_OR_RETURN(const std::unique_ptr<KeptBlock> block,
@@ -887,10 +817,12 @@ absl::Status FastForward(const BlockStream::Scan& scan, Store* cells,
     if (block == nullptr) break;
     REENACT_RETURN_IF_ERROR(forwarder.Apply(*block));
   }
-  return forwarder.Finish();
+  REENACT_ASSIGN_OR_RETURN(*place, forwarder.Finish());
+  return absl::OkStatus();
 }
 
-absl::StatusOr<StartingPlace> PlaceAfterGenesis(const BlockStream::Scan& scan) {
+absl::StatusOr<Checkpoint> CheckpointAfterGenesis(
+    const BlockStream::Scan& scan) {
   const std::unique_ptr<BlockStream> blocks =
       BlockStream::Start(scan, ChainEnd::Nothing(), 1, /*ahead=*/false);
   REENACT_ASSIGN_OR_RETURN(const auto block, blocks->Next());
@@ -904,7 +836,7 @@ absl::StatusOr<StartingPlace> PlaceAfterGenesis(const BlockStream::Scan& scan) {
   }
   REENACT_RETURN_IF_ERROR(
       Annotate(AsDataLoss(CheckGenesis(genesis->config)), "Genesis"));
-  StartingPlace place;
+  Checkpoint place;
   place.config = genesis->config;
   place.block_count = 1;
   place.block_hash = block->hash();

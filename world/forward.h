@@ -26,14 +26,14 @@ struct ForwardOptions {
   // Asked before each block with the place that has been reached, whose
   // sequencer is not filled in: true ends there, an error ends it with that.
   // May be empty.
-  std::function<absl::StatusOr<bool>(const StartingPlace& place)> stop;
+  std::function<absl::StatusOr<bool>(const Checkpoint& place)> stop;
   // A thread of its own reads and checks blocks ahead, if there is a core.
   bool read_ahead = true;
 };
 
 // Where a world stands after its first block, which is checked: with what that
 // says and nothing else. DataLoss: it is not there, damaged, or no Genesis.
-absl::StatusOr<StartingPlace> PlaceAfterGenesis(
+absl::StatusOr<Checkpoint> CheckpointAfterGenesis(
     const BlockStream::Scan& blocks);
 
 // Moves `place` from where it is to the end of block `block_count` - 1 of
@@ -51,12 +51,11 @@ absl::StatusOr<StartingPlace> PlaceAfterGenesis(
 //
 // Thread safety: nobody else uses `store` or `place` meanwhile.
 absl::Status FastForward(Store* store, std::uint64_t block_count,
-                         StartingPlace* place,
-                         const ForwardOptions& options = {});
+                         Checkpoint* place, const ForwardOptions& options = {});
 
 // The same with blocks from elsewhere; `cells` has none.
 absl::Status FastForward(const BlockStream::Scan& blocks, Store* cells,
-                         std::uint64_t block_count, StartingPlace* place,
+                         std::uint64_t block_count, Checkpoint* place,
                          const ForwardOptions& options = {});
 
 }  // namespace reenact

@@ -10,7 +10,7 @@
 #include "reenact/journal/block.h"
 #include "reenact/journal/snapshot_file.h"
 #include "reenact/world/forward.h"
-#include "reenact/world/open_work.h"
+#include "reenact/world/state.h"
 
 namespace reenact {
 namespace {
@@ -30,22 +30,22 @@ class Recovery {
            OpenReport* report)
       : paths_(paths), findings_(findings), store_(store), report_(report) {}
 
-  absl::StatusOr<StartingPlace> Run(OpenDecision decision);
+  absl::StatusOr<Checkpoint> Run(OpenDecision decision);
 
  private:
   absl::Status CutTail();
-  absl::StatusOr<StartingPlace> FindPlace(bool rebuild);
-  absl::StatusOr<StartingPlace> Rebuild(const std::vector<EventId>& snapshots);
-  absl::StatusOr<StartingPlace> Genesis() const;
-  std::optional<StartingPlace> FromOpenWork();
-  std::optional<StartingPlace> FromSnapshot(EventId event_id);
-  absl::StatusOr<StartingPlace> TryOpenWork(BytesView record) const;
-  absl::StatusOr<StartingPlace> TrySnapshot(const std::string& path) const;
-  absl::Status CheckPlace(const StartingPlace& place) const;
-  absl::Status LoadCells(const std::string& path, const StartingPlace& place);
+  absl::StatusOr<Checkpoint> FindPlace(bool rebuild);
+  absl::StatusOr<Checkpoint> Rebuild(const std::vector<EventId>& snapshots);
+  absl::StatusOr<Checkpoint> Genesis() const;
+  std::optional<Checkpoint> FromOpenWork();
+  std::optional<Checkpoint> FromSnapshot(EventId event_id);
+  absl::StatusOr<Checkpoint> TryOpenWork(BytesView record) const;
+  absl::StatusOr<Checkpoint> TrySnapshot(const std::string& path) const;
+  absl::Status CheckPlace(const Checkpoint& place) const;
+  absl::Status LoadCells(const std::string& path, const Checkpoint& place);
 
   // Whether the stored cells are as of this place or a later one.
-  bool CellsReach(const StartingPlace& place) const {
+  bool CellsReach(const Checkpoint& place) const {
     return place.block_count <= store_->cells_through();
   }
 
@@ -55,14 +55,14 @@ class Recovery {
   OpenReport* const report_;
 };
 
-absl::StatusOr<StartingPlace> Recovery::Run(OpenDecision decision) {
+absl::StatusOr<Checkpoint> Recovery::Run(OpenDecision decision) {
   REENACT_RETURN_IF_ERROR(RemoveTemporarySnapshots(paths_.snapshots));
   REENACT_FAILPOINT_RETURN("recovery: before the tail is cut");
   REENACT_RETURN_IF_ERROR(CutTail());
   const std::uint64_t keep = findings_.kept_blocks();
   const bool ahead = decision == OpenDecision::kOpenRebuildCells ||
                      store_->cells_through() > keep;
-  REENACT_ASSIGN_OR_RETURN(StartingPlace place, FindPlace(ahead));
+  REENACT_ASSIGN_OR_RETURN(Checkpoint place, FindPlace(ahead));
   REENACT_FAILPOINT_RETURN("recovery: before going forward");
   const EventId started_at = place.event_id;
   REENACT_RETURN_IF_ERROR(
@@ -86,9 +86,9 @@ absl::Status Recovery::CutTail() {
 // The latest place that the cells reach. Where the cells are of no use, or
 // would have to be followed from the beginning although there is a snapshot,
 // they are rebuilt.
-absl::StatusOr<StartingPlace> Recovery::FindPlace(bool rebuild) {
+absl::StatusOr<Checkpoint> Recovery::FindPlace(bool rebuild) {
   if (!rebuild) {
-    if (std::optional<StartingPlace> place = FromOpenWork()) {
+    if (std::optional<Checkpoint> place = FromOpenWork()) {
       return *std::move(place);
     }
   }
@@ -97,7 +97,7 @@ absl::StatusOr<StartingPlace> Recovery::FindPlace(bool rebuild) {
   if (rebuild) return Rebuild(snapshots);
   bool too_late = false;
   for (auto it = snapshots.rbegin(); it != snapshots.rend(); ++it) {
-    std::optional<StartingPlace> place = FromSnapshot(*it);
+    std::optional<Checkpoint> place = FromSnapshot(*it);
     if (place && CellsReach(*place)) return *std::move(place);
     too_late = too_late || place;
   }
@@ -110,13 +110,13 @@ absl::StatusOr<StartingPlace> Recovery::FindPlace(bool rebuild) {
 }
 
 // Clears the cells and loads those of the newest snapshot that is whole.
-absl::StatusOr<StartingPlace> Recovery::Rebuild(
+absl::StatusOr<Checkpoint> Recovery::Rebuild(
     const std::vector<EventId>& snapshots) {
   report_->cells_rebuilt = true;
   REENACT_RETURN_IF_ERROR(store_->ClearCells());
   REENACT_FAILPOINT_RETURN("recovery: cells cleared");
   for (auto it = snapshots.rbegin(); it != snapshots.rend(); ++it) {
-    std::optional<StartingPlace> place = FromSnapshot(*it);
+    std::optional<Checkpoint> place = FromSnapshot(*it);
     if (!place) continue;
     REENACT_RETURN_IF_ERROR(LoadCells(paths_.Snapshot(*it), *place));
     return *std::move(place);
@@ -124,9 +124,9 @@ absl::StatusOr<StartingPlace> Recovery::Rebuild(
   return Genesis();
 }
 
-absl::StatusOr<StartingPlace> Recovery::Genesis() const {
+absl::StatusOr<Checkpoint> Recovery::Genesis() const {
   REENACT_CHECK(findings_.genesis.has_value());
-  StartingPlace genesis;
+  Checkpoint genesis;
   genesis.config = *findings_.genesis;
   genesis.block_count = 1;
   REENACT_ASSIGN_OR_RETURN(Bytes stored, store_->ReadBlock(0));
@@ -136,10 +136,10 @@ absl::StatusOr<StartingPlace> Recovery::Genesis() const {
 }
 
 // Nullopt: there is none, it is of no use, or the cells do not reach it.
-std::optional<StartingPlace> Recovery::FromOpenWork() {
+std::optional<Checkpoint> Recovery::FromOpenWork() {
   const absl::StatusOr<Bytes> record = store_->ReadOpenWork();
   if (record.ok() && record->empty()) return std::nullopt;
-  absl::StatusOr<StartingPlace> place =
+  absl::StatusOr<Checkpoint> place =
       record.ok() ? TryOpenWork(*record) : record.status();
   if (!place.ok()) {
     report_->warnings.push_back("passed over the record of open work: " +
@@ -150,33 +150,33 @@ std::optional<StartingPlace> Recovery::FromOpenWork() {
   return *std::move(place);
 }
 
-absl::StatusOr<StartingPlace> Recovery::TryOpenWork(BytesView record) const {
+absl::StatusOr<Checkpoint> Recovery::TryOpenWork(BytesView record) const {
   REENACT_ASSIGN_OR_RETURN(SnapshotContents contents, DecodeOpenWork(record));
-  StartingPlace place = PlaceOf(std::move(contents));
+  Checkpoint place = CheckpointOf(std::move(contents));
   REENACT_RETURN_IF_ERROR(CheckPlace(place));
   return place;
 }
 
 // Nullopt: it is damaged, or of another history.
-std::optional<StartingPlace> Recovery::FromSnapshot(EventId event_id) {
-  absl::StatusOr<StartingPlace> place = TrySnapshot(paths_.Snapshot(event_id));
+std::optional<Checkpoint> Recovery::FromSnapshot(EventId event_id) {
+  absl::StatusOr<Checkpoint> place = TrySnapshot(paths_.Snapshot(event_id));
   if (place.ok()) return *std::move(place);
   report_->warnings.push_back("passed over a snapshot: " +
                               std::string(place.status().message()));
   return std::nullopt;
 }
 
-absl::StatusOr<StartingPlace> Recovery::TrySnapshot(
+absl::StatusOr<Checkpoint> Recovery::TrySnapshot(
     const std::string& path) const {
   REENACT_ASSIGN_OR_RETURN(SnapshotContents contents, ReadSnapshotFile(path));
-  StartingPlace place = PlaceOf(std::move(contents));
+  Checkpoint place = CheckpointOf(std::move(contents));
   REENACT_RETURN_IF_ERROR(Annotate(CheckPlace(place), posix::Shown(path)));
   return place;
 }
 
 // DataLoss unless the journal has, at the place, the block that it names, and a
 // world can go on with what is open there.
-absl::Status Recovery::CheckPlace(const StartingPlace& place) const {
+absl::Status Recovery::CheckPlace(const Checkpoint& place) const {
   if (place.block_count == 0 || place.block_count > findings_.kept_blocks()) {
     return absl::DataLossError("it is ahead of the journal");
   }
@@ -188,13 +188,13 @@ absl::Status Recovery::CheckPlace(const StartingPlace& place) const {
   if (!IsOfWorld(*findings_.genesis, place.config)) {
     return absl::DataLossError("it is of another world");
   }
-  return ReadOpenWork(place).status();
+  return State::At(place).status();
 }
 
 // The snapshot was looked through before, so that it is known to be whole.
 // Cells come in parts; until the last one they are as of no block.
 absl::Status Recovery::LoadCells(const std::string& path,
-                                 const StartingPlace& place) {
+                                 const Checkpoint& place) {
   constexpr std::size_t kPartBytes = 1 << 20;
   CellBatch batch;
   CommitGroup group;
@@ -215,10 +215,10 @@ absl::Status Recovery::LoadCells(const std::string& path,
 
 }  // namespace
 
-absl::StatusOr<StartingPlace> Recover(const WorldPaths& paths,
-                                      OpenDecision decision,
-                                      const Findings& findings, Store* store,
-                                      OpenReport* report) {
+absl::StatusOr<Checkpoint> Recover(const WorldPaths& paths,
+                                   OpenDecision decision,
+                                   const Findings& findings, Store* store,
+                                   OpenReport* report) {
   return Recovery(paths, findings, store, report).Run(decision);
 }
 

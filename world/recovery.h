@@ -24,10 +24,10 @@ namespace reenact {
 // May be repeated after a crash at any moment.
 //
 // REQUIRES: `decision` is one to open an existing world.
-absl::StatusOr<StartingPlace> Recover(const WorldPaths& paths,
-                                      OpenDecision decision,
-                                      const Findings& findings, Store* store,
-                                      OpenReport* report);
+absl::StatusOr<Checkpoint> Recover(const WorldPaths& paths,
+                                   OpenDecision decision,
+                                   const Findings& findings, Store* store,
+                                   OpenReport* report);
 
 }  // namespace reenact
 

@@ -16,7 +16,7 @@
 #include "reenact/kernel/effects/answer.h"
 #include "reenact/sequencer/sequencer.h"
 #include "reenact/world/forward.h"
-#include "reenact/world/open_work.h"
+#include "reenact/world/state.h"
 
 namespace reenact {
 namespace {
@@ -47,12 +47,12 @@ absl::Status AddAnswers(const KeptBlock& block, const Ledger& then,
 
 // What waits at the place, and what has come since for it, in the blocks from
 // there to `end`.
-absl::StatusOr<std::vector<RaisedEvent>> EventsAt(const StartingPlace& place,
+absl::StatusOr<std::vector<RaisedEvent>> EventsAt(const Checkpoint& place,
                                                   const BlockStream::Scan& scan,
                                                   std::uint64_t end) {
-  REENACT_ASSIGN_OR_RETURN(const OpenWork work, ReadOpenWork(place));
-  std::vector<RaisedEvent> events = work.queues.Waiting();
-  if (work.ledger.open().empty()) return events;
+  REENACT_ASSIGN_OR_RETURN(const State state, State::At(place));
+  std::vector<RaisedEvent> events = state.queues().Waiting();
+  if (state.ledger().open().empty()) return events;
   const std::unique_ptr<BlockStream> blocks =
       BlockStream::Start(scan,
                          ChainEndBefore(place.block_count, place.round,
@@ -61,12 +61,12 @@ absl::StatusOr<std::vector<RaisedEvent>> EventsAt(const StartingPlace& place,
   for (;;) {
     REENACT_ASSIGN_OR_RETURN(const auto block, blocks->Next());
     if (block == nullptr) return events;
-    REENACT_RETURN_IF_ERROR(AddAnswers(*block, work.ledger, &events));
+    REENACT_RETURN_IF_ERROR(AddAnswers(*block, state.ledger(), &events));
   }
 }
 
 // How many blocks there are, and whether the one before the place is its own.
-absl::StatusOr<std::uint64_t> CheckHistory(const StartingPlace& place,
+absl::StatusOr<std::uint64_t> CheckHistory(const Checkpoint& place,
                                            const BlockStream::Scan& scan) {
   std::uint64_t count = place.block_count;
   bool same = false;
@@ -106,7 +106,7 @@ absl::StatusOr<RollbackTarget> ReadRollbackTarget(
     return absl::DataLossError(posix::Shown(path) +
                                ": it stands before any block");
   }
-  target.place = PlaceOf(std::move(contents));
+  target.place = CheckpointOf(std::move(contents));
   REENACT_ASSIGN_OR_RETURN(const std::uint64_t end,
                            CheckHistory(target.place, blocks));
   REENACT_ASSIGN_OR_RETURN(target.events, EventsAt(target.place, blocks, end));
@@ -117,11 +117,11 @@ absl::StatusOr<RollbackTarget> RecomputeRollbackTarget(
     const BlockStream::Scan& blocks, EventId to, Round round,
     std::uint64_t end) {
   RollbackTarget target;
-  REENACT_ASSIGN_OR_RETURN(target.place, PlaceAfterGenesis(blocks));
+  REENACT_ASSIGN_OR_RETURN(target.place, CheckpointAfterGenesis(blocks));
   ReplayCells cells;
   ForwardOptions options;
   options.read_ahead = false;
-  options.stop = [round](const StartingPlace& place) {
+  options.stop = [round](const Checkpoint& place) {
     return absl::StatusOr<bool>(place.round >= round);
   };
   REENACT_RETURN_IF_ERROR(

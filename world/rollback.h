@@ -22,7 +22,7 @@ namespace reenact {
 // from the journal, as a replay does, for which the file may be gone.
 // spec/effects.md has the rules.
 struct RollbackTarget {
-  StartingPlace place;
+  Checkpoint place;
   std::map<CellRef, Bytes> cells;
   // The events that the rollback's step raises: what waited at the place, and
   // after that the answers, in the order in which they came, to effects that

@@ -22,7 +22,7 @@ namespace reenact {
 // nobody waits for cost nothing then, and nobody else is woken.
 //
 // Thread safety: any thread.
-class DurableLine {
+class DurabilityWatermark {
  public:
   using StatePtr = std::shared_ptr<Submission::State>;
 
@@ -64,7 +64,8 @@ struct Submission::State {
     kEnded = 8,
   };
 
-  explicit State(std::shared_ptr<DurableLine> line) : line_(std::move(line)) {}
+  explicit State(std::shared_ptr<DurabilityWatermark> line)
+      : line_(std::move(line)) {}
 
   void Ticketed(EventId event_id) {
     outcome_.event_id = event_id;
@@ -100,7 +101,7 @@ struct Submission::State {
     return Wait(kDurable);
   }
   // The same without waiting: nothing, while it would have to.
-  std::optional<absl::StatusOr<Outcome>> LookDurable(
+  std::optional<absl::StatusOr<Outcome>> TryWaitDurable(
       const std::shared_ptr<State>& self) {
     if (IsDurable()) return OutcomeAt(kDurable);
     const bool asked = (awaited_.fetch_or(kDurable) & kDurable) != 0;
@@ -147,14 +148,14 @@ struct Submission::State {
     return outcome;
   }
 
-  const std::shared_ptr<DurableLine> line_;
+  const std::shared_ptr<DurabilityWatermark> line_;
   FutexWord reached_{0};                   // moments
   std::atomic<std::uint32_t> awaited_{0};  // moments that somebody waits for
   Outcome outcome_;     // each part constant from its moment on
   absl::Status error_;  // constant once it has ended
 };
 
-inline void DurableLine::Await(EventId event_id, StatePtr state) {
+inline void DurabilityWatermark::Await(EventId event_id, StatePtr state) {
   MutexLock lock(&mutex_);
   if (event_id.value <= reached_.load()) return state->Durable();
   if (!error_.ok()) return state->End(error_);
@@ -162,7 +163,7 @@ inline void DurableLine::Await(EventId event_id, StatePtr state) {
   std::push_heap(waiting_.begin(), waiting_.end(), Later());
 }
 
-inline void DurableLine::Advance(EventId durable) {
+inline void DurabilityWatermark::Advance(EventId durable) {
   std::vector<Waiting> told;
   {
     MutexLock lock(&mutex_);
@@ -177,7 +178,7 @@ inline void DurableLine::Advance(EventId durable) {
   for (const auto& [event_id, state] : told) state->Durable();
 }
 
-inline void DurableLine::End(const absl::Status& error) {
+inline void DurabilityWatermark::End(const absl::Status& error) {
   MutexLock lock(&mutex_);
   if (error_.ok()) error_ = error;
   for (const auto& [event_id, state] : waiting_) state->End(error_);

@@ -26,10 +26,10 @@
 #include "reenact/base/instrument.h"
 #include "reenact/base/mutex.h"
 #include "reenact/base/posix_file.h"
-#include "reenact/committer/cell_rules.h"
+#include "reenact/committer/cell_invariants.h"
 #include "reenact/committer/committer.h"
-#include "reenact/committer/invariants.h"
 #include "reenact/committer/ledger.h"
+#include "reenact/committer/read_back.h"
 #include "reenact/journal/cell_changes.h"
 #include "reenact/journal/directory/directory.h"
 #include "reenact/journal/entry.h"
@@ -51,9 +51,9 @@
 #include "reenact/workers/throttle.h"
 #include "reenact/workers/window.h"
 #include "reenact/world/ingress.h"
-#include "reenact/world/open_work.h"
 #include "reenact/world/recovery.h"
 #include "reenact/world/rollback.h"
+#include "reenact/world/state.h"
 #include "reenact/world/submission.h"
 #include "reenact/world/world_internal.h"
 
@@ -139,7 +139,7 @@ using SubmissionState = std::shared_ptr<Submission::State>;
 // A receipt, or what came in its place, with who is to hear what became of it.
 struct IncomingReceipt {
   std::variant<Receipt, entry::ReceiptRefused> what;
-  ReceiptDoor::Done done;  // may be empty
+  ReceiptSink::Done done;  // may be empty
 };
 
 // Something that waits in the ingress.
@@ -153,7 +153,7 @@ struct Incoming {
 struct Telling {
   std::uint64_t block_count = 0;
   std::vector<Ledger::Notice> notices;
-  std::vector<std::pair<ReceiptDoor::Done, absl::Status>> verdicts;
+  std::vector<std::pair<ReceiptSink::Done, absl::Status>> verdicts;
 };
 
 struct PendingControl {
@@ -170,27 +170,23 @@ struct RoundInFlight {
   std::vector<Cell*> cells;  // the units' own
   std::size_t issued = 0;
   std::size_t committed = 0;
-  bool control = false;
   bool snapshot = false;   // a snapshot is taken at its end
   bool open_work = false;  // the open work is recorded at its end
-  bool rolled_back = false;
-  std::vector<Unit*> raised;
-  std::vector<CellRef> timers_dropped;
+  State::RoundEnd end;
   std::uint64_t block = 0;
   std::uint64_t opened_ns = 0;  // a metric
   std::unique_ptr<FinishedRound> record;
 
   // Nothing is composed beyond it until it is committed.
-  bool barrier() const { return control || snapshot || open_work; }
+  bool barrier() const { return end.control || snapshot || open_work; }
 
   // As new, with the memory that it has.
   void Clear() {
     units.clear();
     cells.clear();
-    raised.clear();
-    timers_dropped.clear();
+    end.Clear();
     issued = committed = 0;
-    control = snapshot = open_work = rolled_back = false;
+    snapshot = open_work = false;
   }
 };
 
@@ -211,9 +207,9 @@ absl::StatusOr<Submission::Outcome> Submission::WaitDurable() const {
   return state_->WaitDurable(state_);
 }
 
-std::optional<absl::StatusOr<Submission::Outcome>> Submission::LookDurable()
+std::optional<absl::StatusOr<Submission::Outcome>> Submission::TryWaitDurable()
     const {
-  return state_->LookDurable(state_);
+  return state_->TryWaitDurable(state_);
 }
 
 // --- the world ---------------------------------------------------------------
@@ -221,7 +217,7 @@ std::optional<absl::StatusOr<Submission::Outcome>> Submission::LookDurable()
 namespace {
 
 class WorldImpl final : public World,
-                        public WorldPlace,
+                        public CheckpointSource,
                         private Crew,
                         private BudgetReader {
  public:
@@ -229,8 +225,7 @@ class WorldImpl final : public World,
       : options_(std::move(options)),
         internals_(std::move(internals)),
         paths_(options_.path),
-        ingress_(options_.ingress_capacity),
-        sequencer_(options_.config.scheduling) {}
+        ingress_(options_.ingress_capacity) {}
   ~WorldImpl() override { (void)Close(); }
 
   absl::Status Init();
@@ -290,13 +285,11 @@ class WorldImpl final : public World,
   WorldStats stats() const override;
   absl::Status Close() override;
 
-  absl::StatusOr<StartingPlace> Place() override;
+  absl::StatusOr<Checkpoint> Place() override;
   absl::StatusOr<std::map<CellRef, Bytes>> Cells() override;
   absl::StatusOr<Digest> StateDigest() override;
 
  private:
-  class SlotStep;
-
   // Opening.
   absl::Status InitInStore();
   absl::Status InitInMemory();
@@ -304,11 +297,15 @@ class WorldImpl final : public World,
   absl::Status CreateWorld();
   absl::Status OpenExisting(OpenDecision decision, const Findings& findings);
   absl::Status Genesis();
-  absl::Status StartMachine(const StartingPlace& place,
+  absl::Status StartMachine(const Checkpoint& place,
                             std::unique_ptr<HeadFile> head);
   absl::Status ApplyOptionChanges();
-  absl::Status SetCellRules(
-      const std::vector<std::shared_ptr<const Reducer>>& reducers);
+  using VisitCell =
+      std::function<absl::Status(std::string_view key, BytesView state)>;
+  absl::Status ScanStored(ReducerId reducer, const VisitCell& visit) const;
+  absl::Status ScanPresent(ReducerId reducer, const VisitCell& visit);
+  SelfCheck::Options SelfCheckOptions() const;
+  absl::Status UseReducers();
 
   // Crew.
   bool Work(std::size_t worker) override;
@@ -334,8 +331,6 @@ class WorldImpl final : public World,
   bool EndFeed(absl::Status status);
   absl::Status BeginFeed(InputSource& source);
   std::optional<SourceRead> TakeSourceRead();
-  SourceMarks Sources() const;
-  void SetSources(const SourceMarks& sources);
   absl::StatusOr<bool> PullScript();
   absl::Status CheckRow(const std::vector<Input>& row);
   absl::Status CheckScripted() const;
@@ -343,10 +338,8 @@ class WorldImpl final : public World,
   void AdmitRow(std::vector<Input>& row);
   // `state`: whose submission it is; null: nobody's.
   void Admit(Input&& input, ReducerId reducer, SubmissionState* state);
-  void Admit(const entry::InputAdmittedView& input);
   bool IsDuplicate(std::string_view submission_id);
-  Unit* NextInput(ReducerId reducer, std::uint8_t priority, LogicalTime time,
-                  std::uint64_t position);
+  InputId NextInput(LogicalTime time, std::uint64_t position);
   void AdmitControl(Bytes entry, SubmissionState state);
   void AdmitReceipts();
   void AdmitReceipt(IncomingReceipt incoming);
@@ -368,14 +361,13 @@ class WorldImpl final : public World,
   bool CommitDone();
   bool RunInOrder();
   void CommitSlot(Slot* slot);
-  void SelfCheck(Slot* slot);
   void FailAsImpure(const Ticket& ticket, const StepResult& result);
+  void TakeRaised(EventId by, StepResult& step, RoundInFlight& round);
+  void TakeConsequences(Ledger::Consequences* consequences,
+                        RoundInFlight& round);
   void CommitControl(Slot* slot, RoundInFlight& round);
   void AbandonWaiting(InputId but);
-  std::optional<Ledger::Refusal> Gate(const Slot& slot);
-  absl::Status ChangeLedger(const Slot& slot);
-  void TakeConsequences(RoundInFlight& round);
-  Unit* UnitFor(Ledger::Answer&& answer);
+  void AdmitScripted(const entry::InputAdmittedView& input);
   void TellLater(const RoundInFlight& round);
   std::vector<Ledger::Notice> TakeNotices(LogicalTime now);
   void TellOpen();
@@ -383,15 +375,15 @@ class WorldImpl final : public World,
   void Tell(Telling& telling);
   bool Affords(std::string_view capability, const Amounts& amounts,
                LogicalTime now) const override {
-    return ledger_->Affords(capability, amounts, now);
+    return state_->ledger().Affords(capability, amounts, now);
   }
   bool FrontIsCommitted() const;
   bool IsLone(const FinishedRound& record);
   void WriteHere(std::unique_ptr<FinishedRound> record);
   void FinishRounds();
   void FinishRound(RoundInFlight& round);
-  absl::Status TakeSnapshot(const StartingPlace& place,
-                            const BlockHeader& header, const Digest& hash);
+  absl::Status TakeSnapshot(const Checkpoint& place, const BlockHeader& header,
+                            const Digest& hash);
   bool ReadersWait() const {
     return cells_->readers_waiting()->load(std::memory_order_relaxed) > 0;
   }
@@ -410,9 +402,8 @@ class WorldImpl final : public World,
   void Leave();
   std::size_t MoreThreads() const;
   bool Serial() const { return serial_ || inline_; }
-  StartingPlace PlaceAfter(const RoundInFlight& round) const;
   bool binds_open_work() const {
-    return config_.format_version >= kFormatVersionOpenWork;
+    return state_->config().format_version >= kFormatVersionOpenWork;
   }
   void RecordOpenWork(const RoundInFlight& round);
 
@@ -459,8 +450,8 @@ class WorldImpl final : public World,
 
   // Their own synchronization.
   Ingress<Incoming> ingress_;
-  const std::shared_ptr<DurableLine> durable_line_ =
-      std::make_shared<DurableLine>();
+  const std::shared_ptr<DurabilityWatermark> watermark_ =
+      std::make_shared<DurabilityWatermark>();
   Doorbell doorbell_;
   Background background_;
   std::atomic<bool> interrupted_{false};
@@ -470,9 +461,8 @@ class WorldImpl final : public World,
   std::atomic<bool> failed_{false};
   std::atomic<std::uint64_t> position_{0};
   std::atomic<std::int64_t> last_time_{
-      0};  // of the last round that is finished
-  mutable Mutex sources_mutex_;
-  SourceMarks sources_ ABSL_GUARDED_BY(sources_mutex_);
+      0};                        // of the last round that is finished
+  mutable Mutex sources_mutex_;  // state_->at().sources, which any thread reads
   std::atomic<std::uint64_t> handed_over_{0};  // the last ticket
   mutable Mutex error_mutex_;
   absl::Status error_ ABSL_GUARDED_BY(error_mutex_);
@@ -489,21 +479,16 @@ class WorldImpl final : public World,
 
   // The ordered role's own.
   Mutex role_;
-  WorldConfig config_;
-  Sequencer sequencer_;
+  std::optional<State> state_;
   std::optional<Committer> committer_;
-  std::optional<Ledger> ledger_;
-  CellRules cell_rules_;
-  std::vector<CellRules::Change> rule_changes_;  // here for their memory
-  bool effects_ = false;                         // the world's format has them
-  std::deque<IncomingReceipt> receipts_;         // for the next round
+  std::deque<IncomingReceipt> receipts_;  // for the next round
   // Steps that fail as somebody ordered, by ticket, until that is history.
   struct Failure {
     entry::FailureOrdered order;
     std::string detail;
   };
   std::map<EventId, Failure> failures_;
-  // Of what is judged at this moment; here for its memory.
+  // Of what a round admits; here for its memory.
   Ledger::Consequences consequences_;
   Telling telling_;         // of the round to come or at work
   bool told_open_ = false;  // of what was open when the world was opened
@@ -514,14 +499,7 @@ class WorldImpl final : public World,
   std::vector<std::pair<CellRef, std::optional<Bytes>>> rollback_changes_;
   std::vector<RaisedEvent> rollback_events_;
   std::vector<std::unique_ptr<FinishedRound>> finished_;
-  std::string detail_;  // why the step that commits was refused
-  // What the step that commits has settled; here for its memory.
-  std::vector<std::pair<Cell*, const Version*>> settled_;
-  Round last_round_;
-  LogicalTime time_;
   LogicalTime input_time_;
-  EventId next_ticket_{1};
-  InputId last_input_;
   std::uint64_t next_block_ = 0;
   Bytes admitted_;  // entries of inputs that the next round will hold
   EntryWriter admitted_writer_{&admitted_};
@@ -550,204 +528,6 @@ class WorldImpl final : public World,
 
   bool closed_ = false;
   absl::Status close_status_;
-};
-
-// A slot as the committer sees it.
-class WorldImpl::SlotStep final : public PendingStep {
- public:
-  SlotStep(WorldImpl* world, Slot* slot)
-      : world_(world), slot_(slot), settled_(world->settled_) {
-    settled_.clear();
-  }
-  ~SlotStep() = default;
-
-  EventId event_id() const override { return slot_->ticket.event_id; }
-  bool IsStale() const override {
-    if (slot_->in_turn) return false;
-    if (REENACT_PLANTED("reads are not validated")) return false;
-    const StepResult& result = slot_->result();
-    return !world_->window_->IsCurrent(*slot_, result) ||
-           (!result.asked.empty() && !WasToldRight(result));
-  }
-  void RunAgain() override {
-    world_->window_->DiscardWrites(*slot_, &slot_->results[0]);
-    world_->window_->RunAgain(slot_);
-  }
-  const StepOutcome& outcome() const override {
-    return slot_->result().outcome;
-  }
-
-  std::optional<FailureCode> Gate() override {
-    // All that a world without rules and effects pays for them.
-    if (world_->cell_rules_.none() && slot_->result().outcome.effects.empty() &&
-        slot_->ticket.kind != UnitKind::kControl) {
-      return std::nullopt;
-    }
-    return AskGate();
-  }
-
-  std::optional<FailureCode> Settle() override {
-    for (const StepResult::Pending& pending : slot_->result().updates) {
-      const absl::StatusOr<Bytes> applied =
-          ApplyUpdate(Present(pending.cell)->state(), pending.update);
-      if (!applied.ok()) return UpdateFailure(applied.status());
-      // An operand as deep as an item may be is too deep inside an array.
-      if (!pending.update.item.empty() && !cbor::Validate(*applied).ok()) {
-        return FailureCode::kInvalidOutput;
-      }
-      const std::uint64_t redone =
-          slot_->state.load() == Slot::State::kRedone ? 1 : 0;
-      Settled(pending.cell, world_->cells_->NewVersion(
-                                event_id().value << 1 | redone, *applied));
-    }
-    return std::nullopt;
-  }
-
-  void Publish() override {
-    StepResult* result = Result();
-    const Round round = slot_->ticket.round;
-    for (const StepResult::Write& write : result->writes) {
-      world_->cells_->Publish(write.cell, write.version, event_id(), round);
-    }
-    for (const auto& [cell, version] : settled_) {
-      world_->cells_->Publish(cell, version, event_id(), round);
-    }
-    result->settled = true;
-  }
-
-  void Discard() override {
-    if (REENACT_PLANTED("a failed step leaves its writes")) return Publish();
-    world_->window_->DiscardWrites(*slot_, Result());
-    for (const auto& [cell, version] : settled_) Version::Free(version);
-  }
-
-  void AppendEntries(std::optional<FailureCode> failure,
-                     Bytes* entries) const override {
-    if (world_->options_.self_check > 0) world_->SelfCheck(slot_);
-    const StepResult& result = slot_->result();
-    if (!failure || result.outcome.failure) {
-      if (result.encoded) {
-        entries->append(result.entries);
-      } else {
-        EncodeResult(*slot_, result, entries);
-      }
-      if (asked_gate_) AppendConsequences(entries);
-      return;
-    }
-    AppendRefusal(*failure, entries);
-  }
-
-  // Otherwise nothing follows from it but what its outcome says.
-  bool asked_gate() const { return asked_gate_; }
-
- private:
-  ABSL_ATTRIBUTE_NOINLINE std::optional<FailureCode> AskGate() {
-    asked_gate_ = true;
-    // What a rollback changes is known before its ticket.
-    if (slot_->ticket.kind == UnitKind::kControl) world_->FillRollback(slot_);
-    const bool rules = !world_->cell_rules_.none();
-    if (rules && BreaksRule()) return FailureCode::kInvariant;
-    if (!slot_->result().outcome.effects.empty() ||
-        slot_->ticket.kind == UnitKind::kControl) {
-      std::optional<Ledger::Refusal> refusal = world_->Gate(*slot_);
-      if (refusal) {
-        KeepDetail(std::move(refusal->detail));
-        return refusal->code;
-      }
-    }
-    if (rules) world_->cell_rules_.Commit();
-    return std::nullopt;
-  }
-
-  ABSL_ATTRIBUTE_NOINLINE void AppendConsequences(Bytes* entries) const {
-    for (const Entry& entry : world_->consequences_.entries) {
-      EncodeEntry(entry, entries);
-    }
-  }
-
-  ABSL_ATTRIBUTE_NOINLINE void AppendRefusal(FailureCode failure,
-                                             Bytes* entries) const {
-    EncodeScheduled(slot_->ticket, entries);
-    EncodeStepFailed(event_id(), LaneId{0}, failure, detail_, entries);
-  }
-
-  void KeepDetail(std::string&& detail) {
-    // A rule may have any name; what is recorded is a text.
-    world_->detail_ =
-        cbor::IsUtf8(detail) ? std::move(detail) : cbor::ToUtf8(detail);
-    detail_ = world_->detail_;
-  }
-
-  bool BreaksRule() {
-    std::vector<CellRules::Change>& changes = world_->rule_changes_;
-    changes.clear();
-    const auto add = [&](Cell* cell, const Version* version) {
-      changes.push_back({cell->reducer, cell->key,
-                         world_->cells_->Load(cell)->state(),
-                         version->state()});
-    };
-    for (const StepResult::Write& write : slot_->result().writes) {
-      add(write.cell, write.version);
-    }
-    for (const auto& [cell, version] : settled_) add(cell, version);
-    std::optional<CellRules::Broken> broken =
-        world_->cell_rules_.Check(changes);
-    if (!broken) return false;
-    KeepDetail(std::move(broken->name));
-    if (broken->on_break == OnBreak::kHalt) {
-      world_->Fail(absl::FailedPreconditionError(
-          "invariant \"" + world_->detail_ + "\" would break at ticket " +
-          std::to_string(event_id().value) + ", of " +
-          CellNameOf(slot_->ticket) + "; the world halts, as declared"));
-    }
-    return true;
-  }
-
-  static std::string CellNameOf(const Ticket& ticket) {
-    return std::string(ticket.event.reducer) + "/" +
-           std::string(ticket.event.key.substr(0, 64));
-  }
-
-  // Whether what it was told of budgets is so right before its ticket.
-  bool WasToldRight(const StepResult& result) const {
-    if (REENACT_PLANTED("what a step was told of budgets is trusted"))
-      return true;
-    return std::all_of(result.asked.begin(), result.asked.end(),
-                       [this](const StepResult::Asked& asked) {
-                         return asked.affords ==
-                                world_->Affords(asked.capability, asked.amounts,
-                                                slot_->ticket.time);
-                       });
-  }
-
-  StepResult* Result() {
-    return &slot_->results[slot_->state.load() == Slot::State::kRedone];
-  }
-
-  // Of a cell that is updated more than once only the last version is ever
-  // published: others see no value between, and stamps stay distinct.
-  void Settled(Cell* cell, const Version* version) {
-    for (auto& [settled, old] : settled_) {
-      if (settled != cell) continue;
-      Version::Free(std::exchange(old, version));
-      return;
-    }
-    settled_.emplace_back(cell, version);
-  }
-
-  // The newest version of a cell, with what this step has settled already.
-  const Version* Present(Cell* cell) const {
-    for (const auto& [settled, version] : settled_) {
-      if (settled == cell) return version;
-    }
-    return world_->cells_->Load(cell);
-  }
-
-  WorldImpl* const world_;
-  Slot* const slot_;
-  std::vector<std::pair<Cell*, const Version*>>& settled_;
-  std::string_view detail_;  // why the gate refused it
-  bool asked_gate_ = false;
 };
 
 // --- opening -----------------------------------------------------------------
@@ -794,9 +574,9 @@ absl::Status WorldImpl::Init() {
     REENACT_RETURN_IF_ERROR(options_.path.empty() ? InitInMemory()
                                                   : InitDirectory());
   }
-  ended_before_ = ledger_->ended();
-  last_time_.store(time_.value);
-  const Policy::Executors& listed = ledger_->policy().executors();
+  ended_before_ = state_->ledger().ended();
+  last_time_.store(state_->at().time.value);
+  const Policy::Executors& listed = state_->ledger().policy().executors();
   if (options_.effects != nullptr && !listed.empty()) {
     options_.effects->Listed(listed);
   }
@@ -822,7 +602,7 @@ absl::Status WorldImpl::InitInStore() {
 
 // Starts a world with nothing but its first block.
 absl::Status WorldImpl::Genesis() {
-  StartingPlace place;
+  Checkpoint place;
   place.config = options_.config;
   std::unique_ptr<HeadFile> head;
   if (!options_.path.empty()) {
@@ -842,36 +622,26 @@ absl::Status WorldImpl::Genesis() {
   return writer_->Flush();
 }
 
-absl::Status WorldImpl::StartMachine(const StartingPlace& place,
+absl::Status WorldImpl::StartMachine(const Checkpoint& place,
                                      std::unique_ptr<HeadFile> head) {
-  config_ = place.config;
-  by_wall_ = config_.clock == ClockKind::kWall;
+  REENACT_ASSIGN_OR_RETURN(State state, State::At(place));
+  state_.emplace(std::move(state));
+  const WorldConfig& config = state_->config();
+  by_wall_ = config.clock == ClockKind::kWall;
   REENACT_ASSIGN_OR_RETURN(
       auto reducers,
-      ResolveReducers(config_.reducers, config_.modules, options_.modules));
-  REENACT_RETURN_IF_ERROR(SetCellRules(reducers));
-  rules_.SetReducers(std::move(reducers));
-  rules_.world_seed = config_.seed;
-  rules_.limits = config_.limits;
-  rules_.identities = config_.format_version >= kFormatVersionSharing;
-  rules_.retries = config_.format_version >= kFormatVersionRetries;
-  rules_.limits_reserve = config_.format_version >= kFormatVersionLimits;
-  rules_.due_max = DueMaxOf(config_);
-
-  REENACT_ASSIGN_OR_RETURN(OpenWork work, ReadOpenWork(place));
-  sequencer_ = std::move(work.queues);
-  ledger_.emplace(std::move(work.ledger));
-  effects_ = config_.format_version >= kFormatVersionEffects;
+      ResolveReducers(config.reducers, config.modules, options_.modules));
+  rules_.SetReducers(reducers);
+  rules_.world_seed = config.seed;
+  rules_.limits = config.limits;
+  rules_.identities = config.format_version >= kFormatVersionSharing;
+  rules_.retries = config.format_version >= kFormatVersionRetries;
+  rules_.limits_reserve = config.format_version >= kFormatVersionLimits;
+  rules_.due_max = DueMaxOf(config);
   rules_.budgets = this;
-  last_round_ = place.round;
-  time_ = place.time;
   input_time_ = place.time;
-  next_ticket_ = place.event_id.Next();
-  last_input_ = place.last_input;
   position_ = place.position;
-  SetSources(place.sources);
   next_block_ = place.block_count;
-  committer_.emplace(next_ticket_);
 
   source_ = std::make_unique<StoreCells>(store_.get());
   cells_ = std::make_unique<CellTable>(source_.get(), options_.cache_bytes,
@@ -889,6 +659,16 @@ absl::Status WorldImpl::StartMachine(const StartingPlace& place,
   inline_ = want_inline_ = Throttled() && threads_ == 1;
   window_ = std::make_unique<Window>(cells_.get(), &rules_, EncodeResult,
                                      place.event_id, window);
+  committer_.emplace(
+      state_->next_ticket(),
+      Committer::Parts{window_.get(), cells_.get(), &state_->ledger(), &rules_,
+                       &state_->config()},
+      SelfCheckOptions());
+  // Totals are those of the cells as they are now.
+  REENACT_RETURN_IF_ERROR(committer_->SetInvariants(
+      reducers, [this](ReducerId reducer, const VisitCell& visit) {
+        return ScanStored(reducer, visit);
+      }));
 
   if (internals_.make_writer) {
     writer_ = internals_.make_writer(store_.get());
@@ -900,7 +680,7 @@ absl::Status WorldImpl::StartMachine(const StartingPlace& place,
   writer.next_index = place.block_count;
   writer.prev_hash = place.block_hash;
   writer.last_event = place.event_id;
-  writer.world_id = config_.world_id;
+  writer.world_id = config.world_id;
   writer.epoch = epoch_;
   if (ownership_ != nullptr) {
     writer.check_owner = [this] { return ownership_->Check(); };
@@ -910,25 +690,47 @@ absl::Status WorldImpl::StartMachine(const StartingPlace& place,
   return absl::OkStatus();
 }
 
-// Totals are those of the cells as they are now, in memory if they are there.
-absl::Status WorldImpl::SetCellRules(
-    const std::vector<std::shared_ptr<const Reducer>>& reducers) {
-  return cell_rules_.Set(
-      reducers, [this](ReducerId reducer, const auto& visit) -> absl::Status {
-        if (cells_ == nullptr) {
-          return store_->View()->Scan(
-              reducer, {}, {},
-              [&visit](ReducerId, std::string_view key, EventId,
-                       BytesView state) { return visit(key, state); });
-        }
-        std::vector<std::pair<std::string, Bytes>> found;
-        REENACT_RETURN_IF_ERROR(cells_->Scan(
-            reducer, {}, {}, std::numeric_limits<std::size_t>::max(), &found));
-        for (const auto& [key, state] : found) {
-          REENACT_RETURN_IF_ERROR(visit(key, state));
-        }
-        return absl::OkStatus();
+// All cells of a reducer as they are in the store: for a world that opens.
+absl::Status WorldImpl::ScanStored(ReducerId reducer,
+                                   const VisitCell& visit) const {
+  return store_->View()->Scan(
+      reducer, {}, {},
+      [&visit](ReducerId, std::string_view key, EventId, BytesView state) {
+        return visit(key, state);
       });
+}
+
+// And as they are now.
+absl::Status WorldImpl::ScanPresent(ReducerId reducer, const VisitCell& visit) {
+  std::vector<std::pair<std::string, Bytes>> found;
+  REENACT_RETURN_IF_ERROR(cells_->Scan(
+      reducer, {}, {}, std::numeric_limits<std::size_t>::max(), &found));
+  for (const auto& [key, state] : found) {
+    REENACT_RETURN_IF_ERROR(visit(key, state));
+  }
+  return absl::OkStatus();
+}
+
+SelfCheck::Options WorldImpl::SelfCheckOptions() const {
+  SelfCheck::Options self_check;
+  self_check.every = options_.self_check;
+  if (options_.observe_check) {
+    self_check.observe = [this](bool begins, const Ticket& ticket) {
+      options_.observe_check(begins, 1, ticket.code->name(), ticket.event.key,
+                             ticket.event_id);
+    };
+  }
+  if (options_.on_nondeterminism) {
+    self_check.on_difference = [this](const Ticket& ticket,
+                                      const StepResult& result) {
+      options_.on_nondeterminism(
+          {ticket.event_id,
+           {std::string(ticket.code->name()), std::string(ticket.event.key)},
+           result.entries,
+           result.other});
+    };
+  }
+  return self_check;
 }
 
 absl::Status WorldImpl::InitDirectory() {
@@ -978,9 +780,8 @@ absl::Status WorldImpl::OpenExisting(OpenDecision decision,
         "; look after the disk, restore db/ from a backup");
   }
   REENACT_FAILPOINT_RETURN("database open, nothing recovered");
-  REENACT_ASSIGN_OR_RETURN(
-      StartingPlace place,
-      Recover(paths_, decision, findings, store_.get(), &report_));
+  REENACT_ASSIGN_OR_RETURN(Checkpoint place, Recover(paths_, decision, findings,
+                                                     store_.get(), &report_));
   REENACT_FAILPOINT_RETURN("recovered, before the head record");
   if (findings.head) epoch_ = findings.head->epoch + 1;
   REENACT_ASSIGN_OR_RETURN(std::unique_ptr<HeadFile> head,
@@ -995,26 +796,26 @@ absl::Status WorldImpl::OpenExisting(OpenDecision decision,
 // with.
 absl::Status WorldImpl::ApplyOptionChanges() {
   const std::vector<ModuleRecord> given = RecordsOf(options_.modules);
-  if (given != config_.modules) {
+  if (given != state_->config().modules) {
     if (!options_.accept_module_change) {
       return absl::FailedPreconditionError(
-          DescribeModuleChange(config_.modules, given) +
+          DescribeModuleChange(state_->config().modules, given) +
           "; accept the module change to record it and go on");
     }
     entry::ModuleChanged change;
     change.input = kAnyInput;
     change.modules = given;
-    change.reducers = ExtendTable(config_.reducers, given);
+    change.reducers = ExtendTable(state_->config().reducers, given);
     AdmitControl(EncodeToBytes(change), nullptr);
   }
   if (options_.accept_config_change &&
-      (options_.config.scheduling != config_.scheduling ||
-       options_.config.snapshot_every != config_.snapshot_every)) {
+      (options_.config.scheduling != state_->config().scheduling ||
+       options_.config.snapshot_every != state_->config().snapshot_every)) {
     entry::ConfigChanged change;
     change.input = kAnyInput;
     change.scheduling = options_.config.scheduling;
     change.snapshot_every = options_.config.snapshot_every;
-    if (change.scheduling.pipeline_depth != config_.scheduling.pipeline_depth) {
+    if (change.scheduling.pipeline_depth != state_->depth()) {
       return absl::InvalidArgumentError(
           "the pipeline depth is a constant of the world");
     }
@@ -1026,11 +827,11 @@ absl::Status WorldImpl::ApplyOptionChanges() {
 // Whether a world can be opened from what was written of its open work.
 absl::Status ReadBackOpenWork(BytesView bytes) {
   REENACT_ASSIGN_OR_RETURN(SnapshotContents contents, DecodeOpenWork(bytes));
-  return ReadOpenWork(PlaceOf(std::move(contents))).status();
+  return State::At(CheckpointOf(std::move(contents))).status();
 }
 
 // The header of what is taken right after the block with this header and hash.
-SnapshotHeader HeaderAfter(const StartingPlace& place, const BlockHeader& block,
+SnapshotHeader HeaderAfter(const Checkpoint& place, const BlockHeader& block,
                            const Digest& hash) {
   SnapshotHeader header = HeaderOf(place);
   header.block_count = block.index + 1;
@@ -1073,7 +874,7 @@ absl::Status WorldImpl::PutInLine(Incoming incoming) {
 }
 
 absl::StatusOr<Submission> WorldImpl::Offer(Incoming incoming) {
-  incoming.state = std::make_shared<Submission::State>(durable_line_);
+  incoming.state = std::make_shared<Submission::State>(watermark_);
   SubmissionState state = incoming.state;
   REENACT_RETURN_IF_ERROR(PutInLine(std::move(incoming)));
   return Submission(std::move(state));
@@ -1107,7 +908,7 @@ absl::StatusOr<Submission> WorldImpl::ChangeConfig(
 
 absl::Status WorldImpl::CheckEffects() const {
   if (failed_) return error();
-  if (effects_) return absl::OkStatus();
+  if (state_->has_effects()) return absl::OkStatus();
   return absl::FailedPreconditionError(
       "this world has format 1, which has no effects; make a new world");
 }
@@ -1210,7 +1011,7 @@ absl::Status WorldImpl::FailEvent(EventId event_id, std::string_view by,
   if (reason.empty()) {
     return absl::InvalidArgumentError("say why the event is to fail");
   }
-  if (config_.format_version < kFormatVersionFailures) {
+  if (state_->config().format_version < kFormatVersionFailures) {
     return absl::FailedPreconditionError(
         "this world has a format before 3, which cannot record that an event "
         "was made to fail; make a new world");
@@ -1218,10 +1019,11 @@ absl::Status WorldImpl::FailEvent(EventId event_id, std::string_view by,
   if (background_.started()) {
     return absl::FailedPreconditionError("the world runs in the background");
   }
-  if (event_id < next_ticket_) {
+  if (event_id < state_->next_ticket()) {
     return absl::FailedPreconditionError(
         "event " + std::to_string(event_id.value) +
-        " is history; the next is " + std::to_string(next_ticket_.value));
+        " is history; the next is " +
+        std::to_string(state_->next_ticket().value));
   }
   OrderFailure({event_id, std::string(by), std::string(reason)});
   return absl::OkStatus();
@@ -1311,7 +1113,8 @@ absl::Status WorldImpl::CheckRow(const std::vector<Input>& row) {
 
 // Of a reducer that may be in no module, or not even in the table.
 std::string WorldImpl::NameOf(ReducerId reducer) const {
-  if (reducer < config_.reducers.size()) return config_.reducers[reducer];
+  if (reducer < state_->config().reducers.size())
+    return state_->config().reducers[reducer];
   return "?" + std::to_string(reducer);
 }
 
@@ -1348,58 +1151,48 @@ void WorldImpl::Admit(Input&& input, ReducerId reducer,
       (*state)->End(absl::AlreadyExistsError(
           "the submission id was admitted before, with input " +
           std::to_string(
-              sequencer_.FindSubmission(input.submission_id)->value)));
+              state_->queues().FindSubmission(input.submission_id)->value)));
     }
     return;
   }
-  Unit* const unit =
-      NextInput(reducer, input.priority, input.time, input.position);
-  admitted_writer_.InputAdmitted(last_input_, reducer, input);
+  const InputId id = NextInput(input.time, input.position);
+  admitted_writer_.InputAdmitted(id, reducer, input);
+  Unit* const unit = state_->NewInput(reducer, input.priority, id);
   unit->key = std::move(input.event.key);
   if (!input.event.schema.empty()) {
     unit->schema = std::move(input.event.schema);
   }
   unit->payload = std::move(input.event.payload);
-  sequencer_.Admit(unit, input.submission_id, next_ticket_);
-  if (state != nullptr) live_.emplace(last_input_.value, std::move(*state));
+  state_->queues().Admit(unit, input.submission_id, state_->next_ticket());
+  if (state != nullptr) live_.emplace(id.value, std::move(*state));
 }
 
 // After CheckScripted().
-void WorldImpl::Admit(const entry::InputAdmittedView& input) {
+void WorldImpl::AdmitScripted(const entry::InputAdmittedView& input) {
   if (IsDuplicate(input.submission_id)) return;
-  Unit* const unit =
-      NextInput(input.reducer, input.priority, input.time, input.position);
-  admitted_writer_.InputAdmitted(last_input_, input);
-  unit->key.assign(input.key);
-  if (!input.schema.empty()) unit->schema.assign(input.schema);
-  unit->payload.assign(input.payload);
-  sequencer_.Admit(unit, input.submission_id, next_ticket_);
+  entry::InputAdmittedView numbered = input;
+  numbered.input = NextInput(input.time, input.position);
+  admitted_writer_.InputAdmitted(numbered.input, input);
+  state_->Admit(numbered);
 }
 
 bool WorldImpl::IsDuplicate(std::string_view submission_id) {
   if (REENACT_PLANTED("submission ids are forgotten")) return false;
-  if (submission_id.empty() || !sequencer_.FindSubmission(submission_id)) {
+  if (submission_id.empty() ||
+      !state_->queues().FindSubmission(submission_id)) {
     return false;
   }
   ++counts_.duplicates;
   return true;
 }
 
-// Numbers an input, whose entry is the next to be written, and makes a unit of
-// it that lacks key, schema and payload.
-Unit* WorldImpl::NextInput(ReducerId reducer, std::uint8_t priority,
-                           LogicalTime time, std::uint64_t position) {
-  ++last_input_.value;
+// Numbers an input, whose entry is the next to be written.
+InputId WorldImpl::NextInput(LogicalTime time, std::uint64_t position) {
   ++counts_.inputs;
   ++admitted_count_;
   if (position != 0) position_.store(position, std::memory_order_release);
   input_time_ = std::max(input_time_, time);
-  Unit* const unit = sequencer_.NewUnit();
-  unit->kind = UnitKind::kEvent;
-  unit->priority = priority;
-  unit->reducer = reducer;
-  unit->cause = Cause{last_input_, EventId{0}, 0};
-  return unit;
+  return state_->TakeInput(position);
 }
 
 void WorldImpl::AdmitControl(Bytes bytes, SubmissionState state) {
@@ -1457,14 +1250,16 @@ absl::Status WorldImpl::BeginFeed(InputSource& source) {
   fed_moved_ = false;
   if (!source.name().empty()) {
     REENACT_RETURN_IF_ERROR(CheckSourceName(source.name()));
-    if (config_.format_version < kFormatVersionSources) {
+    if (state_->config().format_version < kFormatVersionSources) {
       return absl::FailedPreconditionError(
-          "this world has format " + std::to_string(config_.format_version) +
+          "this world has format " +
+          std::to_string(state_->config().format_version) +
           ", which knows no sources by name; feed it one without");
     }
     MutexLock lock(&sources_mutex_);
-    if (sources_.size() >= kSourcesMax &&
-        sources_.find(source.name()) == sources_.end()) {
+    const SourceMarks& sources = state_->at().sources;
+    if (sources.size() >= kSourcesMax &&
+        sources.find(source.name()) == sources.end()) {
       return absl::FailedPreconditionError(
           "this world remembers " + std::to_string(kSourcesMax) +
           " sources, which is the most; go on with one of their names");
@@ -1478,7 +1273,8 @@ absl::Status WorldImpl::BeginFeed(InputSource& source) {
 
 // What the round that is about to open takes in of a source with a name.
 std::optional<SourceRead> WorldImpl::TakeSourceRead() {
-  if (config_.format_version < kFormatVersionSources) return std::nullopt;
+  if (state_->config().format_version < kFormatVersionSources)
+    return std::nullopt;
   std::optional<SourceRead> read = std::exchange(scripted_.source, {});
   if (fed_moved_) {
     fed_moved_ = false;
@@ -1487,24 +1283,15 @@ std::optional<SourceRead> WorldImpl::TakeSourceRead() {
   }
   if (!read) return std::nullopt;
   MutexLock lock(&sources_mutex_);
-  sources_.insert_or_assign(read->name, read->mark);
+  state_->TakeSource(*read);
   return read;
-}
-
-SourceMarks WorldImpl::Sources() const {
-  MutexLock lock(&sources_mutex_);
-  return sources_;
-}
-
-void WorldImpl::SetSources(const SourceMarks& sources) {
-  MutexLock lock(&sources_mutex_);
-  sources_ = sources;
 }
 
 SourceMark WorldImpl::source(std::string_view name) const {
   MutexLock lock(&sources_mutex_);
-  const auto found = sources_.find(name);
-  return found == sources_.end() ? SourceMark() : found->second;
+  const SourceMarks& sources = state_->at().sources;
+  const auto found = sources.find(name);
+  return found == sources.end() ? SourceMark() : found->second;
 }
 
 absl::StatusOr<bool> WorldImpl::PullScript() {
@@ -1513,7 +1300,9 @@ absl::StatusOr<bool> WorldImpl::PullScript() {
   REENACT_ASSIGN_OR_RETURN(bool more, internals_.script->Next(&scripted_));
   if (!more) return false;
   REENACT_RETURN_IF_ERROR(CheckScripted());
-  for (const entry::InputAdmittedView& input : scripted_.inputs) Admit(input);
+  for (const entry::InputAdmittedView& input : scripted_.inputs) {
+    AdmitScripted(input);
+  }
   for (Bytes& control : scripted_.controls) {
     AdmitControl(std::move(control), nullptr);
   }
@@ -1525,7 +1314,7 @@ absl::StatusOr<bool> WorldImpl::PullScript() {
           {std::get<entry::ReceiptRefused>(std::move(entry)), nullptr});
     }
   }
-  if (config_.format_version >= kFormatVersionFailures) {
+  if (state_->config().format_version >= kFormatVersionFailures) {
     for (entry::FailureOrdered& order : scripted_.failures) {
       OrderFailure(std::move(order));
     }
@@ -1545,12 +1334,12 @@ absl::StatusOr<bool> WorldImpl::PullInputs() {
     const bool interrupted =
         interrupted_ && (admitted_count_ == 0 ||
                          REENACT_PLANTED("an interrupt cuts a round short"));
-    if (!controls_.empty() || !sequencer_.WantsInput() || interrupted ||
+    if (!controls_.empty() || !state_->queues().WantsInput() || interrupted ||
         (!receipts_.empty() &&
-         receipts_.size() >= config_.scheduling.round_limit)) {
+         receipts_.size() >= state_->config().scheduling.round_limit)) {
       pulling_ = false;
       REENACT_PROBE_IF(!controls_.empty(), "world: a command closes the round");
-      REENACT_PROBE_IF(!sequencer_.WantsInput(),
+      REENACT_PROBE_IF(!state_->queues().WantsInput(),
                        "world: a round has all it can take");
       REENACT_PROBE_IF(interrupted, "world: interrupted between rounds");
       break;
@@ -1568,42 +1357,44 @@ LogicalTime WorldImpl::TimeFor(Round round) const {
   if (REENACT_PLANTED("logical time depends on what is in flight")) {
     return LogicalTime{static_cast<std::int64_t>(round.value + rounds_.size())};
   }
-  if (scripted_pending_ && config_.clock == ClockKind::kWall) {
-    return std::max(time_, scripted_.time);
+  if (scripted_pending_ && state_->config().clock == ClockKind::kWall) {
+    return std::max(state_->at().time, scripted_.time);
   }
-  switch (config_.clock) {
+  switch (state_->config().clock) {
     case ClockKind::kRounds:
       return LogicalTime{static_cast<std::int64_t>(round.value)};
     case ClockKind::kInput:
-      return std::max(time_, input_time_);
+      return std::max(state_->at().time, input_time_);
     case ClockKind::kWall:
-      return std::max(
-          time_, options_.wall_clock ? options_.wall_clock() : MachineTime());
+      return std::max(state_->at().time, options_.wall_clock
+                                             ? options_.wall_clock()
+                                             : MachineTime());
   }
-  return time_;
+  return state_->at().time;
 }
 
 // The first round that has something which is eligible in it at `time`.
 std::optional<Round> WorldImpl::FirstEligible(LogicalTime time) const {
-  const auto unit = sequencer_.NextRound(time);
-  const auto due = ledger_->NextDue(config_.scheduling.pipeline_depth, time);
+  const auto unit = state_->queues().NextRound(time);
+  const auto due = state_->ledger().NextDue(state_->depth(), time);
   return unit && due ? std::min(*unit, *due) : unit ? unit : due;
 }
 
 // The number and the time of the next round; nullopt if nothing is eligible, or
 // if that depends on a round that is not committed yet.
 std::optional<Round> WorldImpl::ChooseRound(LogicalTime* time) {
-  const Round next{last_round_.value + 1};
+  const Round next{state_->at().round.value + 1};
   *time = TimeFor(next);
-  if (sequencer_.external_count() > 0 || admitted_count_ > 0) return next;
+  if (state_->queues().external_count() > 0 || admitted_count_ > 0) return next;
   std::optional<Round> round = FirstEligible(*time);
   if (round && *round <= next) return next;
   if (!rounds_.empty()) return std::nullopt;
-  if (config_.clock == ClockKind::kRounds) {
+  if (state_->config().clock == ClockKind::kRounds) {
     // Of two timers the one that is due later may be handed over sooner, so the
     // rounds in which that can be are looked at one by one.
-    const bool timers = sequencer_.NextTimer() || ledger_->NextTimer();
-    const Round settled{last_round_.value + config_.scheduling.pipeline_depth};
+    const bool timers =
+        state_->queues().NextTimer() || state_->ledger().NextTimer();
+    const Round settled{state_->at().round.value + state_->depth()};
     for (Round at = next; timers && at < settled && (!round || at < *round);
          at = Round{at.value + 1}) {
       const std::optional<Round> first = FirstEligible(TimeFor(at));
@@ -1620,10 +1411,10 @@ std::optional<Round> WorldImpl::ChooseRound(LogicalTime* time) {
           std::max(due->value, static_cast<std::uint64_t>(timer->value))};
       if (!round || at < *round) round = at;
     };
-    consider(sequencer_.NextTimer(),
-             [this](LogicalTime at) { return sequencer_.NextRound(at); });
-    consider(ledger_->NextTimer(), [this](LogicalTime at) {
-      return ledger_->NextDue(config_.scheduling.pipeline_depth, at);
+    consider(state_->queues().NextTimer(),
+             [this](LogicalTime at) { return state_->queues().NextRound(at); });
+    consider(state_->ledger().NextTimer(), [this](LogicalTime at) {
+      return state_->ledger().NextDue(state_->depth(), at);
     });
     if (REENACT_SEEN(round, "world: a timer makes its own round"))
       *time = TimeFor(*round);
@@ -1658,9 +1449,8 @@ bool WorldImpl::Compose() {
   if (pulling_) return true;
   // Round r is composed from rounds up to r - depth, all committed.
   if (!rounds_.empty() &&
-      (Serial() ||
-       rounds_.front().round.value + config_.scheduling.pipeline_depth <=
-           last_round_.value + 1)) {
+      (Serial() || rounds_.front().round.value + state_->depth() <=
+                       state_->at().round.value + 1)) {
     REENACT_PROBE("world: the pipeline is full");
     return false;
   }
@@ -1691,7 +1481,7 @@ bool WorldImpl::Compose() {
     return false;
   }
   if (IsBeyondLast(*number)) return false;
-  if (ledger_->HasDue(*number, config_.scheduling.pipeline_depth, time)) {
+  if (state_->HasDue(*number, time)) {
     REENACT_PROBE("world: time ends an effect");
     if (!rounds_.empty()) return false;
     CloseDue(*number, time);
@@ -1699,7 +1489,7 @@ bool WorldImpl::Compose() {
   RoundInFlight round = NewRound();
   round.round = *number;
   round.time = time;
-  sequencer_.Compose(*number, time, next_ticket_, &round.units);
+  state_->queues().Compose(*number, time, state_->next_ticket(), &round.units);
   OpenRound(std::move(round));
   return true;
 }
@@ -1717,15 +1507,13 @@ void WorldImpl::AdmitReceipts() {
 }
 
 void WorldImpl::AdmitReceipt(IncomingReceipt incoming) {
-  const InputId input{last_input_.value + 1};
   absl::Status verdict;
   if (const auto* receipt = std::get_if<Receipt>(&incoming.what)) {
-    verdict = ledger_->AdmitReceipt(input, *receipt, time_, &consequences_);
+    verdict = state_->AdmitReceipt(*receipt, &consequences_);
   } else {
     auto& refused = std::get<entry::ReceiptRefused>(incoming.what);
-    refused.input = input;
     verdict = absl::InvalidArgumentError(refused.reason);
-    ledger_->AdmitRefusal(std::move(refused), &consequences_);
+    state_->AdmitRefusal(std::move(refused), &consequences_);
   }
   ++(verdict.ok()                     ? counts_.receipts
      : absl::IsAlreadyExists(verdict) ? counts_.receipts_duplicate
@@ -1736,7 +1524,6 @@ void WorldImpl::AdmitReceipt(IncomingReceipt incoming) {
     return;
   }
   REENACT_FAILPOINT("D15 receipt admitted, not durable");
-  last_input_ = input;
   ++counts_.inputs;
   if (incoming.done) {
     telling_.verdicts.emplace_back(std::move(incoming.done), verdict);
@@ -1748,8 +1535,7 @@ void WorldImpl::AdmitReceipt(IncomingReceipt incoming) {
 // it.
 void WorldImpl::CloseDue(Round round, LogicalTime time) {
   MutexLock lock(cells_->exclusive());
-  ledger_->CloseDue(round, config_.scheduling.pipeline_depth, time,
-                    &consequences_);
+  state_->CloseDue(round, time, &consequences_);
   RecordAdmitted();
 }
 
@@ -1761,17 +1547,8 @@ void WorldImpl::RecordAdmitted() {
     EncodeEntry(entry, &admitted_);
     ++admitted_count_;
   }
-  for (Ledger::Answer& answer : consequences_.answers) {
-    sequencer_.Admit(UnitFor(std::move(answer)), {}, next_ticket_);
-  }
+  state_->AdmitAnswers(&consequences_);
   consequences_.Clear();
-}
-
-Unit* WorldImpl::UnitFor(Ledger::Answer&& answer) {
-  Unit* const unit = sequencer_.NewUnit();
-  FillAnswer(std::move(answer.cell), answer.cause, std::move(answer.payload),
-             unit);
-  return unit;
 }
 
 // Whether there is no such round any more; then the world has ended.
@@ -1788,7 +1565,7 @@ bool WorldImpl::ComposeControls() {
   if (REENACT_SEEN(!rounds_.empty(),
                    "world: a command waits for the rounds before"))
     return false;
-  if (IsBeyondLast(Round{last_round_.value + 1})) return false;
+  if (IsBeyondLast(Round{state_->at().round.value + 1})) return false;
   if (const auto* back =
           std::get_if<entry::RolledBack>(&controls_.front().entry)) {
     if (absl::Status wrong = PrepareRollback(*back); !wrong.ok()) {
@@ -1804,27 +1581,27 @@ bool WorldImpl::ComposeControls() {
   }
   std::deque<PendingControl> controls = TakeControls();
   RoundInFlight round = NewRound();
-  round.round = Round{last_round_.value + 1};
+  round.round = Round{state_->at().round.value + 1};
   round.time = TimeFor(round.round);
-  round.control = true;
+  round.end.control = true;
   admitted_writer_.Flush();
   for (PendingControl& control : controls) {
-    ++last_input_.value;
+    const InputId input = state_->TakeInput();
     ++counts_.inputs;
     std::visit(
-        [this](auto& entry) {
-          if constexpr (requires { entry.input; }) entry.input = last_input_;
+        [input](auto& entry) {
+          if constexpr (requires { entry.input; }) entry.input = input;
         },
         control.entry);
-    Unit* unit = sequencer_.NewUnit();
+    Unit* unit = state_->queues().NewUnit();
     unit->kind = UnitKind::kControl;
-    unit->cause = Cause{last_input_, EventId{0}, 0};
+    unit->cause = Cause{input, EventId{0}, 0};
     EncodeEntry(control.entry, &unit->payload);
     admitted_ += unit->payload;
     ++admitted_count_;
     round.units.push_back(unit);
     if (control.state != nullptr) {
-      live_.emplace(last_input_.value, std::move(control.state));
+      live_.emplace(input.value, std::move(control.state));
     }
   }
   OpenRound(std::move(round));
@@ -1893,7 +1670,8 @@ absl::Status WorldImpl::PlanChanges(const RollbackTarget& target) {
   rollback_changes_.clear();
   auto then = target.cells.begin();
   std::vector<std::pair<std::string, Bytes>> present;
-  for (ReducerId reducer = 0; reducer < config_.reducers.size(); ++reducer) {
+  for (ReducerId reducer = 0; reducer < state_->config().reducers.size();
+       ++reducer) {
     present.clear();
     {
       MutexLock lock(cells_->exclusive());
@@ -1976,7 +1754,7 @@ void WorldImpl::OrderFailure(entry::FailureOrdered order) {
 // code of a module's, so there is no reason to keep it from being carried out.
 std::uint64_t WorldImpl::RecordFailures(const RoundInFlight& round,
                                         Bytes* entries) const {
-  if (failures_.empty() || round.control) return 0;
+  if (failures_.empty() || round.end.control) return 0;
   std::uint64_t count = 0;
   for (auto it = failures_.lower_bound(round.first);
        it != failures_.end() &&
@@ -1996,19 +1774,17 @@ void WorldImpl::FailIfOrdered(Ticket* ticket) const {
 
 void WorldImpl::OpenRound(RoundInFlight round) {
   REENACT_FAILPOINT("D02 round composed, not recorded");
-  round.first = next_ticket_;
+  round.first = state_->next_ticket();
   round.opened_ns = instrument::NowNs();
-  if (!round.control) FindCells(round);
-  next_ticket_.value += round.units.size();
+  if (!round.end.control) FindCells(round);
   const std::uint64_t block = next_block_++;
   round.block = block;
-  round.snapshot =
-      config_.snapshot_every != 0 && block % config_.snapshot_every == 0;
+  round.snapshot = state_->config().snapshot_every != 0 &&
+                   block % state_->config().snapshot_every == 0;
   round.open_work = internals_.open_work_block == block ||
                     (block % kOpenWorkEvery == 0 &&
                      (binds_open_work() || !options_.path.empty()));
-  last_round_ = round.round;
-  time_ = round.time;
+  state_->Advance(round.round, round.time, round.units.size());
   scripted_pending_ = false;
   ++counts_.rounds;
   counts_.tickets += round.units.size();
@@ -2063,7 +1839,7 @@ void WorldImpl::FillTicket(RoundInFlight& round) {
 bool WorldImpl::IssueTickets() {
   bool issued = false;
   for (RoundInFlight& round : rounds_) {
-    if (round.control) break;  // run by RunInOrder()
+    if (round.end.control) break;  // run by RunInOrder()
     while (round.issued < round.units.size()) {
       if (REENACT_SEEN(!window_->HasRoom(), "world: the window is full"))
         return issued;
@@ -2087,13 +1863,15 @@ void WorldImpl::LetReadersIn() {
 }
 
 void WorldImpl::PublishCounts() {
-  counts_.external_waiting = sequencer_.external_count();
-  counts_.derived_waiting = sequencer_.derived_count();
-  counts_.timers_waiting = sequencer_.timer_count();
-  counts_.effects_open = ledger_->open().size();
+  counts_.external_waiting = state_->queues().external_count();
+  counts_.derived_waiting = state_->queues().derived_count();
+  counts_.timers_waiting = state_->queues().timer_count();
+  counts_.effects_open = state_->ledger().open().size();
   for (std::size_t i = 0; i < kReceiptStatuses; ++i) {
-    counts_.effects_ended[i] = ledger_->ended()[i] - ended_before_[i];
+    counts_.effects_ended[i] = state_->ledger().ended()[i] - ended_before_[i];
   }
+  counts_.self_checks = committer_->self_checks().checked;
+  counts_.nondeterministic = committer_->self_checks().impure;
   counts_.inline_steps = window_->inline_count();
   published_ = counts_;
 }
@@ -2133,32 +1911,6 @@ bool WorldImpl::RunInOrder() {
   return done;
 }
 
-// A sample that is spread over all tickets and the same in each run.
-ABSL_ATTRIBUTE_NOINLINE void WorldImpl::SelfCheck(Slot* slot) {
-  const std::uint64_t spread =
-      slot->ticket.event_id.value * 0x9e3779b97f4a7c15 >> 32;
-  if (slot->ticket.code == nullptr || spread % options_.self_check != 0) return;
-  ++counts_.self_checks;
-  const Ticket& ticket = slot->ticket;
-  const auto observe = [&](bool begins) {
-    if (!options_.observe_check) return;
-    options_.observe_check(begins, 1, ticket.code->name(), ticket.event.key,
-                           ticket.event_id);
-  };
-  observe(true);
-  window_->CheckAgain(slot);
-  observe(false);
-  const StepResult& result = slot->result();
-  if (!result.impure) return;
-  ++counts_.nondeterministic;
-  if (!options_.on_nondeterminism) return;  // CommitSlot() ends the world
-  options_.on_nondeterminism({slot->ticket.event_id,
-                              {std::string(slot->ticket.code->name()),
-                               std::string(slot->ticket.event.key)},
-                              result.entries,
-                              result.other});
-}
-
 ABSL_ATTRIBUTE_NOINLINE void WorldImpl::FailAsImpure(const Ticket& ticket,
                                                      const StepResult& result) {
   const std::string reducer(ticket.code->name());
@@ -2181,136 +1933,85 @@ ABSL_ATTRIBUTE_NOINLINE void WorldImpl::FailAsImpure(const Ticket& ticket,
 void WorldImpl::CommitSlot(Slot* slot) {
   instrument::Yield("world.commit", slot);
   RoundInFlight& round = rounds_.front();
-  SlotStep step(this, slot);
+  const Ticket& ticket = slot->ticket;
+  // What a rollback changes is known before its ticket.
+  if (ticket.kind == UnitKind::kControl) FillRollback(slot);
   REENACT_FAILPOINT("D04 before validation");
-  const std::optional<FailureCode> failure =
-      committer_->Commit(step, &round.record->entries);
+  const Committer::Result result =
+      committer_->Commit(slot, &round.record->entries);
   REENACT_FAILPOINT("D06 entry encoded");
-  if (!cells_->ok()) {
-    Fail(cells_->status());
-    return;
-  }
+  Fail(committer_->halt());
+  if (!cells_->ok()) return Fail(cells_->status());
   round.record->entry_count += 2;
-  StepResult& result =
-      slot->results[slot->state.load() == Slot::State::kRedone];
-  if (result.impure && !options_.on_nondeterminism) {
-    return FailAsImpure(slot->ticket, result);
+  if (result.step->impure && !options_.on_nondeterminism) {
+    return FailAsImpure(ticket, *result.step);
   }
-  if (!failure) {
-    std::vector<RaisedEvent>& raised = result.outcome.raised;
-    for (std::size_t i = 0; i < raised.size(); ++i) {
-      Unit* const unit = sequencer_.NewUnit();
-      FillRaised(std::move(raised[i]), slot->ticket.event_id,
-                 static_cast<std::uint32_t>(i), unit);
-      round.raised.push_back(unit);
-    }
-    counts_.raised += raised.size();
+  if (!result.failure) TakeRaised(ticket.event_id, *result.step, round);
+  if (result.consequences != nullptr) {
+    TakeConsequences(result.consequences, round);
   }
-  if (step.asked_gate()) TakeConsequences(round);
-  if (slot->ticket.kind == UnitKind::kControl && !failure) {
+  if (ticket.kind == UnitKind::kControl && !result.failure) {
     CommitControl(slot, round);
   }
-  if (!live_.empty() && slot->ticket.cause.is_input()) {
-    ResolveCommitted(slot->ticket.cause.input, failure);
+  if (!live_.empty() && ticket.cause.is_input()) {
+    ResolveCommitted(ticket.cause.input, result.failure);
   }
   ++round.committed;
   window_->Committed(slot);
 }
 
-// Judged right before the ticket, after everything that came before it.
-std::optional<Ledger::Refusal> WorldImpl::Gate(const Slot& slot) {
-  const Ticket& ticket = slot.ticket;
-  if (ticket.kind == UnitKind::kControl) {
-    const absl::Status changed = ChangeLedger(slot);
-    REENACT_PROBE_IF(!changed.ok(),
-                     "world: a command makes no sense at its ticket");
-    if (changed.ok()) return std::nullopt;
-    return Ledger::Refusal{static_cast<FailureCode>(changed.raw_code()),
-                           std::string(ToStd(changed.message()))};
+void WorldImpl::TakeRaised(EventId by, StepResult& step, RoundInFlight& round) {
+  std::vector<RaisedEvent>& raised = step.outcome.raised;
+  for (std::size_t i = 0; i < raised.size(); ++i) {
+    Unit* const unit = state_->queues().NewUnit();
+    FillRaised(std::move(raised[i]), by, static_cast<std::uint32_t>(i), unit);
+    round.end.raised.push_back(unit);
   }
-  if (!effects_) return std::nullopt;
-  Ledger::Step step;
-  step.event_id = ticket.event_id;
-  step.round = ticket.round;
-  step.time = ticket.time;
-  step.reducer = ticket.reducer;
-  step.reducer_name = ticket.event.reducer;
-  step.key = ticket.event.key;
-  step.due_max = rules_.due_max;
-  return ledger_->Judge(step, slot.result().outcome.effects, &consequences_);
-}
-
-absl::Status WorldImpl::ChangeLedger(const Slot& slot) {
-  const EventId event_id = slot.ticket.event_id;
-  const absl::StatusOr<Entry> entry = DecodeEntry(slot.ticket.event.payload);
-  REENACT_CHECK(entry.ok());
-  if (const auto* grant = std::get_if<entry::GrantChanged>(&*entry)) {
-    REENACT_FAILPOINT("grant about to change");
-    return ledger_->Change(*grant);
-  }
-  if (const auto* policy = std::get_if<entry::PolicyChanged>(&*entry)) {
-    REENACT_PROBE("world: the policy changes");
-    return ledger_->Change(*policy);
-  }
-  if (const auto* word = std::get_if<entry::EffectJudged>(&*entry)) {
-    const Ledger::Again again{slot.ticket.time, config_.reducers};
-    const bool judges = config_.format_version >= kFormatVersionJudgesAgain;
-    return ledger_->Change(event_id, *word, judges ? &again : nullptr,
-                           &consequences_);
-  }
-  if (const auto* cancel = std::get_if<entry::EffectsCancelled>(&*entry)) {
-    return ledger_->Change(event_id, *cancel, &consequences_);
-  }
-  if (const auto* back = std::get_if<entry::RolledBack>(&*entry)) {
-    ledger_->RollBack(back->to, kRolledBackReason, &consequences_);
-  }
-  return absl::OkStatus();
+  counts_.raised += raised.size();
 }
 
 // Behind the events that the step raised.
-void WorldImpl::TakeConsequences(RoundInFlight& round) {
-  if (!consequences_.empty()) {
+void WorldImpl::TakeConsequences(Ledger::Consequences* consequences,
+                                 RoundInFlight& round) {
+  if (!consequences->empty()) {
     REENACT_FAILPOINT("D05 budget debited in memory");
   }
-  round.record->entry_count += consequences_.entries.size();
-  for (Ledger::Answer& answer : consequences_.answers) {
-    REENACT_PROBE("world: a ticket has an answer for a cell");
-    round.raised.push_back(UnitFor(std::move(answer)));
-  }
-  for (CellRef& cell : consequences_.timers_dropped) {
-    round.timers_dropped.push_back(std::move(cell));
-  }
-  consequences_.Clear();
+  round.record->entry_count += consequences->entries.size();
+  state_->TakeConsequences(consequences, &round.end);
+  consequences->Clear();
 }
 
 void WorldImpl::CommitControl(Slot* slot, RoundInFlight& round) {
-  absl::StatusOr<Entry> entry = DecodeEntry(slot->ticket.event.payload);
-  REENACT_CHECK(entry.ok());
-  if (auto* change = std::get_if<entry::ModuleChanged>(&*entry)) {
-    auto reducers =
-        ResolveReducers(change->reducers, change->modules, options_.modules);
-    if (!reducers.ok()) {
-      Fail(reducers.status());
-      return;
-    }
+  const absl::StatusOr<Entry> command = DecodeEntry(slot->ticket.event.payload);
+  REENACT_CHECK(command.ok());
+  Fail(state_->ApplyConfig(*command));
+  if (std::holds_alternative<entry::ModuleChanged>(*command)) {
     REENACT_PROBE("world: the modules change");
-    Fail(SetCellRules(*reducers));
-    rules_.SetReducers(*std::move(reducers));
-    config_.modules = std::move(change->modules);
-    config_.reducers = std::move(change->reducers);
-  } else if (auto* rules = std::get_if<entry::ConfigChanged>(&*entry)) {
-    REENACT_PROBE("world: the scheduling changes");
-    config_.scheduling = rules->scheduling;
-    config_.snapshot_every = rules->snapshot_every;
-    sequencer_.SetScheduling(rules->scheduling);
-  } else if (std::holds_alternative<entry::SnapshotRequested>(*entry)) {
-    round.snapshot = true;
+    Fail(UseReducers());
+  } else if (std::holds_alternative<entry::SnapshotRequested>(*command)) {
     REENACT_PROBE("world: a snapshot is asked for");
-  } else if (auto* back = std::get_if<entry::RolledBack>(&*entry)) {
-    round.rolled_back = true;
-    SetSources(back->sources);
+    round.snapshot = true;
+  } else if (const auto* back = std::get_if<entry::RolledBack>(&*command)) {
+    {
+      MutexLock lock(&sources_mutex_);
+      state_->ApplyRollback(*back, &round.end);
+    }
     AbandonWaiting(slot->ticket.cause.input);
   }
+}
+
+// Takes the code of the reducers over that the configuration names by now.
+absl::Status WorldImpl::UseReducers() {
+  const WorldConfig& config = state_->config();
+  REENACT_ASSIGN_OR_RETURN(
+      auto reducers,
+      ResolveReducers(config.reducers, config.modules, options_.modules));
+  REENACT_RETURN_IF_ERROR(committer_->SetInvariants(
+      reducers, [this](ReducerId reducer, const VisitCell& visit) {
+        return ScanPresent(reducer, visit);
+      }));
+  rules_.SetReducers(std::move(reducers));
+  return absl::OkStatus();
 }
 
 // What was submitted and has no ticket will never have one.
@@ -2343,27 +2044,13 @@ void WorldImpl::FinishRounds() {
   in_flight_ = !rounds_.empty();
 }
 
-StartingPlace WorldImpl::PlaceAfter(const RoundInFlight& round) const {
-  StartingPlace place;
-  place.config = config_;
-  place.event_id = EventId{round.first.value + round.units.size() - 1};
-  place.round = round.round;
-  place.time = round.time;
-  place.last_input = last_input_;
-  place.position = position_;
-  place.sources = Sources();
-  sequencer_.Encode(&place.sequencer);
-  ledger_->Encode(&place.ledger);
-  return place;
-}
-
 // What executors are to hear at `now`. The first time that is everything that
 // is open: before the first round nobody knows what it will find too late.
 std::vector<Ledger::Notice> WorldImpl::TakeNotices(LogicalTime now) {
-  std::vector<Ledger::Notice> notices = ledger_->TakeNotices(now);
+  std::vector<Ledger::Notice> notices = state_->ledger().TakeNotices(now);
   if (std::exchange(told_open_, true)) return notices;
   std::erase_if(notices, [](const auto& notice) { return !notice.listed; });
-  std::vector<Ledger::Notice> open = ledger_->AllOpen(now);
+  std::vector<Ledger::Notice> open = state_->ledger().AllOpen(now);
   for (Ledger::Notice& notice : open) {
     notice.open->begun = notice.open->event_id <= report_.head;
   }
@@ -2375,7 +2062,7 @@ std::vector<Ledger::Notice> WorldImpl::TakeNotices(LogicalTime now) {
 void WorldImpl::TellOpen() {
   if (told_open_ || failed_) return;
   Telling open;
-  open.notices = TakeNotices(TimeFor(Round{last_round_.value + 1}));
+  open.notices = TakeNotices(TimeFor(Round{state_->at().round.value + 1}));
   NameOrigins(&open);
   Tell(open);
 }
@@ -2426,27 +2113,18 @@ void WorldImpl::FinishRound(RoundInFlight& round) {
   made_ns_ = instrument::NowNs() - round.opened_ns;
   const EventId last{round.first.value + round.units.size() - 1};
   failures_.erase(failures_.begin(), failures_.upper_bound(last));
-  if (round.rolled_back) sequencer_.DropAll();
-  for (CellRef& cell : round.timers_dropped) {
-    // Nothing was composed beyond a control command.
-    if (round.control) {
-      sequencer_.DropTimersNow(cell);
-      REENACT_PROBE("world: a command drops timers");
-    } else {
-      sequencer_.DropTimers(round.round, std::move(cell));
-    }
-  }
+  std::vector<Unit*>& raised = round.end.raised;
   if (REENACT_PLANTED("raised events go by where they lie")) {
-    std::sort(round.raised.begin(), round.raised.end());
+    std::sort(raised.begin(), raised.end());
   }
-  if (!round.raised.empty() && REENACT_PLANTED("a raised event is lost")) {
-    sequencer_.Recycle(round.raised.back());
-    round.raised.pop_back();
+  if (!raised.empty() && REENACT_PLANTED("a raised event is lost")) {
+    state_->queues().Recycle(raised.back());
+    raised.pop_back();
   }
-  sequencer_.HandOver(round.round, &round.raised);
+  state_->EndRound(round.round, &round.end);
   last_time_.store(round.time.value, std::memory_order_relaxed);
-  if (!ledger_->unused()) TellLater(round);
-  for (Unit* unit : round.units) sequencer_.Recycle(unit);
+  if (!state_->ledger().unused()) TellLater(round);
+  for (Unit* unit : round.units) state_->queues().Recycle(unit);
   FinishedRound& record = *round.record;
   if (round.snapshot) {
     EncodeEntry(entry::SnapshotTaken{round.round, last}, &record.entries);
@@ -2484,7 +2162,7 @@ void WorldImpl::RecordOpenWork(const RoundInFlight& round) {
   const bool stored = !options_.path.empty() || internals_.want_open_work;
   if (!stored && !binds_open_work()) return;
   FinishedRound& record = *round.record;
-  const auto place = std::make_shared<const StartingPlace>(PlaceAfter(round));
+  const auto place = std::make_shared<const Checkpoint>(state_->Encode());
   if (binds_open_work() &&
       (round.snapshot || round.block % kOpenWorkEvery == 0)) {
     BlockHeader block;
@@ -2506,7 +2184,7 @@ void WorldImpl::RecordOpenWork(const RoundInFlight& round) {
   };
 }
 
-absl::Status WorldImpl::TakeSnapshot(const StartingPlace& place,
+absl::Status WorldImpl::TakeSnapshot(const Checkpoint& place,
                                      const BlockHeader& header,
                                      const Digest& hash) {
   REENACT_RETURN_IF_ERROR(WriteSnapshotFile(paths_.Snapshot(place.event_id),
@@ -2586,7 +2264,7 @@ bool WorldImpl::Order() {
   {
     MutexLock lock(cells_->exclusive());
     const bool in_order =
-        Serial() || (!rounds_.empty() && rounds_.front().control);
+        Serial() || (!rounds_.empty() && rounds_.front().end.control);
     did |= in_order && window_->issued() == window_->committed() ? RunInOrder()
                                                                  : CommitDone();
     FinishRounds();
@@ -2862,9 +2540,9 @@ void WorldImpl::ResolveCommitted(InputId input,
 // Called by the journal's writer.
 void WorldImpl::Progress() {
   if (writer_ == nullptr) return;
-  durable_line_->Advance(REENACT_PLANTED("committed is called durable")
-                             ? window_->committed()
-                             : writer_->durable());
+  watermark_->Advance(REENACT_PLANTED("committed is called durable")
+                          ? window_->committed()
+                          : writer_->durable());
   if (!BecomeTeller()) return;
   while (auto telling = NextToTell()) Tell(*telling);
 }
@@ -2903,7 +2581,7 @@ void WorldImpl::EndSubmissions(const absl::Status& status) {
   Progress();
   for (auto& [input, state] : live_) state->End(status);
   live_.clear();
-  durable_line_->End(status);
+  watermark_->End(status);
   for (Telling& telling : TakeTellings()) {
     for (auto& [done, verdict] : telling.verdicts) done(status);
   }
@@ -2953,7 +2631,7 @@ absl::StatusOr<std::vector<std::pair<std::string, Bytes>>> WorldImpl::Scan(
 
 WorldConfig WorldImpl::config() const {
   ReaderLock lock(*cells_);
-  return config_;
+  return state_->config();
 }
 
 WorldStats WorldImpl::stats() const {
@@ -2965,7 +2643,7 @@ WorldStats WorldImpl::stats() const {
   stats.conflicts = counts.conflicts;
   stats.reruns = counts.reruns;
   stats.failures.assign(counts.failures.begin(), counts.failures.end());
-  for (const auto& [place, open] : ledger_->open()) {
+  for (const auto& [place, open] : state_->ledger().open()) {
     stats.effects_held += open.held ? 1 : 0;
   }
   stats.waits = window_->wait_count();
@@ -2980,7 +2658,7 @@ WorldStats WorldImpl::stats() const {
 std::vector<EffectState> WorldImpl::Effects() const {
   ReaderLock lock(*cells_);
   std::vector<EffectState> all;
-  for (const auto& [place, open] : ledger_->open()) {
+  for (const auto& [place, open] : state_->ledger().open()) {
     all.push_back({open.effect, open.held, open.rule, open.joins.has_value()});
     all.back().effect.origin.reducer = rules_.name(open.reducer);
   }
@@ -2989,23 +2667,12 @@ std::vector<EffectState> WorldImpl::Effects() const {
 
 AuthorityState WorldImpl::Authority() const {
   ReaderLock lock(*cells_);
-  return {ledger_->grants(), ledger_->policy().content()};
+  return {state_->ledger().grants(), state_->ledger().policy().content()};
 }
 
-absl::StatusOr<StartingPlace> WorldImpl::Place() {
-  StartingPlace place;
-  place.config = config_;
-  place.event_id = window_->committed();
-  place.round = last_round_;
-  place.time = time_;
-  place.block_count = writer_->block_count();
-  place.block_hash = writer_->head_hash();
-  place.last_input = last_input_;
-  place.position = position_;
-  place.sources = Sources();
-  sequencer_.Encode(&place.sequencer);
-  ledger_->Encode(&place.ledger);
-  return place;
+absl::StatusOr<Checkpoint> WorldImpl::Place() {
+  state_->SetJournalEnd(writer_->block_count(), writer_->head_hash());
+  return state_->Encode();
 }
 
 absl::StatusOr<std::map<CellRef, Bytes>> WorldImpl::Cells() {

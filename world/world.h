@@ -185,7 +185,7 @@ class Submission {
   absl::StatusOr<Outcome> WaitCommitted() const;
   absl::StatusOr<Outcome> WaitDurable() const;
   // What WaitDurable() would return, if it would return at once.
-  std::optional<absl::StatusOr<Outcome>> LookDurable() const;
+  std::optional<absl::StatusOr<Outcome>> TryWaitDurable() const;
 
   struct State;
   explicit Submission(std::shared_ptr<State> state)
@@ -247,7 +247,7 @@ struct AuthorityState {
 // RefuseReceipt(), TimeUntil(), Read(), Scan(), Effects(), Authority(), head(),
 // durable(), source(), stats(), Stop() and Interrupt() from any thread.
 // Everything else from one thread at a time.
-class World : public ReceiptDoor {
+class World : public ReceiptSink {
  public:
   // Opens the world at `options.path`, or makes it.
   //

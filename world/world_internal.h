@@ -71,7 +71,7 @@ struct WorldInternals {
       rollback_target;
   // With a store: where to go on. Nullopt: a new world, or with a script, one
   // whose genesis has this configuration as it stands.
-  std::optional<StartingPlace> start;
+  std::optional<Checkpoint> start;
   bool config_as_is = false;
   StepObserver* observer = nullptr;
   bool run_twice = false;  // an impure step ends the world with Internal
@@ -105,10 +105,10 @@ absl::StatusOr<std::unique_ptr<World>> OpenWorld(WorldOptions options,
                                                  WorldInternals internals);
 
 // Where a world from OpenWorld() stands, for replay. REQUIRES: it is idle.
-class WorldPlace {
+class CheckpointSource {
  public:
-  virtual ~WorldPlace() = default;
-  virtual absl::StatusOr<StartingPlace> Place() = 0;
+  virtual ~CheckpointSource() = default;
+  virtual absl::StatusOr<Checkpoint> Place() = 0;
   // All cells in the store, and their digest.
   virtual absl::StatusOr<std::map<CellRef, Bytes>> Cells() = 0;
   virtual absl::StatusOr<Digest> StateDigest() = 0;

@@ -1,147 +1,222 @@
+// Steps become history: through a real window, with steps that a test scripts.
+
 #include "reenact/committer/committer.h"
 
 #include <catch2/catch.hpp>
+#include <deque>
+#include <functional>
+#include <memory>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "reenact/journal/entry.h"
+#include "reenact/kernel/cbor/cbor.h"
+#include "reenact/workers/step_entries.h"
+#include "tests/workers/map_source.h"
 
 namespace reenact {
 namespace {
 
-// Does as it is told and notes what was asked of it.
-class StepDouble final : public PendingStep {
+using cbor::EncodeInteger;
+
+// Tickets for one reducer, "r", that does what a test says.
+class Bench {
  public:
-  explicit StepDouble(std::uint64_t id) : id_{id} {}
+  explicit Bench(std::function<absl::Status(StepContext&)> step)
+      : reducer_(MakeReducer("r", std::move(step))) {
+    rules_.SetReducers({reducer_});
+    config_.reducers = {"r"};
+    Window::Options options;
+    options.size = 8;
+    window_ = std::make_unique<Window>(&table_, &rules_, EncodeResult,
+                                       EventId{0}, options);
+    committer_ = std::make_unique<Committer>(
+        EventId{1},
+        Committer::Parts{window_.get(), &table_, &ledger_, &rules_, &config_},
+        SelfCheck::Options());
+  }
 
-  bool stale = false;
-  StepOutcome result;         // of the first run
-  StepOutcome second_result;  // of the second
-  std::optional<FailureCode> settles_to;
-  std::optional<FailureCode> refused_with;
-  std::vector<std::string> calls;
+  void Issue(std::string key) {
+    Ticket* const ticket = window_->NextTicket();
+    *ticket = Ticket{};
+    ticket->event_id = window_->issued().Next();
+    ticket->round = Round{1};
+    ticket->cause.input = InputId{1};
+    ticket->reducer = 0;
+    ticket->code = reducer_.get();
+    keys_.push_back(std::move(key));
+    ticket->event = EventView{"r", keys_.back(), "", payload_};
+    window_->Issue(/*serial=*/false);
+  }
 
-  EventId event_id() const override { return id_; }
-  bool IsStale() const override { return stale; }
-  void RunAgain() override {
-    calls.push_back("run again");
-    stale = false;
-    again_ = true;
-  }
-  const StepOutcome& outcome() const override {
-    return again_ ? second_result : result;
-  }
-  std::optional<FailureCode> Settle() override {
-    calls.push_back("settle");
-    return settles_to;
-  }
-  std::optional<FailureCode> Gate() override {
-    calls.push_back("gate");
-    return refused_with;
-  }
-  void Publish() override { calls.push_back("publish"); }
-  void Discard() override { calls.push_back("discard"); }
-  void AppendEntries(std::optional<FailureCode> failure,
-                     Bytes* entries) const override {
-    EncodeStepScheduled(id_, LaneId{0}, UnitKind::kEvent, 0, "a",
-                        Cause{InputId{1}, EventId{0}, 0}, entries);
-    if (failure) {
-      EncodeStepFailed(id_, LaneId{0}, *failure, {}, entries);
-    } else {
-      EncodeStepCommittedHead(id_, LaneId{0}, 0, 0, 0, entries);
+  // Runs all that can run, the highest ticket first.
+  void RunBackwards() {
+    while (const std::size_t ready = window_->ReadyCount()) {
+      window_->RunReady(ready - 1);
     }
   }
 
+  Committer::Result Commit() {
+    Slot* const slot = window_->Next();
+    REQUIRE(slot != nullptr);
+    REQUIRE(slot->done());
+    const Committer::Result result = committer_->Commit(slot, &entries_);
+    window_->Committed(slot);
+    return result;
+  }
+
+  std::int64_t Number(std::string_view key) {
+    const auto state = table_.Load(table_.Find(0, key, EventId{0}))->state();
+    return state ? cbor::DecodeInteger(*state).value() : 0;
+  }
+
+  const Committer& committer() const { return *committer_; }
+  const Bytes& entries() const { return entries_; }
+
  private:
-  const EventId id_;
-  bool again_ = false;
+  MapSource source_;
+  CellTable table_{&source_, 1 << 20, 8};
+  StepRules rules_;
+  WorldConfig config_;
+  Ledger ledger_{Bytes(16, 'w')};
+  const Bytes payload_ = EncodeInteger(0);
+  std::shared_ptr<const Reducer> reducer_;
+  std::deque<std::string> keys_;  // what tickets view
+  std::unique_ptr<Window> window_;
+  std::unique_ptr<Committer> committer_;
+  Bytes entries_;
 };
 
-using Calls = std::vector<std::string>;
+std::int64_t NumberOf(std::optional<BytesView> state) {
+  return state ? cbor::DecodeInteger(*state).value() : 0;
+}
+
+absl::Status Count(StepContext& step) {
+  step.SetState(EncodeInteger(NumberOf(step.state()) + 1));
+  return absl::OkStatus();
+}
+
+// Adds one to the cell, and to what it reads, undeclared, of "shared".
+absl::Status CountBeyondShared(StepContext& step) {
+  std::int64_t number = NumberOf(step.state()) + 1;
+  if (step.event().key != "shared") {
+    number += NumberOf(step.Read("r", "shared"));
+  }
+  step.SetState(EncodeInteger(number));
+  return absl::OkStatus();
+}
+
+std::vector<Entry> EntriesOf(const Bytes& bytes) {
+  std::vector<Entry> entries;
+  cbor::Reader reader(bytes);
+  while (!reader.AtEnd()) {
+    absl::StatusOr<Entry> entry = DecodeEntry(reader);
+    REQUIRE(entry.ok());
+    entries.push_back(*std::move(entry));
+  }
+  return entries;
+}
 
 TEST_CASE("a step whose reads still hold commits as it is", "[committer]") {
-  Committer committer(EventId{5});
-  StepDouble step(5);
-  Bytes entries;
-  CHECK(committer.Commit(step, &entries) == std::nullopt);
-  CHECK(step.calls == Calls{"settle", "gate", "publish"});
-  CHECK(committer.next() == EventId{6});
-  CHECK(committer.counts().committed == 1);
-  CHECK(committer.counts().conflicts == 0);
+  Bench bench(Count);
+  bench.Issue("a");
+  bench.RunBackwards();
+  CHECK(bench.Commit().failure == std::nullopt);
+  CHECK(bench.Number("a") == 1);
+  CHECK(bench.committer().next() == EventId{2});
+  CHECK(bench.committer().counts().committed == 1);
+  CHECK(bench.committer().counts().conflicts == 0);
 }
 
 TEST_CASE("a stale step runs once more, and leaves no trace of it",
           "[committer]") {
-  Bytes fresh_entries;
-  StepDouble fresh(1);
-  Committer(EventId{1}).Commit(fresh, &fresh_entries);
-
-  Committer committer(EventId{1});
-  StepDouble stale(1);
-  stale.stale = true;
-  Bytes entries;
-  CHECK(committer.Commit(stale, &entries) == std::nullopt);
-  CHECK(stale.calls == Calls{"run again", "settle", "gate", "publish"});
-  CHECK(committer.counts().conflicts == 1);
-  CHECK(committer.counts().reruns == 1);
-  CHECK(entries == fresh_entries);
+  Bench stale(CountBeyondShared);
+  Bench fresh(CountBeyondShared);
+  for (const char* key : {"shared", "b"}) {
+    stale.Issue(key);
+    fresh.Issue(key);
+    fresh.RunBackwards();
+    fresh.Commit();
+  }
+  stale.RunBackwards();  // "b" reads before "shared" is written
+  stale.Commit();
+  CHECK(stale.Commit().failure == std::nullopt);
+  CHECK(stale.committer().counts().conflicts == 1);
+  CHECK(stale.committer().counts().reruns == 1);
+  CHECK(fresh.committer().counts().reruns == 0);
+  CHECK(stale.Number("b") == 2);
+  CHECK(stale.entries() == fresh.entries());
 }
 
 TEST_CASE("what a stale run failed with does not count", "[committer]") {
-  Committer committer(EventId{1});
-  StepDouble step(1);
-  step.stale = true;
-  step.result.failure = FailureCode::kException;
-  Bytes entries;
-  CHECK(committer.Commit(step, &entries) == std::nullopt);
-  CHECK(committer.counts().failed == 0);
-
-  StepDouble other(2);
-  other.stale = true;
-  other.second_result.failure = FailureCode::kOutOfFuel;
-  CHECK(committer.Commit(other, &entries) == FailureCode::kOutOfFuel);
-  CHECK(other.calls == Calls{"run again", "discard"});
+  Bench bench([](StepContext& step) -> absl::Status {
+    if (step.event().key == "b" && !step.Read("r", "shared")) {
+      return absl::InternalError("nothing there yet");
+    }
+    return Count(step);
+  });
+  bench.Issue("shared");
+  bench.Issue("b");
+  bench.RunBackwards();
+  bench.Commit();
+  CHECK(bench.Commit().failure == std::nullopt);
+  CHECK(bench.committer().counts().failed == 0);
 }
 
 TEST_CASE("a step that failed changes nothing and is recorded", "[committer]") {
-  Committer committer(EventId{1});
-  StepDouble step(1);
-  step.result.failure = FailureCode::kException;
-  Bytes entries;
-  CHECK(committer.Commit(step, &entries) == FailureCode::kException);
-  CHECK(step.calls == Calls{"discard"});
-  CHECK(committer.counts().failed == 1);
-  CHECK(committer.counts().failures.at(FailureCode::kException) == 1);
-  cbor::Reader reader(entries);
-  REQUIRE(DecodeEntry(reader).ok());
-  const auto outcome = DecodeEntry(reader);
-  REQUIRE(outcome.ok());
-  CHECK(std::get<entry::StepFailed>(*outcome).code == FailureCode::kException);
-  CHECK(reader.AtEnd());
+  Bench bench([](StepContext& step) -> absl::Status {
+    step.SetState(EncodeInteger(7));
+    return absl::FailedPreconditionError("not today");
+  });
+  bench.Issue("a");
+  bench.RunBackwards();
+  const Committer::Result result = bench.Commit();
+  REQUIRE(result.failure.has_value());
+  CHECK(bench.Number("a") == 0);
+  CHECK(bench.committer().counts().failed == 1);
+  CHECK(bench.committer().counts().failures.at(*result.failure) == 1);
+  const std::vector<Entry> entries = EntriesOf(bench.entries());
+  REQUIRE(entries.size() == 2);
+  CHECK(std::holds_alternative<entry::StepScheduled>(entries[0]));
+  CHECK(std::get<entry::StepFailed>(entries[1]).code == *result.failure);
 }
 
 TEST_CASE("an update that cannot be applied fails its step at commit",
           "[committer]") {
-  Committer committer(EventId{1});
-  StepDouble step(1);
-  step.settles_to = FailureCode::kOutOfBounds;
-  Bytes entries;
-  CHECK(committer.Commit(step, &entries) == FailureCode::kOutOfBounds);
-  CHECK(step.calls == Calls{"settle", "discard"});
-  CHECK(committer.counts().failures.at(FailureCode::kOutOfBounds) == 1);
+  Bench bench([](StepContext& step) -> absl::Status {
+    if (step.event().key == "a") {
+      step.SetState(EncodeInteger(1));
+      Update update;
+      update.number = 1;
+      step.Apply("r", "text", update);
+    } else {
+      step.SetState(cbor::EncodeText("no number"));
+    }
+    return absl::OkStatus();
+  });
+  bench.Issue("text");
+  bench.Issue("a");
+  bench.RunBackwards();
+  CHECK(bench.Commit().failure == std::nullopt);
+  const Committer::Result result = bench.Commit();
+  REQUIRE(result.failure.has_value());
+  CHECK(bench.committer().counts().failures.at(*result.failure) == 1);
+  CHECK(bench.Number("a") == 0);
 }
 
 TEST_CASE("entries are added behind those that are there", "[committer]") {
-  Committer committer(EventId{1});
-  Bytes entries;
-  StepDouble first(1);
-  StepDouble second(2);
-  committer.Commit(first, &entries);
-  const Bytes one = entries;
-  committer.Commit(second, &entries);
-  CHECK(entries.substr(0, one.size()) == one);
-  CHECK(entries.size() == 2 * one.size());
-  CHECK(committer.next() == EventId{3});
+  Bench bench(Count);
+  bench.Issue("a");
+  bench.Issue("b");
+  bench.RunBackwards();
+  bench.Commit();
+  const Bytes one = bench.entries();
+  bench.Commit();
+  CHECK(bench.entries().substr(0, one.size()) == one);
+  CHECK(bench.entries().size() == 2 * one.size());
+  CHECK(bench.committer().next() == EventId{3});
 }
 
 }  // namespace

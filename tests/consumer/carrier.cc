@@ -22,7 +22,7 @@ class Echo final : public reenact::Executor {
   }
 };
 
-class Door final : public reenact::ReceiptDoor {
+class Door final : public reenact::ReceiptSink {
  public:
   absl::Status SubmitReceipt(reenact::Receipt receipt, Done done) override {
     done(absl::OkStatus());

@@ -48,12 +48,12 @@ class FailingStore final : public SharedStore {
 };
 
 // The place after genesis.
-StartingPlace AfterGenesis(const Store& store, const WorldConfig& config) {
+Checkpoint AfterGenesis(const Store& store, const WorldConfig& config) {
   const auto stored = store.ReadBlock(0);
   REQUIRE_OK(stored);
   const auto block = DecodeBlock(*stored);
   REQUIRE_OK(block);
-  StartingPlace place;
+  Checkpoint place;
   place.config = config;
   place.block_count = 1;
   place.block_hash = block->hash;

@@ -21,7 +21,7 @@ namespace reenact {
 
 // Judges receipts as a world does: signature, then payload, then whether the
 // effect is open. Waiting has no time-out of its own; ctest has.
-class FakeWorld final : public ReceiptDoor {
+class FakeWorld final : public ReceiptSink {
  public:
   void Listen(EffectListener* listener) { listener_ = listener; }
 

@@ -634,7 +634,7 @@ TEST_CASE("more connections than there may be are turned away", "[executors]") {
 
 TEST_CASE("more receipts than can be judged end a connection", "[executors]") {
   // The door holds its verdicts back.
-  class SilentDoor final : public ReceiptDoor {
+  class SilentDoor final : public ReceiptSink {
    public:
     absl::Status SubmitReceipt(Receipt, Done) override {
       return absl::OkStatus();

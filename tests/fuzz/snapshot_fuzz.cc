@@ -109,7 +109,7 @@ void LookAtOpenWork(BytesView bytes) {
   const auto work = DecodeOpenWork(bytes);
   if (!work.ok()) return;
   REENACT_CHECK(EncodeOpenWork(work->header, work->sequencer) == bytes);
-  REENACT_CHECK(HeaderOf(PlaceOf(*work)) == work->header);
+  REENACT_CHECK(HeaderOf(CheckpointOf(*work)) == work->header);
   LookInside(*work);
 }
 

@@ -12,10 +12,10 @@ namespace reenact {
 namespace {
 
 using State = Submission::State;
-using StatePtr = DurableLine::StatePtr;
+using StatePtr = DurabilityWatermark::StatePtr;
 
 struct Line {
-  std::shared_ptr<DurableLine> line = std::make_shared<DurableLine>();
+  std::shared_ptr<DurabilityWatermark> line = std::make_shared<DurabilityWatermark>();
 
   // A submission that was committed as ticket `event_id`.
   StatePtr Committed(std::uint64_t event_id) const {

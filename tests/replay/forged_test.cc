@@ -246,7 +246,7 @@ absl::Status GoForward(const std::vector<Bytes>& blocks, bool always) {
   const auto scan = [&store](std::uint64_t from, const auto& visit) {
     return store->ScanBlocks(from, visit);
   };
-  auto place = PlaceAfterGenesis(scan);
+  auto place = CheckpointAfterGenesis(scan);
   if (!place.ok()) return place.status();
   ForwardOptions options;
   options.always_schedule = always;

@@ -26,7 +26,7 @@ namespace {
 struct Played {
   std::vector<Bytes> blocks;
   StateMap states;
-  StartingPlace place;
+  Checkpoint place;
 };
 
 Played RunInStore(const Play& play) {
@@ -38,7 +38,7 @@ Played RunInStore(const Play& play) {
   InputList source(play.inputs);
   REQUIRE_OK((*world)->Feed(source));
   Played played;
-  const auto place = dynamic_cast<WorldPlace&>(**world).Place();
+  const auto place = dynamic_cast<CheckpointSource&>(**world).Place();
   REQUIRE_OK(place);
   played.place = *place;
   REQUIRE_OK((*world)->Close());
@@ -47,10 +47,10 @@ Played RunInStore(const Play& play) {
   return played;
 }
 
-StartingPlace Genesis(const std::vector<Bytes>& blocks) {
+Checkpoint Genesis(const std::vector<Bytes>& blocks) {
   const auto block = DecodeBlock(blocks.front());
   REQUIRE_OK(block);
-  StartingPlace place;
+  Checkpoint place;
   place.config =
       std::get<entry::Genesis>(EntryOf(Bytes(block->entries))).config;
   place.block_count = 1;
@@ -67,7 +67,7 @@ std::unique_ptr<Store> StoreWith(const std::vector<Bytes>& blocks) {
   return store;
 }
 
-void CheckSamePlace(const StartingPlace& a, const StartingPlace& b) {
+void CheckSamePlace(const Checkpoint& a, const Checkpoint& b) {
   CHECK(a.config == b.config);
   CHECK(a.event_id == b.event_id);
   CHECK(a.round == b.round);
@@ -85,9 +85,9 @@ void CheckAllWays(const Played& played) {
   const auto slow = StoreWith(played.blocks);
   const auto fast = StoreWith(played.blocks);
   const auto often = StoreWith(played.blocks);
-  StartingPlace slow_place = Genesis(played.blocks);
-  StartingPlace fast_place = slow_place;
-  StartingPlace often_place = slow_place;
+  Checkpoint slow_place = Genesis(played.blocks);
+  Checkpoint fast_place = slow_place;
+  Checkpoint often_place = slow_place;
   ForwardOptions always, at_once;
   always.always_schedule = true;
   at_once.unwritten_bytes_max = 1;
@@ -107,7 +107,7 @@ void CheckAllWays(const Played& played) {
   CheckSamePlace(fast_place, played.place);
   // And in one go.
   const auto whole = StoreWith(played.blocks);
-  StartingPlace place = Genesis(played.blocks);
+  Checkpoint place = Genesis(played.blocks);
   REQUIRE_OK(FastForward(whole.get(), played.blocks.size(), &place));
   CheckSamePlace(place, played.place);
   CHECK(StatesOf(*whole) == played.states);
@@ -123,10 +123,10 @@ TEST_CASE("going forward stops where it is told to, and goes on from there",
   };
   const std::uint64_t half = played.blocks.size() / 2;
   ForwardOptions options;
-  options.stop = [half](const StartingPlace& place) -> absl::StatusOr<bool> {
+  options.stop = [half](const Checkpoint& place) -> absl::StatusOr<bool> {
     return place.block_count == half;
   };
-  StartingPlace place = Genesis(played.blocks);
+  Checkpoint place = Genesis(played.blocks);
   REQUIRE_OK(
       FastForward(scan, all.get(), played.blocks.size(), &place, options));
   CHECK(place.block_count == half);
@@ -135,10 +135,10 @@ TEST_CASE("going forward stops where it is told to, and goes on from there",
   CheckSamePlace(place, played.place);
   CHECK(StatesOf(*all) == played.states);
 
-  options.stop = [](const StartingPlace&) -> absl::StatusOr<bool> {
+  options.stop = [](const Checkpoint&) -> absl::StatusOr<bool> {
     return absl::AbortedError("enough");
   };
-  StartingPlace again = Genesis(played.blocks);
+  Checkpoint again = Genesis(played.blocks);
   CHECK(absl::IsAborted(
       FastForward(scan, cells.get(), played.blocks.size(), &again, options)));
 }
@@ -181,11 +181,11 @@ TEST_CASE("diffs of blocks whose cells are stored are not applied again",
   const Played played = RunInStore(BankPlay("declared", 40));
   const std::uint64_t half = played.blocks.size() / 2;
   const auto store = StoreWith(played.blocks);
-  StartingPlace place = Genesis(played.blocks);
+  Checkpoint place = Genesis(played.blocks);
   REQUIRE_OK(FastForward(store.get(), half, &place));
   REQUIRE(store->cells_through() == half);
   // As after a crash: the place is lost, the cells are not.
-  StartingPlace again = Genesis(played.blocks);
+  Checkpoint again = Genesis(played.blocks);
   REQUIRE_OK(FastForward(store.get(), played.blocks.size(), &again));
   CheckSamePlace(again, played.place);
   CHECK(StatesOf(*store) == played.states);
@@ -198,7 +198,7 @@ TEST_CASE("a block that does not follow, or is damaged, ends it", "[replay]") {
   SECTION("a bit flips") { blocks[4][blocks[4].size() / 2] ^= 1; }
   SECTION("a block is another") { blocks[4] = blocks[5]; }
   const auto store = StoreWith(blocks);
-  StartingPlace place = Genesis(blocks);
+  Checkpoint place = Genesis(blocks);
   const absl::Status status = FastForward(store.get(), blocks.size(), &place);
   CHECK(status.code() == absl::StatusCode::kDataLoss);
   CHECK_THAT(std::string(status.message()), Catch::Contains("block 4"));
@@ -230,7 +230,7 @@ TEST_CASE("chaos 39: tickets that nothing admitted asked for are refused",
   }
   const std::vector<Bytes> blocks = Chain(history);
   const auto store = StoreWith(blocks);
-  StartingPlace place = Genesis(blocks);
+  Checkpoint place = Genesis(blocks);
   const absl::Status status = FastForward(store.get(), blocks.size(), &place);
   CHECK(status.code() == absl::StatusCode::kDataLoss);
   CHECK_THAT(std::string(status.message()), Catch::Contains("block 4"));

@@ -125,7 +125,7 @@ class SideBySide {
     REQUIRE(units.size() <= rules_.round_limit);
     tickets_composed_ += units.size();
     std::vector<Unit> raised = Run(units);
-    model_.HandOver(*round, raised);
+    model_.EnqueueRaised(*round, raised);
     late_.emplace_back(round->value, std::move(raised));
   }
 
@@ -157,7 +157,7 @@ class SideBySide {
   }
 
   void HandOverOne() {
-    HandOver(ours_, Round{late_.front().first}, late_.front().second);
+    EnqueueRaised(ours_, Round{late_.front().first}, late_.front().second);
     late_.pop_front();
   }
 

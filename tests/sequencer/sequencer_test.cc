@@ -194,7 +194,7 @@ TEST_CASE("derived events wait for the pipeline, and no longer when it is idle",
   World world(rules);
   world.Admit("a", "a");
   REQUIRE(world.Compose() == Names{"a"});
-  HandOver(world.sequencer, Round{1}, Units(Derived("b", "b", 1)));
+  EnqueueRaised(world.sequencer, Round{1}, Units(Derived("b", "b", 1)));
   CHECK(world.sequencer.derived_count() == 1);
 
   SECTION("with other work, rounds in between go without it") {
@@ -222,7 +222,7 @@ TEST_CASE("depth 1 hands over before the next round", "[sequencer]") {
   World world(rules);
   world.Admit("a", "a");
   REQUIRE(world.Compose() == Names{"a"});
-  HandOver(world.sequencer, Round{1}, Units(Derived("b", "b", 1)));
+  EnqueueRaised(world.sequencer, Round{1}, Units(Derived("b", "b", 1)));
   CHECK(world.Compose() == Names{"b"});
   CHECK(world.last == Round{2});
 }
@@ -239,10 +239,10 @@ TEST_CASE("handing over and composing the next round commute", "[sequencer]") {
   // A timer that is due at once is the hard part.
   const std::vector<Unit> raised =
       Units(Derived("x", "derived", 1), Timer("timer", 4, 2));
-  HandOver(early.sequencer, Round{1}, raised);
+  EnqueueRaised(early.sequencer, Round{1}, raised);
   CHECK(early.Compose() == Names{"x"});
   CHECK(late.Compose() == Names{"x"});
-  HandOver(late.sequencer, Round{1}, raised);
+  EnqueueRaised(late.sequencer, Round{1}, raised);
   CHECK(early.Encoded() == late.Encoded());
 
   CHECK(early.Compose() == Names{"timer", "derived"});
@@ -255,7 +255,7 @@ TEST_CASE("timers run in the first round that their time has come",
   World world{Scheduling{}};
   world.Admit("a", "a");
   REQUIRE(world.Compose() == Names{"a"});
-  HandOver(world.sequencer, Round{1},
+  EnqueueRaised(world.sequencer, Round{1},
            Units(Timer("at 9", 9, 1, 0), Timer("at 7, second", 7, 1, 1),
                  Timer("never", 1'000'000, 1, 2)));
   CHECK(world.sequencer.timer_count() == 3);
@@ -286,7 +286,7 @@ TEST_CASE("due timers run by due, then parent, then index", "[sequencer]") {
   world.Admit("a", "a");
   world.Admit("b", "b");
   REQUIRE(world.Compose() == Names{"a", "b"});
-  HandOver(world.sequencer, Round{1},
+  EnqueueRaised(world.sequencer, Round{1},
            Units(Timer("later", 3, 1, 0), Timer("1.1", 2, 1, 1),
                  Timer("1.2", 2, 1, 2), Timer("2.0", 2, 2, 0)));
   world.now = LogicalTime{3};
@@ -300,7 +300,7 @@ TEST_CASE("a due timer that finds no room still counts", "[sequencer]") {
   World world(rules);
   world.Admit("a", "a");
   REQUIRE(world.Compose() == Names{"a"});
-  HandOver(world.sequencer, Round{1},
+  EnqueueRaised(world.sequencer, Round{1},
            Units(Timer("t", 0, 1, 0), Timer("u", 0, 1, 1)));
   CHECK(world.Compose() == Names{"t"});
   CHECK(world.sequencer.timer_count() == 1);
@@ -389,7 +389,7 @@ TEST_CASE("input is wanted while rounds have room", "[sequencer]") {
     }
     world.Admit("a", "a");
     world.Compose();
-    HandOver(world.sequencer, world.last, raised);
+    EnqueueRaised(world.sequencer, world.last, raised);
     CHECK(world.sequencer.WantsInput());
     world.Compose();
     CHECK(world.sequencer.WantsInput());
@@ -622,7 +622,7 @@ TEST_CASE("a unit goes through the sequencer without being copied",
   REQUIRE(derived == admitted);
   std::vector<Unit*> raised = {derived, timer};
   raised.reserve(16);
-  sequencer.HandOver(Round{1}, &raised);
+  sequencer.EnqueueRaised(Round{1}, &raised);
   CHECK(raised.empty());
   CHECK(raised.capacity() >= 16);
   CHECK(derived->cell_hash == CellHash(0, "cell"));
@@ -645,7 +645,7 @@ TEST_CASE("a sequencer that moves takes its units along", "[sequencer]") {
   CHECK(filled->payload == "is out");
   CHECK(world.Compose() == Names{"waits", "waits, too"});
   std::vector<Unit*> raised = {filled};
-  world.sequencer.HandOver(Round{1}, &raised);
+  world.sequencer.EnqueueRaised(Round{1}, &raised);
   CHECK(world.Compose() == Names{"is out"});
   CHECK(world.sequencer.FindSubmission("id") == InputId{1});
 }
@@ -732,13 +732,13 @@ World Busy(const Scheduling& rules) {
   world.Admit("a", "low", 3);
   world.AdmitControl("control");
   world.ComposeRound(Round{1});
-  HandOver(world.sequencer, Round{1},
+  EnqueueRaised(world.sequencer, Round{1},
            Units(Derived("a", "d", 1, 0), Timer("t", -3, 1, 1),
                  Timer("u", 50, 2, 0), Timer("v", 60, 2, 1)));
   world.Admit("c", "c1", 1);
   world.ComposeRound(Round{2});
   world.ComposeRound(Round{3});
-  HandOver(world.sequencer, Round{3}, Units(Derived("b", "e", 5)));
+  EnqueueRaised(world.sequencer, Round{3}, Units(Derived("b", "e", 5)));
   for (int i = 0; i < 5; ++i) world.Admit("z", "z", 2);
   return world;
 }

@@ -22,11 +22,11 @@ inline void Admit(Sequencer& sequencer, const Unit& value,
   sequencer.Admit(UnitOf(sequencer, value), submission_id, next);
 }
 
-inline void HandOver(Sequencer& sequencer, Round round,
+inline void EnqueueRaised(Sequencer& sequencer, Round round,
                      const std::vector<Unit>& values) {
   std::vector<Unit*> raised;
   for (const Unit& value : values) raised.push_back(UnitOf(sequencer, value));
-  sequencer.HandOver(round, &raised);
+  sequencer.EnqueueRaised(round, &raised);
 }
 
 inline std::vector<Unit> Compose(Sequencer& sequencer, Round round,

@@ -122,8 +122,8 @@ TEST_CASE("the worked example comes out as written", "[sequencer][spec]") {
       REQUIRE(line.at("round") == 1);
       for (Unit& unit : UnitsOf(line, &inputs)) raised.push_back(unit);
     }
-    HandOver(sequencer, Round{1}, raised);
-    model.HandOver(Round{1}, raised);
+    EnqueueRaised(sequencer, Round{1}, raised);
+    model.EnqueueRaised(Round{1}, raised);
     REQUIRE(sequencer.NextRound(now) == round);
     const std::vector<Unit> units = Compose(sequencer, round, now, first);
     const std::vector<std::string> expected = each.at("units");

@@ -1523,7 +1523,7 @@ TEST_CASE("a world whose last word was a rejection opens again", "[effects]") {
 
 struct History {
   std::vector<Bytes> blocks;
-  StartingPlace place;
+  Checkpoint place;
   StateMap states;
 };
 
@@ -1543,7 +1543,7 @@ History Play(const Scenario& scenario, std::unique_ptr<Pool> pool) {
   scenario(**world, listener);
   REQUIRE_OK((*world)->Run());
   History history;
-  const auto place = dynamic_cast<WorldPlace&>(**world).Place();
+  const auto place = dynamic_cast<CheckpointSource&>(**world).Place();
   REQUIRE_OK(place);
   history.place = *place;
   REQUIRE_OK((*world)->Close());
@@ -1591,7 +1591,7 @@ void CheckWhoever(const Scenario& scenario) {
   REQUIRE_OK(store->ClearCells());
   const auto genesis = DecodeBlock(reference.blocks.front());
   REQUIRE_OK(genesis);
-  StartingPlace place;
+  Checkpoint place;
   const auto entry = DecodeEntry(genesis->entries);
   REQUIRE_OK(entry);
   place.config = std::get<entry::Genesis>(*entry).config;

@@ -188,7 +188,7 @@ std::map<CellRef, Bytes> CellsOf(const Store& store) {
 
 // Whatever way its history is gone through again, it comes to the same place:
 // `place`, when the world at `path` was closed.
-void CheckReplays(const std::string& path, const StartingPlace& place,
+void CheckReplays(const std::string& path, const Checkpoint& place,
                   const std::vector<Module>& modules) {
   VerifyOptions verify;
   verify.path = path;
@@ -230,7 +230,7 @@ void CheckReplays(const std::string& path, const StartingPlace& place,
   REQUIRE_OK(entry);
   for (const bool schedule : {false, true}) {
     ReplayCells cells;
-    StartingPlace applied;
+    Checkpoint applied;
     applied.config = std::get<entry::Genesis>(*entry).config;
     applied.block_count = 1;
     applied.block_hash = genesis->hash;
@@ -246,8 +246,8 @@ void CheckReplays(const std::string& path, const StartingPlace& place,
   }
 }
 
-StartingPlace CloseAt(std::unique_ptr<World> world) {
-  const auto place = dynamic_cast<WorldPlace&>(*world).Place();
+Checkpoint CloseAt(std::unique_ptr<World> world) {
+  const auto place = dynamic_cast<CheckpointSource&>(*world).Place();
   REQUIRE_OK(place);
   REQUIRE_OK(world->Close());
   return *place;
@@ -318,7 +318,7 @@ TEST_CASE(
   CHECK(NotesOf(*world, "d") == Notes{"again"});
   CHECK(NotesOf(*world, "c") == std::nullopt);
   CHECK(world->Effects().size() == 1);
-  const StartingPlace place = CloseAt(std::move(world));
+  const Checkpoint place = CloseAt(std::move(world));
   CheckReplays(directory / "w", place, options.modules);
 }
 
@@ -346,7 +346,7 @@ TEST_CASE("what waits at the snapshot waits again, in a clock of inputs",
   CHECK(world->stats().timers_waiting == 0);
   Take(*world, at(Say("c", "end"), 600));
   CHECK(NotesOf(*world, "b") == std::nullopt);
-  const StartingPlace place = CloseAt(std::move(world));
+  const Checkpoint place = CloseAt(std::move(world));
   CheckReplays(directory / "w", place, options.modules);
 }
 
@@ -414,7 +414,7 @@ TEST_CASE(
 
   MustFeed(*world, "monday", {"a", "b", "right"});
   CHECK(NotesOf(*world, "ann") == Notes{"a", "b", "c", "d", "e", "right"});
-  const StartingPlace place = CloseAt(std::move(world));
+  const Checkpoint place = CloseAt(std::move(world));
   CHECK(place.sources.size() == 2);
   CheckReplays(directory / "w", place, options.modules);
 }
@@ -485,7 +485,7 @@ TEST_CASE("what was submitted and has no ticket at a rollback never has one",
   CHECK(aborted == 4);
   Take(*world, Say("a", "y"));
   CHECK(NotesOf(*world, "a") == Notes{"y"});
-  const StartingPlace place = CloseAt(std::move(world));
+  const Checkpoint place = CloseAt(std::move(world));
   CheckReplays(directory / "w", place, options.modules);
 }
 
@@ -513,7 +513,7 @@ TEST_CASE("one can roll back again, also to what was rolled back",
   MustRollBack(*world, first);
   CHECK(NotesOf(*world, "a") == Notes{"1"});
   CHECK(FreeOf(*world) == 10);
-  const StartingPlace place = CloseAt(std::move(world));
+  const Checkpoint place = CloseAt(std::move(world));
   CheckReplays(directory / "w", place, options.modules);
 }
 
@@ -521,7 +521,7 @@ TEST_CASE("one can roll back again, also to what was rolled back",
 
 struct Ending {
   Digest journal;
-  StartingPlace place;
+  Checkpoint place;
 
   friend bool operator==(const Ending&, const Ending&) = default;
 };
@@ -689,7 +689,7 @@ TEST_CASE("a world that an invariant halts goes on from a snapshot",
   CHECK(world->Read("to-ten", "a").value() == cbor::EncodeInteger(1));
   Take(*world, add(9));
   CHECK(world->Read("to-ten", "a").value() == cbor::EncodeInteger(10));
-  const StartingPlace place = CloseAt(std::move(world));
+  const Checkpoint place = CloseAt(std::move(world));
   CheckReplays(directory / "w", place, options.modules);
 }
 

@@ -8,7 +8,7 @@
 #include <new>
 #include <string>
 
-#include "reenact/committer/invariants.h"
+#include "reenact/committer/read_back.h"
 #include "reenact/kernel/cbor/cbor.h"
 #include "reenact/workers/pool.h"
 #include "reenact/world/world.h"

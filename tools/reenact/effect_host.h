@@ -47,7 +47,7 @@ struct EffectHostOptions {
 // blob.get and message.send here, whatever else in processes that attach.
 //
 // Thread safety: none; one thread drives the world and this.
-class EffectHost final : private ReceiptDoor {
+class EffectHost final : private ReceiptSink {
  public:
   explicit EffectHost(EffectHostOptions options);
   ~EffectHost() override;
@@ -90,7 +90,7 @@ class EffectHost final : private ReceiptDoor {
     Policy::Executors listed_;
   };
 
-  // ReceiptDoor: the world's, and somebody who waits is woken.
+  // ReceiptSink: the world's, and somebody who waits is woken.
   absl::Status SubmitReceipt(Receipt receipt, Done done) override;
   void RefuseReceipt(std::string_view executor, std::string_view reason,
                      const Digest& digest) override;

@@ -1,4 +1,4 @@
-#include "reenact/committer/cell_rules.h"
+#include "reenact/committer/cell_invariants.h"
 
 #include <exception>
 
@@ -21,7 +21,7 @@ bool AddMeasured(const Aggregate& rule, std::string_view key, BytesView state,
 
 }  // namespace
 
-absl::Status CellRules::Set(
+absl::Status CellInvariants::Set(
     const std::vector<std::shared_ptr<const Reducer>>& reducers,
     const Scan& scan) {
   by_reducer_.clear();
@@ -52,11 +52,11 @@ absl::Status CellRules::Set(
   return absl::OkStatus();
 }
 
-const CellRules::Rules* CellRules::RulesOf(ReducerId reducer) const {
+const CellInvariants::Rules* CellInvariants::RulesOf(ReducerId reducer) const {
   return reducer < by_reducer_.size() ? &by_reducer_[reducer] : nullptr;
 }
 
-bool CellRules::Holds(const Invariant& rule, const Change& change) {
+bool CellInvariants::Holds(const Invariant& rule, const Change& change) {
   try {
     return rule.holds(change.key, change.after);
   } catch (...) {
@@ -64,7 +64,7 @@ bool CellRules::Holds(const Invariant& rule, const Change& change) {
   }
 }
 
-bool CellRules::Measure(const Change& change, Total* total) {
+bool CellInvariants::Measure(const Change& change, Total* total) {
   if (change.before && !AddMeasured(total->rule, change.key, *change.before,
                                     false, &total->next)) {
     return false;
@@ -73,7 +73,7 @@ bool CellRules::Measure(const Change& change, Total* total) {
                                       true, &total->next);
 }
 
-std::optional<CellRules::Broken> CellRules::Check(
+std::optional<CellInvariants::Broken> CellInvariants::Check(
     const std::vector<Change>& changes) {
   for (Total& total : totals_) total.next = total.value;
   for (const Change& change : changes) {
@@ -98,7 +98,7 @@ std::optional<CellRules::Broken> CellRules::Check(
   return std::nullopt;
 }
 
-void CellRules::Commit() {
+void CellInvariants::Commit() {
   for (Total& total : totals_) total.value = total.next;
 }
 

@@ -1,4 +1,4 @@
-#include "reenact/committer/invariants.h"
+#include "reenact/committer/read_back.h"
 
 #include <string>
 #include <variant>

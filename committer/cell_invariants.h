@@ -1,7 +1,7 @@
 // The invariants that reducers declare, checked at commit.
 
-#ifndef REENACT_COMMITTER_CELL_RULES_H_
-#define REENACT_COMMITTER_CELL_RULES_H_
+#ifndef REENACT_COMMITTER_CELL_INVARIANTS_H_
+#define REENACT_COMMITTER_CELL_INVARIANTS_H_
 
 #include <cstdint>
 #include <functional>
@@ -26,7 +26,7 @@ namespace reenact {
 // nothing but the cells.
 //
 // Thread safety: none; whoever has the ordered role uses it.
-class CellRules {
+class CellInvariants {
  public:
   // What a step is about to do to one cell.
   struct Change {
@@ -83,4 +83,4 @@ class CellRules {
 
 }  // namespace reenact
 
-#endif  // REENACT_COMMITTER_CELL_RULES_H_
+#endif  // REENACT_COMMITTER_CELL_INVARIANTS_H_

@@ -1,5 +1,5 @@
-#ifndef REENACT_COMMITTER_INVARIANTS_H_
-#define REENACT_COMMITTER_INVARIANTS_H_
+#ifndef REENACT_COMMITTER_READ_BACK_H_
+#define REENACT_COMMITTER_READ_BACK_H_
 
 #include <optional>
 
@@ -29,4 +29,4 @@ absl::Status ReadBack(BytesView entries);
 
 }  // namespace reenact
 
-#endif  // REENACT_COMMITTER_INVARIANTS_H_
+#endif  // REENACT_COMMITTER_READ_BACK_H_
