@@ -371,7 +371,7 @@ Group GroupWriter::TakeGroup() {
   while (!queue_.empty()) {
     group.push_back(std::move(queue_.front()));
     queue_.pop_front();
-    if (group.back()->then) break;
+    if (group.back()->after_commit) break;
   }
   REENACT_PROBE_IF(group.size() > 1, "writer: a group of several rounds");
   if (!group.empty() && !REENACT_PLANTED("who waits for room is not woken")) {
@@ -452,8 +452,8 @@ void GroupWriter::Seal(const Group& group) {
 }
 
 absl::Status GroupWriter::RunThen(const FinishedRound& round) const {
-  if (!round.then) return absl::OkStatus();
-  return round.then(last_header_, end_.hash);
+  if (!round.after_commit) return absl::OkStatus();
+  return round.after_commit(last_header_, end_.hash);
 }
 
 std::optional<std::uint64_t> GroupWriter::MsUntilSync() const {

@@ -35,13 +35,13 @@ struct FinishedRound {
   // Run by whoever writes, once this round and all before it are in the store;
   // an error of it is final. For snapshots. May be empty.
   std::function<absl::Status(const BlockHeader& header, const Digest& hash)>
-      then;
+      after_commit;
 
   // As new, with the memory that it has.
   void Clear() {
     entries.clear();
     cells.Clear();
-    then = nullptr;
+    after_commit = nullptr;
     open_work = nullptr;
     open_work_digest.reset();
   }

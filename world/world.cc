@@ -22,6 +22,7 @@
 #include "absl/base/attributes.h"
 #include "reenact/base/background.h"
 #include "reenact/base/check.h"
+#include "reenact/base/first_error.h"
 #include "reenact/base/hash_table.h"
 #include "reenact/base/instrument.h"
 #include "reenact/base/mutex.h"
@@ -50,10 +51,16 @@
 #include "reenact/workers/step_run.h"
 #include "reenact/workers/throttle.h"
 #include "reenact/workers/window.h"
+#include "reenact/world/failure_orders.h"
 #include "reenact/world/ingress.h"
+#include "reenact/world/inline_writes.h"
+#include "reenact/world/notifier.h"
 #include "reenact/world/recovery.h"
 #include "reenact/world/rollback.h"
+#include "reenact/world/rollback_step.h"
 #include "reenact/world/state.h"
+#include "reenact/world/step_sharing.h"
+#include "reenact/world/storage.h"
 #include "reenact/world/submission.h"
 #include "reenact/world/world_internal.h"
 
@@ -68,13 +75,6 @@ constexpr std::uint64_t kInlineNs = 100'000;
 constexpr std::size_t kBurst = 256;
 // Rows that it pulls before it does.
 constexpr std::size_t kPullBurst = 64;
-// A round that was made in less than one in so many of the time that writing
-// one takes is written by whoever has committed it: making the next one
-// meanwhile would gain no more than that, and waking the writer costs about as
-// much.
-constexpr std::uint64_t kLonePart = 2;
-// One of so many that take longer is, too, to measure that.
-constexpr std::uint64_t kLoneProbe = 64;
 // How long a background world waits before it looks at the clock again.
 constexpr std::uint64_t kIdleWaitMs = 50;
 
@@ -149,13 +149,6 @@ struct Incoming {
   SubmissionState state;  // null: a receipt's
 };
 
-// What is said once the blocks before it are durable.
-struct Telling {
-  std::uint64_t block_count = 0;
-  std::vector<Ledger::Notice> notices;
-  std::vector<std::pair<ReceiptSink::Done, absl::Status>> verdicts;
-};
-
 struct PendingControl {
   Entry entry;  // its input's number is given when its round is composed
   SubmissionState state;
@@ -224,7 +217,6 @@ class WorldImpl final : public World,
   WorldImpl(WorldOptions options, WorldInternals internals)
       : options_(std::move(options)),
         internals_(std::move(internals)),
-        paths_(options_.path),
         ingress_(options_.ingress_capacity) {}
   ~WorldImpl() override { (void)Close(); }
 
@@ -291,12 +283,9 @@ class WorldImpl final : public World,
 
  private:
   // Opening.
-  absl::Status InitInStore();
-  absl::Status InitInMemory();
-  absl::Status InitDirectory();
-  absl::Status CreateWorld();
-  absl::Status OpenExisting(OpenDecision decision, const Findings& findings);
-  absl::Status Genesis();
+  std::unique_ptr<Storage> NewStorage();
+  absl::Status OpenStorage();
+  absl::Status Genesis(std::unique_ptr<HeadFile> head);
   absl::Status StartMachine(const Checkpoint& place,
                             std::unique_ptr<HeadFile> head);
   absl::Status ApplyOptionChanges();
@@ -322,10 +311,6 @@ class WorldImpl final : public World,
   bool ComposeControls();
   std::deque<PendingControl> TakeControls();
   absl::Status PrepareRollback(const entry::RolledBack& back);
-  absl::Status PlanChanges(const RollbackTarget& target);
-  void PlanChange(CellRef cell, std::optional<Bytes> state);
-  void FillRollback(Slot* slot);
-  BlockStream::Scan Blocks() const;
   absl::StatusOr<bool> PullInputs();
   bool PullRow();
   bool EndFeed(absl::Status status);
@@ -352,10 +337,6 @@ class WorldImpl final : public World,
   void FindCells(RoundInFlight& round);
   void OpenRound(RoundInFlight round);
   bool IsBeyondLast(Round round);
-  void OrderFailure(entry::FailureOrdered order);
-  std::uint64_t RecordFailures(const RoundInFlight& round,
-                               Bytes* entries) const;
-  void FailIfOrdered(Ticket* ticket) const;
   bool IssueTickets();
   void FillTicket(RoundInFlight& round);
   bool CommitDone();
@@ -368,40 +349,22 @@ class WorldImpl final : public World,
   void CommitControl(Slot* slot, RoundInFlight& round);
   void AbandonWaiting(InputId but);
   void AdmitScripted(const entry::InputAdmittedView& input);
-  void TellLater(const RoundInFlight& round);
-  std::vector<Ledger::Notice> TakeNotices(LogicalTime now);
-  void TellOpen();
-  void NameOrigins(Telling* telling) const;
-  void Tell(Telling& telling);
   bool Affords(std::string_view capability, const Amounts& amounts,
                LogicalTime now) const override {
     return state_->ledger().Affords(capability, amounts, now);
   }
   bool FrontIsCommitted() const;
-  bool IsLone(const FinishedRound& record);
-  void WriteHere(std::unique_ptr<FinishedRound> record);
+  bool ShouldWriteInline(const FinishedRound& record);
+  void WriteInline(std::unique_ptr<FinishedRound> record);
   void FinishRounds();
   void FinishRound(RoundInFlight& round);
-  absl::Status TakeSnapshot(const Checkpoint& place, const BlockHeader& header,
-                            const Digest& hash);
   bool ReadersWait() const {
     return cells_->readers_waiting()->load(std::memory_order_relaxed) > 0;
   }
   // Lets go of cells_->exclusive() for a moment, which the analysis cannot see.
   void LetReadersIn() ABSL_NO_THREAD_SAFETY_ANALYSIS;
   void PublishCounts();
-  // Whether the world may use fewer threads than its pool has.
-  bool Throttled() const {
-    return !serial_ && !internals_.never_inline && !pool_->chooses();
-  }
   Throttle::Seen Seen() const;
-  void ChooseMode();
-  void UseThreads(std::size_t threads);
-  bool RunSomeIfWanted(std::size_t worker);
-  bool Enter();
-  void Leave();
-  std::size_t MoreThreads() const;
-  bool Serial() const { return serial_ || inline_; }
   bool binds_open_work() const {
     return state_->config().format_version >= kFormatVersionOpenWork;
   }
@@ -412,7 +375,6 @@ class WorldImpl final : public World,
   absl::Status PutInLine(Incoming incoming);
   absl::StatusOr<Submission> Offer(Incoming incoming);
   absl::Status CheckEffects() const;
-  absl::Status NoSuchSnapshot(EventId snapshot) const;
   absl::StatusOr<Submission> OfferControl(const Entry& entry);
   absl::StatusOr<Submission> Judge(const Digest& intent_hash, bool approved,
                                    std::string_view by, std::string_view note);
@@ -420,27 +382,24 @@ class WorldImpl final : public World,
   absl::Status FlushAfter(absl::Status status);
   void BackgroundLoop();
   void Progress();
-  bool BecomeTeller();
-  std::optional<Telling> NextToTell();
-  std::deque<Telling> TakeTellings();
   void Fail(const absl::Status& what);
   absl::Status CauseOf(const absl::Status& what) const;
-  absl::Status error() const;
+  bool failed() const { return error_.has_error(); }
+  absl::Status error() const { return error_.status(); }
   void ResolveCommitted(InputId input, std::optional<FailureCode> failure);
   void EndSubmissions(const absl::Status& status);
 
   // Constant after Init().
   WorldOptions options_;
   WorldInternals internals_;
-  WorldPaths paths_;
   OpenReport report_;
   bool serial_ = true;
   bool by_wall_ = false;            // what time it is, the machine says
   std::vector<std::string> names_;  // of reducers that can be used
   std::uint64_t epoch_ = 0;
 
-  std::unique_ptr<Ownership> ownership_;
-  std::unique_ptr<Store> store_;
+  std::unique_ptr<Storage> storage_;
+  Store* store_ = nullptr;  // the storage's
   std::unique_ptr<StoreCells> source_;
   StepRules rules_;
   std::unique_ptr<CellTable> cells_;
@@ -458,46 +417,28 @@ class WorldImpl final : public World,
   std::atomic<bool> stopping_{false};
   std::atomic<bool> idle_{false};
   std::atomic<bool> in_flight_{false};
-  std::atomic<bool> failed_{false};
+  FirstError error_;
   std::atomic<std::uint64_t> position_{0};
   std::atomic<std::int64_t> last_time_{
       0};                        // of the last round that is finished
   mutable Mutex sources_mutex_;  // state_->at().sources, which any thread reads
   std::atomic<std::uint64_t> handed_over_{0};  // the last ticket
-  mutable Mutex error_mutex_;
-  absl::Status error_ ABSL_GUARDED_BY(error_mutex_);
-  Mutex waiting_mutex_;
-  CondVar told_;
-  std::deque<Telling> tellings_ ABSL_GUARDED_BY(waiting_mutex_);
-  // One thread at a time tells, and without a lock: a listener has locks of its
-  // own, under which others may ask the world something.
-  bool is_telling_ ABSL_GUARDED_BY(waiting_mutex_) = false;
-
-  std::atomic<bool> look_again_{false};  // somebody found the role taken
-  std::atomic<std::size_t> threads_{0};  // that are to run steps
-  std::atomic<std::size_t> at_work_{0};  // of them, if that is not all
+  std::atomic<bool> look_again_{false};        // somebody found the role taken
 
   // The ordered role's own.
   Mutex role_;
   std::optional<State> state_;
   std::optional<Committer> committer_;
+  std::optional<Notifier> notifier_;
+  std::optional<StepSharing> sharing_;
   std::deque<IncomingReceipt> receipts_;  // for the next round
-  // Steps that fail as somebody ordered, by ticket, until that is history.
-  struct Failure {
-    entry::FailureOrdered order;
-    std::string detail;
-  };
-  std::map<EventId, Failure> failures_;
+  FailureOrders failures_;
   // Of what a round admits; here for its memory.
   Ledger::Consequences consequences_;
-  Telling telling_;         // of the round to come or at work
-  bool told_open_ = false;  // of what was open when the world was opened
   std::deque<RoundInFlight> rounds_;
   std::vector<RoundInFlight> spare_rounds_;  // for their memory
   std::deque<PendingControl> controls_;
-  // Of the rollback that its round holds.
-  std::vector<std::pair<CellRef, std::optional<Bytes>>> rollback_changes_;
-  std::vector<RaisedEvent> rollback_events_;
+  RollbackStep rollback_;  // that its round holds
   std::vector<std::unique_ptr<FinishedRound>> finished_;
   LogicalTime input_time_;
   std::uint64_t next_block_ = 0;
@@ -513,14 +454,8 @@ class WorldImpl final : public World,
   ScriptedRound scripted_;
   bool scripted_pending_ = false;
   bool pulling_ = false;  // the round to come may admit more
-  bool inline_ = false;
-  bool want_inline_ = false;
-  std::optional<Throttle> throttle_;
-  // What the last round took to be made, and what it takes lately to write a
-  // round here; metrics, 0: not known.
-  std::uint64_t made_ns_ = 0;
-  std::uint64_t write_ns_ = 0;
-  std::uint64_t lone_ = 0;  // rounds that it was asked of and took longer
+  InlineWrites inline_writes_;
+  std::uint64_t made_ns_ = 0;  // what the last round took to be made
   HashMap<std::uint64_t, SubmissionState> live_;  // by InputId
   WorldStats counts_;
   EffectsEnded ended_before_{};  // in histories before this opening
@@ -568,12 +503,7 @@ absl::Status WorldImpl::Init() {
     }
   }
   REENACT_RETURN_IF_ERROR(CheckConfig(options_.config));
-  if (internals_.store != nullptr) {
-    REENACT_RETURN_IF_ERROR(InitInStore());
-  } else {
-    REENACT_RETURN_IF_ERROR(options_.path.empty() ? InitInMemory()
-                                                  : InitDirectory());
-  }
+  REENACT_RETURN_IF_ERROR(OpenStorage());
   ended_before_ = state_->ledger().ended();
   last_time_.store(state_->at().time.value);
   const Policy::Executors& listed = state_->ledger().policy().executors();
@@ -583,32 +513,36 @@ absl::Status WorldImpl::Init() {
   return absl::OkStatus();
 }
 
-absl::Status WorldImpl::InitInMemory() {
-  store_ = NewMemoryStore();
-  report_.created = true;
-  return Genesis();
+std::unique_ptr<Storage> WorldImpl::NewStorage() {
+  if (internals_.store != nullptr) {
+    return NewStoreStorage(std::move(internals_.store),
+                           std::move(internals_.start),
+                           internals_.want_open_work);
+  }
+  if (options_.path.empty()) return NewMemoryStorage();
+  return NewDirectoryStorage(options_.path, options_.must_exist,
+                             options_.snapshots_kept);
 }
 
-absl::Status WorldImpl::InitInStore() {
-  store_ = std::move(internals_.store);
-  if (!internals_.start) {
-    report_.created = true;
-    return Genesis();
-  }
-  REENACT_RETURN_IF_ERROR(StartMachine(*internals_.start, nullptr));
-  return options_.accept_module_change ? ApplyOptionChanges()
-                                       : absl::OkStatus();
+absl::Status WorldImpl::OpenStorage() {
+  const bool is_callers = internals_.store != nullptr;
+  storage_ = NewStorage();
+  REENACT_ASSIGN_OR_RETURN(Storage::Opened opened, storage_->Open(&report_));
+  store_ = storage_->store();
+  epoch_ = opened.epoch;
+  if (!opened.checkpoint) return Genesis(std::move(opened.head));
+  REENACT_RETURN_IF_ERROR(
+      StartMachine(*opened.checkpoint, std::move(opened.head)));
+  if (is_callers && !options_.accept_module_change) return absl::OkStatus();
+  if (!is_callers) REENACT_RETURN_IF_ERROR(writer_->Flush());
+  REENACT_FAILPOINT_RETURN("open, before option changes");
+  return ApplyOptionChanges();
 }
 
 // Starts a world with nothing but its first block.
-absl::Status WorldImpl::Genesis() {
+absl::Status WorldImpl::Genesis(std::unique_ptr<HeadFile> head) {
   Checkpoint place;
   place.config = options_.config;
-  std::unique_ptr<HeadFile> head;
-  if (!options_.path.empty()) {
-    REENACT_ASSIGN_OR_RETURN(head, HeadFile::Open(paths_.head, std::nullopt));
-    epoch_ = 1;
-  }
   REENACT_RETURN_IF_ERROR(StartMachine(place, std::move(head)));
   auto round = writer_->Recycle();
   round->round = Round{0};
@@ -619,7 +553,9 @@ absl::Status WorldImpl::Genesis() {
   writer_->Append(std::move(round));
   next_block_ = 1;
   REENACT_FAILPOINT_RETURN("genesis handed over");
-  return writer_->Flush();
+  REENACT_RETURN_IF_ERROR(writer_->Flush());
+  REENACT_FAILPOINT_RETURN("genesis durable");
+  return storage_->FinishCreation();
 }
 
 absl::Status WorldImpl::StartMachine(const Checkpoint& place,
@@ -643,7 +579,7 @@ absl::Status WorldImpl::StartMachine(const Checkpoint& place,
   position_ = place.position;
   next_block_ = place.block_count;
 
-  source_ = std::make_unique<StoreCells>(store_.get());
+  source_ = std::make_unique<StoreCells>(store_);
   cells_ = std::make_unique<CellTable>(source_.get(), options_.cache_bytes,
                                        options_.window);
   Window::Options window;
@@ -651,19 +587,19 @@ absl::Status WorldImpl::StartMachine(const Checkpoint& place,
   window.workers = pool_->workers();
   window.run_twice = internals_.run_twice;
   window.observer = internals_.observer;
-  throttle_.emplace(std::max<std::size_t>(1, pool_->workers()),
-                    options_.window);
-  threads_ = internals_.threads != 0 ? internals_.threads
-             : Throttled()           ? throttle_->threads()
-                                     : pool_->workers();
-  inline_ = want_inline_ = Throttled() && threads_ == 1;
   window_ = std::make_unique<Window>(cells_.get(), &rules_, EncodeResult,
                                      place.event_id, window);
+  sharing_.emplace(
+      window_.get(), pool_.get(),
+      StepSharing::Options{serial_, internals_.never_inline || pool_->chooses(),
+                           internals_.threads});
   committer_.emplace(
       state_->next_ticket(),
       Committer::Parts{window_.get(), cells_.get(), &state_->ledger(), &rules_,
                        &state_->config()},
       SelfCheckOptions());
+  notifier_.emplace(Notifier::Parts{options_.effects, &state_->ledger(),
+                                    &rules_, report_.head});
   // Totals are those of the cells as they are now.
   REENACT_RETURN_IF_ERROR(committer_->SetInvariants(
       reducers, [this](ReducerId reducer, const VisitCell& visit) {
@@ -671,7 +607,7 @@ absl::Status WorldImpl::StartMachine(const Checkpoint& place,
       }));
 
   if (internals_.make_writer) {
-    writer_ = internals_.make_writer(store_.get());
+    writer_ = internals_.make_writer(store_);
     return absl::OkStatus();
   }
   JournalWriter::Options writer;
@@ -682,10 +618,8 @@ absl::Status WorldImpl::StartMachine(const Checkpoint& place,
   writer.last_event = place.event_id;
   writer.world_id = config.world_id;
   writer.epoch = epoch_;
-  if (ownership_ != nullptr) {
-    writer.check_owner = [this] { return ownership_->Check(); };
-  }
-  writer_ = JournalWriter::Start(store_.get(), std::move(head), writer,
+  writer.check_owner = [this] { return storage_->CheckOwner(); };
+  writer_ = JournalWriter::Start(store_, std::move(head), writer,
                                  [this] { Progress(); });
   return absl::OkStatus();
 }
@@ -731,65 +665,6 @@ SelfCheck::Options WorldImpl::SelfCheckOptions() const {
     };
   }
   return self_check;
-}
-
-absl::Status WorldImpl::InitDirectory() {
-  REENACT_ASSIGN_OR_RETURN(Findings findings, Inspect(paths_));
-  OpenDecision decision = Decide(findings);
-  REENACT_RETURN_IF_ERROR(RefusalStatus(decision, findings, paths_));
-  if (decision == OpenDecision::kCreate) {
-    if (options_.must_exist) {
-      return absl::NotFoundError(paths_.directory + ": there is no world here");
-    }
-    REENACT_RETURN_IF_ERROR(CreateWorldDirectory(paths_));
-    REENACT_FAILPOINT_RETURN("directory made");
-  }
-  // From here on by the directory, not by its name.
-  REENACT_ASSIGN_OR_RETURN(paths_, paths_.Opened());
-  REENACT_ASSIGN_OR_RETURN(ownership_, AcquireOwnership(paths_));
-  REENACT_FAILPOINT_RETURN("owner of the directory");
-  // Once more, now that nobody else can change it.
-  REENACT_ASSIGN_OR_RETURN(findings, Inspect(paths_));
-  decision = Decide(findings);
-  REENACT_RETURN_IF_ERROR(RefusalStatus(decision, findings, paths_));
-  if (decision == OpenDecision::kCreate) return CreateWorld();
-  return OpenExisting(decision, findings);
-}
-
-absl::Status WorldImpl::CreateWorld() {
-  RocksDbOptions options;
-  options.create = true;
-  REENACT_ASSIGN_OR_RETURN(store_, OpenRocksDbStore(paths_.db, options));
-  report_.created = true;
-  REENACT_FAILPOINT_RETURN("database made");
-  REENACT_RETURN_IF_ERROR(Genesis());
-  REENACT_FAILPOINT_RETURN("genesis durable");
-  return FixModes(paths_);
-}
-
-absl::Status WorldImpl::OpenExisting(OpenDecision decision,
-                                     const Findings& findings) {
-  REENACT_ASSIGN_OR_RETURN(store_, OpenRocksDbStore(paths_.db, {}));
-  // Read twice: differently, if the disk cannot be trusted.
-  if (store_->block_count() < findings.kept_blocks()) {
-    return absl::DataLossError(
-        posix::Shown(paths_.db) + ": " +
-        std::to_string(findings.kept_blocks()) +
-        " blocks were there at first, and then " +
-        std::to_string(store_->block_count()) +
-        "; look after the disk, restore db/ from a backup");
-  }
-  REENACT_FAILPOINT_RETURN("database open, nothing recovered");
-  REENACT_ASSIGN_OR_RETURN(Checkpoint place, Recover(paths_, decision, findings,
-                                                     store_.get(), &report_));
-  REENACT_FAILPOINT_RETURN("recovered, before the head record");
-  if (findings.head) epoch_ = findings.head->epoch + 1;
-  REENACT_ASSIGN_OR_RETURN(std::unique_ptr<HeadFile> head,
-                           HeadFile::Open(paths_.head, findings.head));
-  REENACT_RETURN_IF_ERROR(StartMachine(place, std::move(head)));
-  REENACT_RETURN_IF_ERROR(writer_->Flush());
-  REENACT_FAILPOINT_RETURN("open, before option changes");
-  return ApplyOptionChanges();
 }
 
 // Records, or refuses, that the options differ from what the world was run
@@ -861,14 +736,14 @@ absl::Status WorldImpl::CheckInput(const Input& input) const {
 }
 
 absl::StatusOr<Submission> WorldImpl::Submit(Input input) {
-  if (failed_) return error();
+  if (failed()) return error();
   REENACT_RETURN_IF_ERROR(CheckInput(input));
   return Offer(Incoming{std::move(input), nullptr});
 }
 
 absl::Status WorldImpl::PutInLine(Incoming incoming) {
   const absl::Status offered = ingress_.Offer(std::move(incoming));
-  if (!offered.ok()) return failed_ ? error() : offered;
+  if (!offered.ok()) return failed() ? error() : offered;
   doorbell_.Ring();
   return absl::OkStatus();
 }
@@ -881,14 +756,14 @@ absl::StatusOr<Submission> WorldImpl::Offer(Incoming incoming) {
 }
 
 absl::StatusOr<Submission> WorldImpl::RequestSnapshot() {
-  if (failed_) return error();
+  if (failed()) return error();
   return Offer(
       Incoming{EncodeToBytes(entry::SnapshotRequested{kAnyInput}), nullptr});
 }
 
 absl::StatusOr<Submission> WorldImpl::ChangeConfig(
     const Scheduling& scheduling, std::uint64_t snapshot_every) {
-  if (failed_) return error();
+  if (failed()) return error();
   WorldConfig changed = options_.config;
   changed.scheduling = scheduling;
   changed.snapshot_every = snapshot_every;
@@ -907,7 +782,7 @@ absl::StatusOr<Submission> WorldImpl::ChangeConfig(
 // --- effects, from outside ---------------------------------------------------
 
 absl::Status WorldImpl::CheckEffects() const {
-  if (failed_) return error();
+  if (failed()) return error();
   if (state_->has_effects()) return absl::OkStatus();
   return absl::FailedPreconditionError(
       "this world has format 1, which has no effects; make a new world");
@@ -985,27 +860,16 @@ absl::StatusOr<Submission> WorldImpl::RollBack(EventId snapshot,
   REENACT_RETURN_IF_ERROR(CheckEffects());
   REENACT_RETURN_IF_ERROR(CheckWords("the name", by));
   REENACT_RETURN_IF_ERROR(CheckWords("the reason", reason));
-  if (options_.path.empty()) {
-    return absl::FailedPreconditionError(
-        "a world in memory has no snapshots to go back to");
-  }
-  const std::string path = paths_.Snapshot(snapshot);
-  REENACT_ASSIGN_OR_RETURN(const posix::Kind kind, posix::KindOfPath(path));
-  if (kind != posix::Kind::kFile) return NoSuchSnapshot(snapshot);
-  REENACT_ASSIGN_OR_RETURN(const SnapshotContents contents,
-                           ReadSnapshotFile(path));
-  if (contents.header.round.value == 0 ||
-      contents.header.event_id != snapshot) {
-    return absl::DataLossError(path + ": it is not what its name says");
-  }
-  return OfferControl(entry::RolledBack{
-      kAnyInput, snapshot, contents.header.round, std::string(by),
-      std::string(reason), contents.header.sources});
+  REENACT_ASSIGN_OR_RETURN(const SnapshotHeader header,
+                           storage_->ReadSnapshotHeader(snapshot));
+  return OfferControl(entry::RolledBack{kAnyInput, snapshot, header.round,
+                                        std::string(by), std::string(reason),
+                                        header.sources});
 }
 
 absl::Status WorldImpl::FailEvent(EventId event_id, std::string_view by,
                                   std::string_view reason) {
-  if (failed_) return error();
+  if (failed()) return error();
   REENACT_RETURN_IF_ERROR(CheckWords("the name", by));
   REENACT_RETURN_IF_ERROR(CheckWords("the reason", reason));
   if (reason.empty()) {
@@ -1025,21 +889,8 @@ absl::Status WorldImpl::FailEvent(EventId event_id, std::string_view by,
         " is history; the next is " +
         std::to_string(state_->next_ticket().value));
   }
-  OrderFailure({event_id, std::string(by), std::string(reason)});
+  failures_.Add({event_id, std::string(by), std::string(reason)});
   return absl::OkStatus();
-}
-
-absl::Status WorldImpl::NoSuchSnapshot(EventId snapshot) const {
-  std::string there;
-  const absl::StatusOr<std::vector<EventId>> ids =
-      ListSnapshots(paths_.snapshots);
-  REENACT_RETURN_IF_ERROR(ids.status());
-  for (const EventId id : *ids) {
-    there += (there.empty() ? "" : ", ") + std::to_string(id.value);
-  }
-  return absl::NotFoundError(
-      "no snapshot was kept of ticket " + std::to_string(snapshot.value) +
-      (there.empty() ? "; there is none at all" : "; there are " + there));
 }
 
 absl::Status WorldImpl::SubmitReceipt(Receipt receipt, Done done) {
@@ -1316,7 +1167,7 @@ absl::StatusOr<bool> WorldImpl::PullScript() {
   }
   if (state_->config().format_version >= kFormatVersionFailures) {
     for (entry::FailureOrdered& order : scripted_.failures) {
-      OrderFailure(std::move(order));
+      failures_.Add(std::move(order));
     }
   }
   scripted_pending_ = true;
@@ -1423,7 +1274,7 @@ std::optional<Round> WorldImpl::ChooseRound(LogicalTime* time) {
 }
 
 bool WorldImpl::Compose() {
-  if (failed_) return false;
+  if (failed()) return false;
   instrument::Yield("world.compose", this);
   if (!feed_status_.ok()) {
     if (rounds_.empty()) idle_ = true;
@@ -1449,8 +1300,8 @@ bool WorldImpl::Compose() {
   if (pulling_) return true;
   // Round r is composed from rounds up to r - depth, all committed.
   if (!rounds_.empty() &&
-      (Serial() || rounds_.front().round.value + state_->depth() <=
-                       state_->at().round.value + 1)) {
+      (sharing_->in_line() || rounds_.front().round.value + state_->depth() <=
+                                  state_->at().round.value + 1)) {
     REENACT_PROBE("world: the pipeline is full");
     return false;
   }
@@ -1526,7 +1377,7 @@ void WorldImpl::AdmitReceipt(IncomingReceipt incoming) {
   REENACT_FAILPOINT("D15 receipt admitted, not durable");
   ++counts_.inputs;
   if (incoming.done) {
-    telling_.verdicts.emplace_back(std::move(incoming.done), verdict);
+    notifier_->AddVerdict(std::move(incoming.done), verdict);
   }
   RecordAdmitted();
 }
@@ -1624,12 +1475,6 @@ std::deque<PendingControl> WorldImpl::TakeControls() {
 
 // --- rolling back ------------------------------------------------------------
 
-BlockStream::Scan WorldImpl::Blocks() const {
-  return [this](std::uint64_t from, const auto& visit) {
-    return store_->ScanBlocks(from, visit);
-  };
-}
-
 // Works out what the rollback changes and raises. Nothing is on its way, and
 // nothing else will be before it.
 absl::Status WorldImpl::PrepareRollback(const entry::RolledBack& back) {
@@ -1639,8 +1484,7 @@ absl::Status WorldImpl::PrepareRollback(const entry::RolledBack& back) {
                              internals_.rollback_target(back, next_block_));
   } else {
     REENACT_RETURN_IF_ERROR(writer_->Flush());
-    REENACT_ASSIGN_OR_RETURN(
-        target, ReadRollbackTarget(paths_.Snapshot(back.to), Blocks()));
+    REENACT_ASSIGN_OR_RETURN(target, storage_->ReadTarget(back.to));
     if (target.place.round != back.round || target.place.event_id != back.to) {
       return absl::AbortedError(
           "another snapshot has taken its place; try again");
@@ -1657,67 +1501,8 @@ absl::Status WorldImpl::PrepareRollback(const entry::RolledBack& back) {
         "at the snapshot an event for \"" + NameOf(event.reducer) +
         "\" waited, a reducer that the modules no longer have");
   }
-  rollback_events_ = std::move(target.events);
-  return PlanChanges(target);
-}
-
-void WorldImpl::PlanChange(CellRef cell, std::optional<Bytes> state) {
-  rollback_changes_.emplace_back(std::move(cell), std::move(state));
-}
-
-// By reducer, then key: what differs from the state as it is.
-absl::Status WorldImpl::PlanChanges(const RollbackTarget& target) {
-  rollback_changes_.clear();
-  auto then = target.cells.begin();
-  std::vector<std::pair<std::string, Bytes>> present;
-  for (ReducerId reducer = 0; reducer < state_->config().reducers.size();
-       ++reducer) {
-    present.clear();
-    {
-      MutexLock lock(cells_->exclusive());
-      REENACT_RETURN_IF_ERROR(cells_->Scan(
-          reducer, {}, {}, std::numeric_limits<std::size_t>::max(), &present));
-    }
-    auto now = present.begin();
-    for (;;) {
-      const bool has_then =
-          then != target.cells.end() && then->first.reducer == reducer;
-      const bool has_now = now != present.end();
-      if (!has_then && !has_now) break;
-      if (!has_now || (has_then && then->first.key < now->first)) {
-        PlanChange(then->first, then->second);
-        ++then;
-      } else if (!has_then || now->first < then->first.key) {
-        PlanChange({reducer, now->first}, std::nullopt);
-        ++now;
-      } else {
-        if (then->second != now->second) PlanChange(then->first, then->second);
-        ++then;
-        ++now;
-      }
-    }
-  }
-  return absl::OkStatus();
-}
-
-// Makes the outcome of a rollback's step; of other commands, nothing.
-void WorldImpl::FillRollback(Slot* slot) {
-  const EventId by = slot->ticket.event_id;
-  StepResult& result =
-      slot->results[slot->state.load() == Slot::State::kRedone];
-  for (const auto& [ref, state] : rollback_changes_) {
-    Cell* const cell = cells_->Find(ref.reducer, ref.key, by);
-    cells_->Load(cell);
-    result.writes.push_back(
-        {cell, cells_->NewVersion(
-                   by.value << 1,
-                   state ? std::optional<BytesView>(*state) : std::nullopt)});
-  }
-  result.outcome.raised = std::move(rollback_events_);
-  result.encoded = false;  // when it ran, there was nothing of this
-  result.entries.clear();
-  rollback_changes_.clear();
-  rollback_events_.clear();
+  return rollback_.Plan(std::move(target), state_->config().reducers.size(),
+                        cells_.get());
 }
 
 RoundInFlight WorldImpl::NewRound() {
@@ -1743,35 +1528,6 @@ void WorldImpl::FindCells(RoundInFlight& round) {
   }
 }
 
-void WorldImpl::OrderFailure(entry::FailureOrdered order) {
-  const EventId id = order.event_id;
-  std::string detail =
-      order.by.empty() ? order.reason : order.by + ": " + order.reason;
-  failures_.insert_or_assign(id, Failure{std::move(order), std::move(detail)});
-}
-
-// Those of the round's tickets; returns how many. A control command runs no
-// code of a module's, so there is no reason to keep it from being carried out.
-std::uint64_t WorldImpl::RecordFailures(const RoundInFlight& round,
-                                        Bytes* entries) const {
-  if (failures_.empty() || round.end.control) return 0;
-  std::uint64_t count = 0;
-  for (auto it = failures_.lower_bound(round.first);
-       it != failures_.end() &&
-       it->first.value < round.first.value + round.units.size();
-       ++it, ++count) {
-    EncodeEntry(it->second.order, entries);
-  }
-  return count;
-}
-
-void WorldImpl::FailIfOrdered(Ticket* ticket) const {
-  const auto it = failures_.find(ticket->event_id);
-  if (it == failures_.end()) return;
-  ticket->code = nullptr;
-  ticket->failure = &it->second.detail;
-}
-
 void WorldImpl::OpenRound(RoundInFlight round) {
   REENACT_FAILPOINT("D02 round composed, not recorded");
   round.first = state_->next_ticket();
@@ -1783,7 +1539,7 @@ void WorldImpl::OpenRound(RoundInFlight round) {
                    block % state_->config().snapshot_every == 0;
   round.open_work = internals_.open_work_block == block ||
                     (block % kOpenWorkEvery == 0 &&
-                     (binds_open_work() || !options_.path.empty()));
+                     (binds_open_work() || storage_->keeps_snapshots()));
   state_->Advance(round.round, round.time, round.units.size());
   scripted_pending_ = false;
   ++counts_.rounds;
@@ -1797,7 +1553,13 @@ void WorldImpl::OpenRound(RoundInFlight round) {
   EncodeRoundOpened({round.round, round.time, round.first, round.units.size(),
                      TakeSourceRead()},
                     &record.entries);
-  record.entry_count = 1 + RecordFailures(round, &record.entries);
+  record.entry_count = 1;
+  // A control command runs no code of a module's, so there is no reason to keep
+  // it from being carried out.
+  if (!failures_.empty() && !round.end.control) {
+    record.entry_count +=
+        failures_.Record(round.first, round.units.size(), &record.entries);
+  }
   admitted_writer_.Flush();
   record.entries += admitted_;
   record.entry_count += admitted_count_;
@@ -1828,7 +1590,7 @@ void WorldImpl::FillTicket(RoundInFlight& round) {
     ticket.code = rules_.reducer(unit.reducer);
     ticket.event.reducer = rules_.name(unit.reducer);
     ticket.own = round.cells[index];
-    if (!failures_.empty()) FailIfOrdered(&ticket);
+    if (!failures_.empty()) failures_.Apply(&ticket);
   }
   if (!live_.empty() && unit.cause.is_input()) {
     const auto it = live_.find(unit.cause.input.value);
@@ -1882,7 +1644,7 @@ bool WorldImpl::CommitDone() {
   if (REENACT_SEEN(FrontIsCommitted(), "world: a round without tickets ends"))
     FinishRounds();
   bool done = false;
-  for (std::size_t i = 0; i < kBurst && !failed_; ++i) {
+  for (std::size_t i = 0; i < kBurst && !failed(); ++i) {
     Slot* slot = window_->Next();
     if (slot == nullptr || !slot->done()) break;
     CommitSlot(slot);
@@ -1896,7 +1658,7 @@ bool WorldImpl::CommitDone() {
 // Runs and commits tickets one after the other, on this thread.
 bool WorldImpl::RunInOrder() {
   bool done = false;
-  for (std::size_t i = 0; i < kBurst && !failed_ && !rounds_.empty(); ++i) {
+  for (std::size_t i = 0; i < kBurst && !failed() && !rounds_.empty(); ++i) {
     RoundInFlight& round = rounds_.front();
     if (round.issued == round.units.size()) break;
     if (i * window_->step_cost_ns() > kInlineNs) break;
@@ -1935,7 +1697,7 @@ void WorldImpl::CommitSlot(Slot* slot) {
   RoundInFlight& round = rounds_.front();
   const Ticket& ticket = slot->ticket;
   // What a rollback changes is known before its ticket.
-  if (ticket.kind == UnitKind::kControl) FillRollback(slot);
+  if (ticket.kind == UnitKind::kControl) rollback_.Fill(slot, cells_.get());
   REENACT_FAILPOINT("D04 before validation");
   const Committer::Result result =
       committer_->Commit(slot, &round.record->entries);
@@ -2034,9 +1796,9 @@ bool WorldImpl::FrontIsCommitted() const {
 }
 
 void WorldImpl::FinishRounds() {
-  while (!failed_ && FrontIsCommitted()) {
+  while (!failed() && FrontIsCommitted()) {
     FinishRound(rounds_.front());
-    if (kReadBack && failed_) break;  // nothing that is not read again
+    if (kReadBack && failed()) break;  // nothing that is not read again
     finished_.push_back(std::move(rounds_.front().record));
     spare_rounds_.push_back(std::move(rounds_.front()));
     rounds_.pop_front();
@@ -2044,75 +1806,10 @@ void WorldImpl::FinishRounds() {
   in_flight_ = !rounds_.empty();
 }
 
-// What executors are to hear at `now`. The first time that is everything that
-// is open: before the first round nobody knows what it will find too late.
-std::vector<Ledger::Notice> WorldImpl::TakeNotices(LogicalTime now) {
-  std::vector<Ledger::Notice> notices = state_->ledger().TakeNotices(now);
-  if (std::exchange(told_open_, true)) return notices;
-  std::erase_if(notices, [](const auto& notice) { return !notice.listed; });
-  std::vector<Ledger::Notice> open = state_->ledger().AllOpen(now);
-  for (Ledger::Notice& notice : open) {
-    notice.open->begun = notice.open->event_id <= report_.head;
-  }
-  std::move(open.begin(), open.end(), std::back_inserter(notices));
-  return notices;
-}
-
-// No round has come that would have told of what was open before.
-void WorldImpl::TellOpen() {
-  if (told_open_ || failed_) return;
-  Telling open;
-  open.notices = TakeNotices(TimeFor(Round{state_->at().round.value + 1}));
-  NameOrigins(&open);
-  Tell(open);
-}
-
-// Executors and those who sent receipts hear of it once the round is durable.
-void WorldImpl::TellLater(const RoundInFlight& round) {
-  telling_.notices = TakeNotices(round.time);
-  NameOrigins(&telling_);
-  if (telling_.notices.empty() && telling_.verdicts.empty()) return;
-  const bool early =
-      REENACT_PLANTED("effects are told of before they are durable");
-  telling_.block_count = early ? 0 : round.block + 1;
-  MutexLock lock(&waiting_mutex_);
-  tellings_.push_back(std::exchange(telling_, {}));
-}
-
-void WorldImpl::NameOrigins(Telling* telling) const {
-  for (Ledger::Notice& notice : telling->notices) {
-    if (notice.open) {
-      notice.open->origin.reducer = rules_.name(notice.reducer);
-    }
-  }
-}
-
-void WorldImpl::Tell(Telling& telling) {
-  if (REENACT_PLANTED("executors hear of the last effect first")) {
-    std::reverse(telling.notices.begin(), telling.notices.end());
-  }
-  for (Ledger::Notice& notice : telling.notices) {
-    if (options_.effects == nullptr) break;
-    if (notice.open) {
-      REENACT_FAILPOINT("D13 before effect is handed out");
-      options_.effects->Open(*notice.open);
-      REENACT_FAILPOINT("D14 after effect was handed out");
-    } else if (notice.listed) {
-      options_.effects->Listed(*notice.listed);
-    } else {
-      options_.effects->Closed(notice.intent_hash);
-    }
-  }
-  for (auto& [done, verdict] : telling.verdicts) {
-    REENACT_FAILPOINT("before a receipt's verdict is told");
-    done(verdict);
-  }
-}
-
 void WorldImpl::FinishRound(RoundInFlight& round) {
   made_ns_ = instrument::NowNs() - round.opened_ns;
   const EventId last{round.first.value + round.units.size() - 1};
-  failures_.erase(failures_.begin(), failures_.upper_bound(last));
+  failures_.Forget(last);
   std::vector<Unit*>& raised = round.end.raised;
   if (REENACT_PLANTED("raised events go by where they lie")) {
     std::sort(raised.begin(), raised.end());
@@ -2123,7 +1820,9 @@ void WorldImpl::FinishRound(RoundInFlight& round) {
   }
   state_->EndRound(round.round, &round.end);
   last_time_.store(round.time.value, std::memory_order_relaxed);
-  if (!state_->ledger().unused()) TellLater(round);
+  if (!state_->ledger().unused()) {
+    notifier_->Collect(round.block, round.time);
+  }
   for (Unit* unit : round.units) state_->queues().Recycle(unit);
   FinishedRound& record = *round.record;
   if (round.snapshot) {
@@ -2159,7 +1858,7 @@ void WorldImpl::FinishRound(RoundInFlight& round) {
 // stored.
 void WorldImpl::RecordOpenWork(const RoundInFlight& round) {
   if (binds_open_work() && !round.snapshot && !round.open_work) return;
-  const bool stored = !options_.path.empty() || internals_.want_open_work;
+  const bool stored = storage_->records_open_work();
   if (!stored && !binds_open_work()) return;
   FinishedRound& record = *round.record;
   const auto place = std::make_shared<const Checkpoint>(state_->Encode());
@@ -2178,26 +1877,11 @@ void WorldImpl::RecordOpenWork(const RoundInFlight& round) {
     if (kReadBack) Fail(ReadBackOpenWork(bytes));
     return bytes;
   };
-  if (!round.snapshot || options_.path.empty()) return;
-  record.then = [this, place](const BlockHeader& header, const Digest& hash) {
-    return TakeSnapshot(*place, header, hash);
+  if (!round.snapshot || !storage_->keeps_snapshots()) return;
+  record.after_commit = [this, place](const BlockHeader& header,
+                                      const Digest& hash) {
+    return storage_->WriteSnapshot(*place, HeaderAfter(*place, header, hash));
   };
-}
-
-absl::Status WorldImpl::TakeSnapshot(const Checkpoint& place,
-                                     const BlockHeader& header,
-                                     const Digest& hash) {
-  REENACT_RETURN_IF_ERROR(WriteSnapshotFile(paths_.Snapshot(place.event_id),
-                                            HeaderAfter(place, header, hash),
-                                            place.sequencer, *store_->View())
-                              .status());
-  if (kReadBack) {
-    REENACT_RETURN_IF_ERROR(
-        ReadSnapshotFile(paths_.Snapshot(place.event_id)).status());
-  }
-  REENACT_FAILPOINT_RETURN("D19 snapshot in place, old ones still there");
-  if (options_.snapshots_kept == 0) return absl::OkStatus();
-  return RemoveOldSnapshots(paths_.snapshots, options_.snapshots_kept);
 }
 
 // --- the crew ----------------------------------------------------------------
@@ -2208,45 +1892,22 @@ Throttle::Seen WorldImpl::Seen() const {
           next_block_, window_->step_cost_ns()};
 }
 
-// Who runs steps from here on. Never changes what is recorded.
-void WorldImpl::ChooseMode() {
-  if (!Throttled()) return;
-  const Committer::Counts& counts = committer_->counts();
-  if (throttle_->IsDue(counts.committed + counts.failed,
-                       window_->step_cost_ns())) {
-    throttle_->Turn(Seen());
-    window_->SetLimit(throttle_->in_flight());
-    UseThreads(throttle_->threads());
-  }
-  // The tickets in flight come first; until then no more are issued.
-  if (window_->issued() == window_->committed()) inline_ = want_inline_;
-}
-
-void WorldImpl::UseThreads(std::size_t threads) {
-  if (threads == threads_.load(std::memory_order_relaxed)) return;
-  threads_.store(threads, std::memory_order_relaxed);
-  want_inline_ = threads == 1;
-  window_->ForgetCost();
-}
-
 // Whether this thread may as well write the round: nothing else is under way,
 // and making the next one takes no longer than a sync, during which what it
 // will hold arrives.
-bool WorldImpl::IsLone(const FinishedRound& record) {
+bool WorldImpl::ShouldWriteInline(const FinishedRound& record) {
   if (!rounds_.empty() || finished_.size() != 1 || feed_ != nullptr ||
-      record.then) {
+      record.after_commit) {
     return false;
   }
-  // Now and then whatever it took, to see what writing takes by now.
-  return made_ns_ * kLonePart <= write_ns_ || lone_++ % kLoneProbe == 0;
+  return inline_writes_.ShouldWrite(made_ns_);
 }
 
-void WorldImpl::WriteHere(std::unique_ptr<FinishedRound> record) {
+void WorldImpl::WriteInline(std::unique_ptr<FinishedRound> record) {
   REENACT_PROBE("world: a round is written by who committed it");
   const std::uint64_t start = instrument::NowNs();
   writer_->AppendHere(std::move(record));
-  const std::uint64_t took = instrument::NowNs() - start;
-  write_ns_ = write_ns_ == 0 ? took : (7 * write_ns_ + took) / 8;
+  inline_writes_.Observe(instrument::NowNs() - start);
 }
 
 // What it was at when memory ran out is half done.
@@ -2263,8 +1924,8 @@ bool WorldImpl::Order() {
   bool did = false;
   {
     MutexLock lock(cells_->exclusive());
-    const bool in_order =
-        Serial() || (!rounds_.empty() && rounds_.front().end.control);
+    const bool in_order = sharing_->in_line() ||
+                          (!rounds_.empty() && rounds_.front().end.control);
     did |= in_order && window_->issued() == window_->committed() ? RunInOrder()
                                                                  : CommitDone();
     FinishRounds();
@@ -2273,8 +1934,8 @@ bool WorldImpl::Order() {
   for (auto& record : finished_) {
     did = true;
     handed_over_ = record->first.value + record->ticket_count - 1;
-    if (IsLone(*record)) {
-      WriteHere(std::move(record));
+    if (ShouldWriteInline(*record)) {
+      WriteInline(std::move(record));
     } else {
       writer_->Append(std::move(record));
     }
@@ -2282,66 +1943,24 @@ bool WorldImpl::Order() {
   finished_.clear();
   if (!writer_->status().ok()) Fail(writer_->status());
 
-  ChooseMode();
+  const Committer::Counts& counts = committer_->counts();
+  sharing_->Choose(counts.committed + counts.failed, [this] { return Seen(); });
   bool composed = false;
   do {
-    if (!Serial()) {
-      if (!want_inline_) did |= IssueTickets();
-      // One of the claims will be this thread's own.
-      const std::size_t threads = MoreThreads();
-      if (threads > 1) pool_->Wake(threads - 1);
+    if (!sharing_->in_line()) {
+      if (!sharing_->drains()) did |= IssueTickets();
+      sharing_->WakeOthers();
     }
-    composed = !failed_ && Compose();
+    composed = !failed() && Compose();
     did |= composed;
-  } while (composed && (Serial() || !pulling_));
+  } while (composed && (sharing_->in_line() || !pulling_));
   return did;
 }
 
 bool WorldImpl::Work(std::size_t worker) {
   bool did = TryOrder();
-  if (!serial_ && RunSomeIfWanted(worker)) did = true;
+  if (!serial_ && RunSomeOrFail(worker)) did = true;
   return did;
-}
-
-// Runs steps unless as many threads do as are wanted. What a thread has begun
-// it ends, since nobody else can.
-bool WorldImpl::RunSomeIfWanted(std::size_t worker) {
-  if (threads_.load(std::memory_order_relaxed) >= pool_->workers() ||
-      window_->HasBegun(worker)) {
-    return RunSomeOrFail(worker);
-  }
-  if (!Enter()) return false;
-  const bool did = RunSomeOrFail(worker);
-  Leave();
-  // Whoever was turned away meanwhile left what it had seen to this thread.
-  return did || window_->claims_waiting() > 0;
-}
-
-// False: enough threads run steps. The fences: either those see what was issued
-// before this, or this sees that one of them has left.
-bool WorldImpl::Enter() {
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  std::size_t at_work = at_work_.load();
-  do {
-    if (at_work >= threads_.load(std::memory_order_relaxed)) {
-      REENACT_PROBE("world: enough threads run steps");
-      return false;
-    }
-  } while (!at_work_.compare_exchange_weak(at_work, at_work + 1));
-  return true;
-}
-
-void WorldImpl::Leave() {
-  at_work_.fetch_sub(1);
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-}
-
-// How many threads beside those at it there is work for.
-std::size_t WorldImpl::MoreThreads() const {
-  const std::size_t wanted = threads_.load(std::memory_order_relaxed);
-  const std::size_t at_work = at_work_.load();
-  return std::min<std::size_t>(window_->claims_waiting(),
-                               wanted - std::min(wanted, at_work));
 }
 
 // Whoever finds the role taken may have just finished what the one who has it
@@ -2354,7 +1973,7 @@ bool WorldImpl::TryOrder() {
     if (!role_.TryLock()) return false;
   }
   bool did = false;
-  if (!idle_ && !failed_) did = OrderOrFail();
+  if (!idle_ && !failed()) did = OrderOrFail();
   role_.Unlock();
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (look_again_.load(std::memory_order_relaxed)) {
@@ -2366,14 +1985,14 @@ bool WorldImpl::TryOrder() {
 
 bool WorldImpl::RunSomeOrFail(std::size_t worker) {
   try {
-    return window_->RunSome(worker) > 0;
+    return sharing_->RunSome(worker);
   } catch (const std::bad_alloc&) {
     Fail(OutOfMemory());
     return false;
   }
 }
 
-bool WorldImpl::Finished() { return failed_ || (idle_ && !in_flight_); }
+bool WorldImpl::Finished() { return failed() || (idle_ && !in_flight_); }
 
 std::size_t WorldImpl::Choices() { return 1 + window_->ReadyCount(); }
 
@@ -2389,23 +2008,23 @@ void WorldImpl::Choose(std::size_t index) {
 // --- driving -----------------------------------------------------------------
 
 absl::Status WorldImpl::Drive() {
-  if (failed_) return error();
+  if (failed()) return error();
   idle_ = false;
-  if (Throttled()) throttle_->Begin(Seen());
+  sharing_->Begin(Seen());
   try {
     pool_->Drive(this);
   } catch (const std::bad_alloc&) {
     // In a step, or in what its thread does around it.
     Fail(OutOfMemory());
   }
-  if (Throttled()) throttle_->Pause(Seen());
-  if (failed_) {
+  sharing_->Pause(Seen());
+  if (failed()) {
     REENACT_PROBE("world: it has failed");
     EndSubmissions(error());
 
     return error();
   }
-  TellOpen();
+  notifier_->DeliverOpen(TimeFor(Round{state_->at().round.value + 1}));
   return absl::OkStatus();
 }
 
@@ -2457,7 +2076,7 @@ absl::Status WorldImpl::Feed(InputSource& source) {
 
 absl::Status WorldImpl::Start() {
   if (closed_) return absl::FailedPreconditionError("the world is closed");
-  if (failed_) return error();
+  if (failed()) return error();
   if (background_.started()) return absl::OkStatus();
   stopping_ = false;
   background_.Start([this] { BackgroundLoop(); });
@@ -2473,14 +2092,14 @@ void WorldImpl::BackgroundLoop() {
 }
 
 absl::Status WorldImpl::Stop() {
-  if (!background_.started()) return failed_ ? error() : absl::OkStatus();
+  if (!background_.started()) return failed() ? error() : absl::OkStatus();
   REENACT_PROBE("world: stopped in the background");
   stopping_ = true;
   interrupted_ = true;
   doorbell_.Ring();
   background_.Join();
   interrupted_ = false;
-  if (failed_) return error();
+  if (failed()) return error();
   return FlushAfter(absl::OkStatus());
 }
 
@@ -2501,30 +2120,19 @@ absl::Status WorldImpl::Close() {
                      ? absl::FailedPreconditionError("the world was closed")
                      : close_status_);
   REENACT_FAILPOINT("store closed, before the lock is let go");
-  ownership_.reset();
+  storage_->Close();
   return close_status_;
 }
 
 void WorldImpl::Fail(const absl::Status& what) {
-  if (what.ok()) return;
-  const absl::Status status = CauseOf(what);
-  {
-    MutexLock lock(&error_mutex_);
-    if (error_.ok()) error_ = status;
-  }
-  failed_ = true;
+  if (!what.ok()) error_.Update(CauseOf(what));
 }
 
 // What fails in a directory that is gone fails because of that.
 absl::Status WorldImpl::CauseOf(const absl::Status& what) const {
-  if (what.ok() || ownership_ == nullptr) return what;
-  const absl::Status owner = ownership_->Check();
+  if (what.ok()) return what;
+  const absl::Status owner = storage_->CheckOwner();
   return owner.ok() ? what : owner;
-}
-
-absl::Status WorldImpl::error() const {
-  MutexLock lock(&error_mutex_);
-  return error_;
 }
 
 // --- submissions and their moments -------------------------------------------
@@ -2543,36 +2151,7 @@ void WorldImpl::Progress() {
   watermark_->Advance(REENACT_PLANTED("committed is called durable")
                           ? window_->committed()
                           : writer_->durable());
-  if (!BecomeTeller()) return;
-  while (auto telling = NextToTell()) Tell(*telling);
-}
-
-// Somebody who tells already looks again for what is durable by now.
-bool WorldImpl::BecomeTeller() {
-  MutexLock lock(&waiting_mutex_);
-  if (is_telling_ || tellings_.empty()) return false;
-  is_telling_ = true;
-  return true;
-}
-
-std::optional<Telling> WorldImpl::NextToTell() {
-  MutexLock lock(&waiting_mutex_);
-  if (tellings_.empty() ||
-      tellings_.front().block_count > writer_->block_count()) {
-    is_telling_ = false;
-    told_.SignalAll();
-    return std::nullopt;
-  }
-  Telling next = std::move(tellings_.front());
-  tellings_.pop_front();
-  return next;
-}
-
-std::deque<Telling> WorldImpl::TakeTellings() {
-  MutexLock lock(&waiting_mutex_);
-  while (is_telling_) told_.Wait(&waiting_mutex_);
-  tellings_.push_back(std::exchange(telling_, {}));
-  return std::exchange(tellings_, {});
+  notifier_->DeliverDurable([this] { return writer_->block_count(); });
 }
 
 void WorldImpl::EndSubmissions(const absl::Status& status) {
@@ -2582,9 +2161,7 @@ void WorldImpl::EndSubmissions(const absl::Status& status) {
   for (auto& [input, state] : live_) state->End(status);
   live_.clear();
   watermark_->End(status);
-  for (Telling& telling : TakeTellings()) {
-    for (auto& [done, verdict] : telling.verdicts) done(status);
-  }
+  if (notifier_) notifier_->End(status);
   for (PendingControl& control : controls_) {
     if (control.state != nullptr) control.state->End(status);
   }

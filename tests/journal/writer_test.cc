@@ -207,7 +207,7 @@ class Fixture {
     round->entries = "entries " + std::to_string(next_);
     round->cells.Add(1, "cell", EventId{next_}, std::to_string(next_));
     if (then) {
-      round->then = [then](const BlockHeader&, const Digest&) {
+      round->after_commit = [then](const BlockHeader&, const Digest&) {
         return then();
       };
     }
@@ -636,7 +636,7 @@ TEST_CASE("a recycled round is empty and keeps its memory", "[journal]") {
   auto again = f.writer->Recycle();
   CHECK(again->entries.empty());
   CHECK(again->cells.empty());
-  CHECK_FALSE(again->then);
+  CHECK_FALSE(again->after_commit);
   CHECK(again->entries.data() == memory);
 }
 
