@@ -51,6 +51,7 @@
 #include "reenact/workers/step_run.h"
 #include "reenact/workers/throttle.h"
 #include "reenact/workers/window.h"
+#include "reenact/world/admission.h"
 #include "reenact/world/failure_orders.h"
 #include "reenact/world/ingress.h"
 #include "reenact/world/inline_writes.h"
@@ -73,8 +74,6 @@ namespace {
 constexpr std::uint64_t kInlineNs = 100'000;
 // Tickets that the ordered role commits before it looks round.
 constexpr std::size_t kBurst = 256;
-// Rows that it pulls before it does.
-constexpr std::size_t kPullBurst = 64;
 // How long a background world waits before it looks at the clock again.
 constexpr std::uint64_t kIdleWaitMs = 50;
 
@@ -133,26 +132,6 @@ class StoreCells final : public CellSource {
 };
 
 // --- what is on its way ------------------------------------------------------
-
-using SubmissionState = std::shared_ptr<Submission::State>;
-
-// A receipt, or what came in its place, with who is to hear what became of it.
-struct IncomingReceipt {
-  std::variant<Receipt, entry::ReceiptRefused> what;
-  ReceiptSink::Done done;  // may be empty
-};
-
-// Something that waits in the ingress.
-struct Incoming {
-  // Bytes: a control input's entry
-  std::variant<Input, Bytes, IncomingReceipt> what;
-  SubmissionState state;  // null: a receipt's
-};
-
-struct PendingControl {
-  Entry entry;  // its input's number is given when its round is composed
-  SubmissionState state;
-};
 
 // A round that was composed and is not all committed.
 struct RoundInFlight {
@@ -215,9 +194,7 @@ class WorldImpl final : public World,
                         private BudgetReader {
  public:
   WorldImpl(WorldOptions options, WorldInternals internals)
-      : options_(std::move(options)),
-        internals_(std::move(internals)),
-        ingress_(options_.ingress_capacity) {}
+      : options_(std::move(options)), internals_(std::move(internals)) {}
   ~WorldImpl() override { (void)Close(); }
 
   absl::Status Init();
@@ -271,7 +248,7 @@ class WorldImpl final : public World,
   bool caught_up() const override {
     return writer_->written().value >= handed_over_.load();
   }
-  std::uint64_t position() const override { return position_.load(); }
+  std::uint64_t position() const override { return admission_->position(); }
   SourceMark source(std::string_view name) const override;
   Digest journal_digest() const override { return writer_->head_hash(); }
   WorldStats stats() const override;
@@ -311,25 +288,9 @@ class WorldImpl final : public World,
   bool ComposeControls();
   std::deque<PendingControl> TakeControls();
   absl::Status PrepareRollback(const entry::RolledBack& back);
-  absl::StatusOr<bool> PullInputs();
-  bool PullRow();
-  bool EndFeed(absl::Status status);
   absl::Status BeginFeed(InputSource& source);
-  std::optional<SourceRead> TakeSourceRead();
-  absl::StatusOr<bool> PullScript();
-  absl::Status CheckRow(const std::vector<Input>& row);
-  absl::Status CheckScripted() const;
-  std::string NameOf(ReducerId reducer) const;
-  void AdmitRow(std::vector<Input>& row);
-  // `state`: whose submission it is; null: nobody's.
-  void Admit(Input&& input, ReducerId reducer, SubmissionState* state);
-  bool IsDuplicate(std::string_view submission_id);
-  InputId NextInput(LogicalTime time, std::uint64_t position);
-  void AdmitControl(Bytes entry, SubmissionState state);
+  std::optional<SourceRead> NoteSourceRead();
   void AdmitReceipts();
-  void AdmitReceipt(IncomingReceipt incoming);
-  void CloseDue(Round round, LogicalTime time);
-  void RecordAdmitted();
   std::optional<Round> FirstEligible(LogicalTime time) const;
   std::optional<Round> ChooseRound(LogicalTime* time);
   LogicalTime TimeFor(Round round) const;
@@ -347,8 +308,6 @@ class WorldImpl final : public World,
   void TakeConsequences(Ledger::Consequences* consequences,
                         RoundInFlight& round);
   void CommitControl(Slot* slot, RoundInFlight& round);
-  void AbandonWaiting(InputId but);
-  void AdmitScripted(const entry::InputAdmittedView& input);
   bool Affords(std::string_view capability, const Amounts& amounts,
                LogicalTime now) const override {
     return state_->ledger().Affords(capability, amounts, now);
@@ -386,7 +345,6 @@ class WorldImpl final : public World,
   absl::Status CauseOf(const absl::Status& what) const;
   bool failed() const { return error_.has_error(); }
   absl::Status error() const { return error_.status(); }
-  void ResolveCommitted(InputId input, std::optional<FailureCode> failure);
   void EndSubmissions(const absl::Status& status);
 
   // Constant after Init().
@@ -408,9 +366,6 @@ class WorldImpl final : public World,
   std::unique_ptr<JournalWriter> writer_;
 
   // Their own synchronization.
-  Ingress<Incoming> ingress_;
-  const std::shared_ptr<DurabilityWatermark> watermark_ =
-      std::make_shared<DurabilityWatermark>();
   Doorbell doorbell_;
   Background background_;
   std::atomic<bool> interrupted_{false};
@@ -418,7 +373,6 @@ class WorldImpl final : public World,
   std::atomic<bool> idle_{false};
   std::atomic<bool> in_flight_{false};
   FirstError error_;
-  std::atomic<std::uint64_t> position_{0};
   std::atomic<std::int64_t> last_time_{
       0};                        // of the last round that is finished
   mutable Mutex sources_mutex_;  // state_->at().sources, which any thread reads
@@ -431,32 +385,16 @@ class WorldImpl final : public World,
   std::optional<Committer> committer_;
   std::optional<Notifier> notifier_;
   std::optional<StepSharing> sharing_;
-  std::deque<IncomingReceipt> receipts_;  // for the next round
+  Submissions submissions_;
+  std::optional<Admission> admission_;
   FailureOrders failures_;
-  // Of what a round admits; here for its memory.
-  Ledger::Consequences consequences_;
   std::deque<RoundInFlight> rounds_;
   std::vector<RoundInFlight> spare_rounds_;  // for their memory
-  std::deque<PendingControl> controls_;
-  RollbackStep rollback_;  // that its round holds
+  RollbackStep rollback_;                    // that its round holds
   std::vector<std::unique_ptr<FinishedRound>> finished_;
-  LogicalTime input_time_;
   std::uint64_t next_block_ = 0;
-  Bytes admitted_;  // entries of inputs that the next round will hold
-  EntryWriter admitted_writer_{&admitted_};
-  std::uint64_t admitted_count_ = 0;
-  std::vector<Input> row_;
-  std::vector<ReducerId> row_reducers_;
-  InputSource* feed_ = nullptr;
-  SourceRead fed_;          // of a feed with a name: how far it was pulled
-  bool fed_moved_ = false;  // since a round recorded it
-  absl::Status feed_status_;
-  ScriptedRound scripted_;
-  bool scripted_pending_ = false;
-  bool pulling_ = false;  // the round to come may admit more
   InlineWrites inline_writes_;
   std::uint64_t made_ns_ = 0;  // what the last round took to be made
-  HashMap<std::uint64_t, SubmissionState> live_;  // by InputId
   WorldStats counts_;
   EffectsEnded ended_before_{};  // in histories before this opening
   WorldStats published_;  // a copy for stats(), under cells_->exclusive()
@@ -575,8 +513,6 @@ absl::Status WorldImpl::StartMachine(const Checkpoint& place,
   rules_.limits_reserve = config.format_version >= kFormatVersionLimits;
   rules_.due_max = DueMaxOf(config);
   rules_.budgets = this;
-  input_time_ = place.time;
-  position_ = place.position;
   next_block_ = place.block_count;
 
   source_ = std::make_unique<StoreCells>(store_);
@@ -600,6 +536,10 @@ absl::Status WorldImpl::StartMachine(const Checkpoint& place,
       SelfCheckOptions());
   notifier_.emplace(Notifier::Parts{options_.effects, &state_->ledger(),
                                     &rules_, report_.head});
+  admission_.emplace(
+      options_.ingress_capacity,
+      Admission::Parts{&*state_, &rules_, &submissions_, &*notifier_,
+                       &failures_, internals_.script});
   // Totals are those of the cells as they are now.
   REENACT_RETURN_IF_ERROR(committer_->SetInvariants(
       reducers, [this](ReducerId reducer, const VisitCell& visit) {
@@ -681,7 +621,7 @@ absl::Status WorldImpl::ApplyOptionChanges() {
     change.input = kAnyInput;
     change.modules = given;
     change.reducers = ExtendTable(state_->config().reducers, given);
-    AdmitControl(EncodeToBytes(change), nullptr);
+    admission_->AddControl(EncodeToBytes(change), nullptr);
   }
   if (options_.accept_config_change &&
       (options_.config.scheduling != state_->config().scheduling ||
@@ -694,7 +634,7 @@ absl::Status WorldImpl::ApplyOptionChanges() {
       return absl::InvalidArgumentError(
           "the pipeline depth is a constant of the world");
     }
-    AdmitControl(EncodeToBytes(change), nullptr);
+    admission_->AddControl(EncodeToBytes(change), nullptr);
   }
   return absl::OkStatus();
 }
@@ -715,11 +655,6 @@ SnapshotHeader HeaderAfter(const Checkpoint& place, const BlockHeader& block,
 }
 
 // --- input -------------------------------------------------------------------
-
-absl::Status NoSuchReducer(std::string_view name) {
-  return absl::NotFoundError("no reducer is called \"" +
-                             std::string(name.substr(0, 64)) + "\"");
-}
 
 bool WorldImpl::IsReducer(std::string_view name) const {
   for (const std::string& known : names_) {
@@ -742,14 +677,14 @@ absl::StatusOr<Submission> WorldImpl::Submit(Input input) {
 }
 
 absl::Status WorldImpl::PutInLine(Incoming incoming) {
-  const absl::Status offered = ingress_.Offer(std::move(incoming));
+  const absl::Status offered = admission_->Offer(std::move(incoming));
   if (!offered.ok()) return failed() ? error() : offered;
   doorbell_.Ring();
   return absl::OkStatus();
 }
 
 absl::StatusOr<Submission> WorldImpl::Offer(Incoming incoming) {
-  incoming.state = std::make_shared<Submission::State>(watermark_);
+  incoming.state = submissions_.New();
   SubmissionState state = incoming.state;
   REENACT_RETURN_IF_ERROR(PutInLine(std::move(incoming)));
   return Submission(std::move(state));
@@ -941,201 +876,10 @@ void WorldImpl::RefuseReceipt(std::string_view executor,
       Incoming{IncomingReceipt{std::move(refused), nullptr}, nullptr});
 }
 
-absl::Status ForEvent(const absl::Status& status, std::string_view reducer,
-                      std::string_view key) {
-  return Annotate(status, "event for " + std::string(reducer) + "/" +
-                              std::string(key.substr(0, 64)));
-}
-
-// All of a row or nothing. Notes the reducers of its inputs.
-absl::Status WorldImpl::CheckRow(const std::vector<Input>& row) {
-  row_reducers_.clear();
-  for (const Input& input : row) {
-    const std::optional<ReducerId> reducer = rules_.Find(input.event.reducer);
-    const absl::Status status = reducer ? CheckAdmissible(input, rules_.limits)
-                                        : NoSuchReducer(input.event.reducer);
-    if (!status.ok()) {
-      return ForEvent(status, input.event.reducer, input.event.key);
-    }
-    row_reducers_.push_back(*reducer);
-  }
-  return absl::OkStatus();
-}
-
-// Of a reducer that may be in no module, or not even in the table.
-std::string WorldImpl::NameOf(ReducerId reducer) const {
-  if (reducer < state_->config().reducers.size())
-    return state_->config().reducers[reducer];
-  return "?" + std::to_string(reducer);
-}
-
-// The same of a script's round, whose inputs have been read as entries: what an
-// entry cannot hold is not in them.
-absl::Status WorldImpl::CheckScripted() const {
-  for (const entry::InputAdmittedView& input : scripted_.inputs) {
-    const absl::Status status =
-        rules_.Has(input.reducer)
-            ? CheckEventSizes(input.key, input.payload, rules_.limits)
-            : NoSuchReducer(NameOf(input.reducer));
-    if (!status.ok()) {
-      return ForEvent(status, NameOf(input.reducer), input.key);
-    }
-  }
-  return absl::OkStatus();
-}
-
-// After CheckRow().
-void WorldImpl::AdmitRow(std::vector<Input>& row) {
-  auto reducer = row_reducers_.begin();
-  if (!fed_.name.empty() && !row.empty() && row.back().position != 0) {
-    fed_.mark.position = row.back().position;
-    fed_moved_ = true;
-  }
-  for (Input& input : row) Admit(std::move(input), *reducer++, nullptr);
-}
-
-void WorldImpl::Admit(Input&& input, ReducerId reducer,
-                      SubmissionState* state) {
-  if (IsDuplicate(input.submission_id)) {
-    if (state != nullptr) {
-      REENACT_PROBE("world: a submission twice");
-      (*state)->End(absl::AlreadyExistsError(
-          "the submission id was admitted before, with input " +
-          std::to_string(
-              state_->queues().FindSubmission(input.submission_id)->value)));
-    }
-    return;
-  }
-  const InputId id = NextInput(input.time, input.position);
-  admitted_writer_.InputAdmitted(id, reducer, input);
-  Unit* const unit = state_->NewInput(reducer, input.priority, id);
-  unit->key = std::move(input.event.key);
-  if (!input.event.schema.empty()) {
-    unit->schema = std::move(input.event.schema);
-  }
-  unit->payload = std::move(input.event.payload);
-  state_->queues().Admit(unit, input.submission_id, state_->next_ticket());
-  if (state != nullptr) live_.emplace(id.value, std::move(*state));
-}
-
-// After CheckScripted().
-void WorldImpl::AdmitScripted(const entry::InputAdmittedView& input) {
-  if (IsDuplicate(input.submission_id)) return;
-  entry::InputAdmittedView numbered = input;
-  numbered.input = NextInput(input.time, input.position);
-  admitted_writer_.InputAdmitted(numbered.input, input);
-  state_->Admit(numbered);
-}
-
-bool WorldImpl::IsDuplicate(std::string_view submission_id) {
-  if (REENACT_PLANTED("submission ids are forgotten")) return false;
-  if (submission_id.empty() ||
-      !state_->queues().FindSubmission(submission_id)) {
-    return false;
-  }
-  ++counts_.duplicates;
-  return true;
-}
-
-// Numbers an input, whose entry is the next to be written.
-InputId WorldImpl::NextInput(LogicalTime time, std::uint64_t position) {
-  ++counts_.inputs;
-  ++admitted_count_;
-  if (position != 0) position_.store(position, std::memory_order_release);
-  input_time_ = std::max(input_time_, time);
-  return state_->TakeInput(position);
-}
-
-void WorldImpl::AdmitControl(Bytes bytes, SubmissionState state) {
-  absl::StatusOr<Entry> entry = DecodeEntry(bytes);
-  REENACT_CHECK(entry.ok());
-  controls_.push_back({*std::move(entry), std::move(state)});
-}
-
-// Pulls one row; false if there is none now. An error of the source, or of what
-// it gave, is its end.
-bool WorldImpl::PullRow() {
-  if (Incoming* incoming = ingress_.Take()) {
-    if (auto* input = std::get_if<Input>(&incoming->what)) {
-      // Submit() found that there is such a reducer.
-      const ReducerId reducer = *rules_.Find(input->event.reducer);
-      Admit(std::move(*input), reducer, &incoming->state);
-    } else if (auto* receipt = std::get_if<IncomingReceipt>(&incoming->what)) {
-      REENACT_PROBE("world: a receipt comes in");
-      receipts_.push_back(std::move(*receipt));
-    } else {
-      AdmitControl(std::move(std::get<Bytes>(incoming->what)),
-                   std::move(incoming->state));
-    }
-    return true;
-  }
-  if (feed_ == nullptr) return false;
-  row_.clear();
-  const absl::StatusOr<bool> more = feed_->Next(&row_);
-  if (!more.ok()) return EndFeed(more.status());
-  if (!*more) return EndFeed(absl::OkStatus());
-  if (absl::Status wrong = CheckRow(row_); !wrong.ok()) {
-    // The source's digest is of one row too many by now.
-    const bool moved = std::exchange(fed_moved_, false);
-    EndFeed(std::move(wrong));
-    fed_.mark.digest = Digest();
-    fed_moved_ = moved;
-    return false;
-  }
-  AdmitRow(row_);
-  return true;
-}
-
-// Always false: there is no row.
-bool WorldImpl::EndFeed(absl::Status status) {
-  if (fed_moved_) fed_.mark.digest = feed_->digest();
-  feed_status_ = std::move(status);
-  feed_ = nullptr;
-  return false;
-}
-
-// --- sources with names ------------------------------------------------------
-
 absl::Status WorldImpl::BeginFeed(InputSource& source) {
-  fed_ = SourceRead();
-  fed_moved_ = false;
-  if (!source.name().empty()) {
-    REENACT_RETURN_IF_ERROR(CheckSourceName(source.name()));
-    if (state_->config().format_version < kFormatVersionSources) {
-      return absl::FailedPreconditionError(
-          "this world has format " +
-          std::to_string(state_->config().format_version) +
-          ", which knows no sources by name; feed it one without");
-    }
-    MutexLock lock(&sources_mutex_);
-    const SourceMarks& sources = state_->at().sources;
-    if (sources.size() >= kSourcesMax &&
-        sources.find(source.name()) == sources.end()) {
-      return absl::FailedPreconditionError(
-          "this world remembers " + std::to_string(kSourcesMax) +
-          " sources, which is the most; go on with one of their names");
-    }
-    fed_.name = std::string(source.name());
-  }
-  feed_ = &source;
-  feed_status_ = absl::OkStatus();
-  return absl::OkStatus();
-}
-
-// What the round that is about to open takes in of a source with a name.
-std::optional<SourceRead> WorldImpl::TakeSourceRead() {
-  if (state_->config().format_version < kFormatVersionSources)
-    return std::nullopt;
-  std::optional<SourceRead> read = std::exchange(scripted_.source, {});
-  if (fed_moved_) {
-    fed_moved_ = false;
-    if (feed_ != nullptr) fed_.mark.digest = feed_->digest();
-    read = fed_;
-  }
-  if (!read) return std::nullopt;
   MutexLock lock(&sources_mutex_);
-  state_->TakeSource(*read);
-  return read;
+  return admission_->feed().Begin(source, state_->at().sources,
+                                  state_->config().format_version);
 }
 
 SourceMark WorldImpl::source(std::string_view name) const {
@@ -1145,77 +889,21 @@ SourceMark WorldImpl::source(std::string_view name) const {
   return found == sources.end() ? SourceMark() : found->second;
 }
 
-absl::StatusOr<bool> WorldImpl::PullScript() {
-  if (scripted_pending_) return true;
-  scripted_.Clear();
-  REENACT_ASSIGN_OR_RETURN(bool more, internals_.script->Next(&scripted_));
-  if (!more) return false;
-  REENACT_RETURN_IF_ERROR(CheckScripted());
-  for (const entry::InputAdmittedView& input : scripted_.inputs) {
-    AdmitScripted(input);
-  }
-  for (Bytes& control : scripted_.controls) {
-    AdmitControl(std::move(control), nullptr);
-  }
-  for (Entry& entry : scripted_.receipts) {
-    if (auto* appended = std::get_if<entry::ReceiptAppended>(&entry)) {
-      receipts_.push_back({std::move(appended->receipt), nullptr});
-    } else {
-      receipts_.push_back(
-          {std::get<entry::ReceiptRefused>(std::move(entry)), nullptr});
-    }
-  }
-  if (state_->config().format_version >= kFormatVersionFailures) {
-    for (entry::FailureOrdered& order : scripted_.failures) {
-      failures_.Add(std::move(order));
-    }
-  }
-  scripted_pending_ = true;
-  return true;
-}
-
-absl::StatusOr<bool> WorldImpl::PullInputs() {
-  if (internals_.script != nullptr) return PullScript();
-  // A few at a time: the role has finished steps to commit in between. What a
-  // round admits does not depend on it.
-  pulling_ = true;
-  for (std::size_t i = 0; i < kPullBurst; ++i) {
-    // A round that has begun to admit is filled, interrupted or not: where it
-    // is cut would decide what later rounds hold.
-    const bool interrupted =
-        interrupted_ && (admitted_count_ == 0 ||
-                         REENACT_PLANTED("an interrupt cuts a round short"));
-    if (!controls_.empty() || !state_->queues().WantsInput() || interrupted ||
-        (!receipts_.empty() &&
-         receipts_.size() >= state_->config().scheduling.round_limit)) {
-      pulling_ = false;
-      REENACT_PROBE_IF(!controls_.empty(), "world: a command closes the round");
-      REENACT_PROBE_IF(!state_->queues().WantsInput(),
-                       "world: a round has all it can take");
-      REENACT_PROBE_IF(interrupted, "world: interrupted between rounds");
-      break;
-    }
-    instrument::Yield("world.pull", this);
-    pulling_ = PullRow();
-    if (!pulling_) break;
-  }
-  return true;
-}
-
 // --- composing ---------------------------------------------------------------
 
 LogicalTime WorldImpl::TimeFor(Round round) const {
   if (REENACT_PLANTED("logical time depends on what is in flight")) {
     return LogicalTime{static_cast<std::int64_t>(round.value + rounds_.size())};
   }
-  if (scripted_pending_ && state_->config().clock == ClockKind::kWall) {
-    return std::max(state_->at().time, scripted_.time);
+  if (const ScriptedRound* const scripted = admission_->scripted();
+      scripted != nullptr && state_->config().clock == ClockKind::kWall) {
+    return std::max(state_->at().time, scripted->time);
   }
   switch (state_->config().clock) {
     case ClockKind::kRounds:
       return LogicalTime{static_cast<std::int64_t>(round.value)};
     case ClockKind::kInput:
-      return std::max(state_->at().time, input_time_);
+      return std::max(state_->at().time, admission_->input_time());
     case ClockKind::kWall:
       return std::max(state_->at().time, options_.wall_clock
                                              ? options_.wall_clock()
@@ -1236,7 +924,8 @@ std::optional<Round> WorldImpl::FirstEligible(LogicalTime time) const {
 std::optional<Round> WorldImpl::ChooseRound(LogicalTime* time) {
   const Round next{state_->at().round.value + 1};
   *time = TimeFor(next);
-  if (state_->queues().external_count() > 0 || admitted_count_ > 0) return next;
+  if (state_->queues().external_count() > 0 || admission_->has_entries())
+    return next;
   std::optional<Round> round = FirstEligible(*time);
   if (round && *round <= next) return next;
   if (!rounds_.empty()) return std::nullopt;
@@ -1276,7 +965,7 @@ std::optional<Round> WorldImpl::ChooseRound(LogicalTime* time) {
 bool WorldImpl::Compose() {
   if (failed()) return false;
   instrument::Yield("world.compose", this);
-  if (!feed_status_.ok()) {
+  if (!admission_->feed().status().ok()) {
     if (rounds_.empty()) idle_ = true;
     return false;
   }
@@ -1284,11 +973,12 @@ bool WorldImpl::Compose() {
   if (REENACT_SEEN(!rounds_.empty() && rounds_.back().barrier(),
                    "world: a barrier is on its way"))
     return false;
-  if (interrupted_ && admitted_count_ == 0 && !scripted_pending_) {
+  if (interrupted_ && !admission_->has_entries() &&
+      admission_->scripted() == nullptr) {
     if (rounds_.empty()) idle_ = true;
     return false;
   }
-  const absl::StatusOr<bool> pulled = PullInputs();
+  const absl::StatusOr<bool> pulled = admission_->Pull(interrupted_);
   if (!pulled.ok()) {
     Fail(pulled.status());
     return false;
@@ -1297,7 +987,7 @@ bool WorldImpl::Compose() {
     if (rounds_.empty()) idle_ = true;
     return false;
   }
-  if (pulling_) return true;
+  if (admission_->pulling()) return true;
   // Round r is composed from rounds up to r - depth, all committed.
   if (!rounds_.empty() &&
       (sharing_->in_line() || rounds_.front().round.value + state_->depth() <=
@@ -1305,26 +995,28 @@ bool WorldImpl::Compose() {
     REENACT_PROBE("world: the pipeline is full");
     return false;
   }
-  if (!receipts_.empty()) {
+  if (admission_->has_receipts()) {
     // They are judged by what all rounds before this one came to.
     if (REENACT_SEEN(!rounds_.empty(),
                      "world: receipts wait for the rounds before"))
       return false;
     AdmitReceipts();
     // Duplicates leave nothing; what waits behind them has not been looked at.
-    if (REENACT_SEEN(admitted_count_ == 0,
+    if (REENACT_SEEN(!admission_->has_entries(),
                      "world: receipts that leave nothing"))
       return true;
   }
-  if (!controls_.empty() && admitted_count_ == 0) return ComposeControls();
+  if (!admission_->controls().empty() && !admission_->has_entries()) {
+    return ComposeControls();
+  }
 
   LogicalTime time;
   const std::optional<Round> number = ChooseRound(&time);
   if (!number) {
     if (rounds_.empty()) {
-      if (scripted_pending_) {
+      if (const ScriptedRound* const scripted = admission_->scripted()) {
         Fail(absl::DataLossError(
-            "round " + std::to_string(scripted_.round.value) +
+            "round " + std::to_string(scripted->round.value) +
             ": nothing is eligible in it by the scheduling rules"));
       }
       idle_ = true;
@@ -1335,7 +1027,8 @@ bool WorldImpl::Compose() {
   if (state_->HasDue(*number, time)) {
     REENACT_PROBE("world: time ends an effect");
     if (!rounds_.empty()) return false;
-    CloseDue(*number, time);
+    MutexLock lock(cells_->exclusive());
+    admission_->CloseDue(*number, time);
   }
   RoundInFlight round = NewRound();
   round.round = *number;
@@ -1345,61 +1038,11 @@ bool WorldImpl::Compose() {
   return true;
 }
 
-// --- receipts and deadlines --------------------------------------------------
-
+// Others look at the ledger meanwhile.
 void WorldImpl::AdmitReceipts() {
-  // Others look at the ledger meanwhile.
   MutexLock lock(cells_->exclusive());
-  for (IncomingReceipt& incoming : receipts_) {
-    AdmitReceipt(std::move(incoming));
-  }
-  receipts_.clear();
+  admission_->AdmitReceipts();
   PublishCounts();
-}
-
-void WorldImpl::AdmitReceipt(IncomingReceipt incoming) {
-  absl::Status verdict;
-  if (const auto* receipt = std::get_if<Receipt>(&incoming.what)) {
-    verdict = state_->AdmitReceipt(*receipt, &consequences_);
-  } else {
-    auto& refused = std::get<entry::ReceiptRefused>(incoming.what);
-    verdict = absl::InvalidArgumentError(refused.reason);
-    state_->AdmitRefusal(std::move(refused), &consequences_);
-  }
-  ++(verdict.ok()                     ? counts_.receipts
-     : absl::IsAlreadyExists(verdict) ? counts_.receipts_duplicate
-                                      : counts_.receipts_refused);
-  if (consequences_.entries.empty()) {
-    // Nothing is recorded, so there is nothing to wait for.
-    if (incoming.done) incoming.done(verdict);
-    return;
-  }
-  REENACT_FAILPOINT("D15 receipt admitted, not durable");
-  ++counts_.inputs;
-  if (incoming.done) {
-    notifier_->AddVerdict(std::move(incoming.done), verdict);
-  }
-  RecordAdmitted();
-}
-
-// What time ends goes on record before the round's tickets, and is answered in
-// it.
-void WorldImpl::CloseDue(Round round, LogicalTime time) {
-  MutexLock lock(cells_->exclusive());
-  state_->CloseDue(round, time, &consequences_);
-  RecordAdmitted();
-}
-
-void WorldImpl::RecordAdmitted() {
-  REENACT_PROBE_IF(consequences_.answers.size() > 1,
-                   "world: several answers at once");
-  admitted_writer_.Flush();
-  for (const Entry& entry : consequences_.entries) {
-    EncodeEntry(entry, &admitted_);
-    ++admitted_count_;
-  }
-  state_->AdmitAnswers(&consequences_);
-  consequences_.Clear();
 }
 
 // Whether there is no such round any more; then the world has ended.
@@ -1417,16 +1060,16 @@ bool WorldImpl::ComposeControls() {
                    "world: a command waits for the rounds before"))
     return false;
   if (IsBeyondLast(Round{state_->at().round.value + 1})) return false;
-  if (const auto* back =
-          std::get_if<entry::RolledBack>(&controls_.front().entry)) {
+  if (const auto* back = std::get_if<entry::RolledBack>(
+          &admission_->controls().front().entry)) {
     if (absl::Status wrong = PrepareRollback(*back); !wrong.ok()) {
       if (internals_.script != nullptr) {
         // It was recorded, so the world could go back then.
         Fail(AsDataLoss(wrong));
         return false;
       }
-      controls_.front().state->End(wrong);
-      controls_.pop_front();
+      admission_->controls().front().state->End(wrong);
+      admission_->controls().pop_front();
       return true;
     }
   }
@@ -1435,25 +1078,8 @@ bool WorldImpl::ComposeControls() {
   round.round = Round{state_->at().round.value + 1};
   round.time = TimeFor(round.round);
   round.end.control = true;
-  admitted_writer_.Flush();
   for (PendingControl& control : controls) {
-    const InputId input = state_->TakeInput();
-    ++counts_.inputs;
-    std::visit(
-        [input](auto& entry) {
-          if constexpr (requires { entry.input; }) entry.input = input;
-        },
-        control.entry);
-    Unit* unit = state_->queues().NewUnit();
-    unit->kind = UnitKind::kControl;
-    unit->cause = Cause{input, EventId{0}, 0};
-    EncodeEntry(control.entry, &unit->payload);
-    admitted_ += unit->payload;
-    ++admitted_count_;
-    round.units.push_back(unit);
-    if (control.state != nullptr) {
-      live_.emplace(input.value, std::move(control.state));
-    }
+    round.units.push_back(admission_->AdmitControl(std::move(control)));
   }
   OpenRound(std::move(round));
   return true;
@@ -1465,11 +1091,12 @@ std::deque<PendingControl> WorldImpl::TakeControls() {
   const auto is_rollback = [](const PendingControl& control) {
     return std::holds_alternative<entry::RolledBack>(control.entry);
   };
-  auto end = std::find_if(controls_.begin(), controls_.end(), is_rollback);
-  if (end == controls_.begin()) ++end;
-  std::deque<PendingControl> taken(std::make_move_iterator(controls_.begin()),
+  std::deque<PendingControl>& all = admission_->controls();
+  auto end = std::find_if(all.begin(), all.end(), is_rollback);
+  if (end == all.begin()) ++end;
+  std::deque<PendingControl> taken(std::make_move_iterator(all.begin()),
                                    std::make_move_iterator(end));
-  controls_.erase(controls_.begin(), end);
+  all.erase(all.begin(), end);
   return taken;
 }
 
@@ -1498,7 +1125,7 @@ absl::Status WorldImpl::PrepareRollback(const entry::RolledBack& back) {
   for (const RaisedEvent& event : target.events) {
     if (rules_.Has(event.reducer)) continue;
     return absl::FailedPreconditionError(
-        "at the snapshot an event for \"" + NameOf(event.reducer) +
+        "at the snapshot an event for \"" + admission_->NameOf(event.reducer) +
         "\" waited, a reducer that the modules no longer have");
   }
   return rollback_.Plan(std::move(target), state_->config().reducers.size(),
@@ -1528,6 +1155,15 @@ void WorldImpl::FindCells(RoundInFlight& round) {
   }
 }
 
+// What the round takes in of a source with a name, which any thread asks about.
+std::optional<SourceRead> WorldImpl::NoteSourceRead() {
+  std::optional<SourceRead> read = admission_->TakeSourceRead();
+  if (!read) return std::nullopt;
+  MutexLock lock(&sources_mutex_);
+  state_->TakeSource(*read);
+  return read;
+}
+
 void WorldImpl::OpenRound(RoundInFlight round) {
   REENACT_FAILPOINT("D02 round composed, not recorded");
   round.first = state_->next_ticket();
@@ -1541,7 +1177,6 @@ void WorldImpl::OpenRound(RoundInFlight round) {
                     (block % kOpenWorkEvery == 0 &&
                      (binds_open_work() || storage_->keeps_snapshots()));
   state_->Advance(round.round, round.time, round.units.size());
-  scripted_pending_ = false;
   ++counts_.rounds;
   counts_.tickets += round.units.size();
 
@@ -1551,7 +1186,7 @@ void WorldImpl::OpenRound(RoundInFlight round) {
   record.first = round.first;
   record.ticket_count = round.units.size();
   EncodeRoundOpened({round.round, round.time, round.first, round.units.size(),
-                     TakeSourceRead()},
+                     NoteSourceRead()},
                     &record.entries);
   record.entry_count = 1;
   // A control command runs no code of a module's, so there is no reason to keep
@@ -1560,11 +1195,7 @@ void WorldImpl::OpenRound(RoundInFlight round) {
     record.entry_count +=
         failures_.Record(round.first, round.units.size(), &record.entries);
   }
-  admitted_writer_.Flush();
-  record.entries += admitted_;
-  record.entry_count += admitted_count_;
-  admitted_.clear();
-  admitted_count_ = 0;
+  record.entry_count += admission_->TakeEntries(&record.entries);
   rounds_.push_back(std::move(round));
   in_flight_ = true;
 }
@@ -1592,9 +1223,8 @@ void WorldImpl::FillTicket(RoundInFlight& round) {
     ticket.own = round.cells[index];
     if (!failures_.empty()) failures_.Apply(&ticket);
   }
-  if (!live_.empty() && unit.cause.is_input()) {
-    const auto it = live_.find(unit.cause.input.value);
-    if (it != live_.end()) it->second->Ticketed(ticket.event_id);
+  if (unit.cause.is_input()) {
+    submissions_.Ticketed(unit.cause.input, ticket.event_id);
   }
 }
 
@@ -1632,6 +1262,12 @@ void WorldImpl::PublishCounts() {
   for (std::size_t i = 0; i < kReceiptStatuses; ++i) {
     counts_.effects_ended[i] = state_->ledger().ended()[i] - ended_before_[i];
   }
+  const Admission::Counts& admitted = admission_->counts();
+  counts_.inputs = admitted.inputs;
+  counts_.duplicates = admitted.duplicates;
+  counts_.receipts = admitted.receipts;
+  counts_.receipts_duplicate = admitted.receipts_duplicate;
+  counts_.receipts_refused = admitted.receipts_refused;
   counts_.self_checks = committer_->self_checks().checked;
   counts_.nondeterministic = committer_->self_checks().impure;
   counts_.inline_steps = window_->inline_count();
@@ -1715,8 +1351,8 @@ void WorldImpl::CommitSlot(Slot* slot) {
   if (ticket.kind == UnitKind::kControl && !result.failure) {
     CommitControl(slot, round);
   }
-  if (!live_.empty() && ticket.cause.is_input()) {
-    ResolveCommitted(ticket.cause.input, result.failure);
+  if (ticket.cause.is_input()) {
+    submissions_.Committed(ticket.cause.input, result.failure);
   }
   ++round.committed;
   window_->Committed(slot);
@@ -1758,7 +1394,13 @@ void WorldImpl::CommitControl(Slot* slot, RoundInFlight& round) {
       MutexLock lock(&sources_mutex_);
       state_->ApplyRollback(*back, &round.end);
     }
-    AbandonWaiting(slot->ticket.cause.input);
+    // What was submitted and has no ticket will never have one.
+    submissions_.Abandon(
+        slot->ticket.cause.input,
+        absl::AbortedError(
+            "the world was rolled back before this had its turn; "
+            "submit it again, under another submission id, if it "
+            "is still wanted"));
   }
 }
 
@@ -1774,20 +1416,6 @@ absl::Status WorldImpl::UseReducers() {
       }));
   rules_.SetReducers(std::move(reducers));
   return absl::OkStatus();
-}
-
-// What was submitted and has no ticket will never have one.
-void WorldImpl::AbandonWaiting(InputId but) {
-  for (auto it = live_.begin(); it != live_.end();) {
-    if (it->first == but.value) {
-      ++it;
-      continue;
-    }
-    it->second->End(absl::AbortedError(
-        "the world was rolled back before this had its turn; submit it again, "
-        "under another submission id, if it is still wanted"));
-    live_.erase(it++);
-  }
 }
 
 bool WorldImpl::FrontIsCommitted() const {
@@ -1841,9 +1469,9 @@ void WorldImpl::FinishRound(RoundInFlight& round) {
     record.cells.Add(cell->reducer, cell->key, version->written_by(),
                      version->state());
     if (kReadBack && version->state()) {
-      Fail(
-          Annotate(ReadBackCell(cell->reducer, cell->key, *version->state()),
-                   "a snapshot of " + NameOf(cell->reducer) + "/" + cell->key));
+      Fail(Annotate(ReadBackCell(cell->reducer, cell->key, *version->state()),
+                    "a snapshot of " + admission_->NameOf(cell->reducer) + "/" +
+                        cell->key));
     }
   }
   changed->clear();
@@ -1896,8 +1524,8 @@ Throttle::Seen WorldImpl::Seen() const {
 // and making the next one takes no longer than a sync, during which what it
 // will hold arrives.
 bool WorldImpl::ShouldWriteInline(const FinishedRound& record) {
-  if (!rounds_.empty() || finished_.size() != 1 || feed_ != nullptr ||
-      record.after_commit) {
+  if (!rounds_.empty() || finished_.size() != 1 ||
+      admission_->feed().active() || record.after_commit) {
     return false;
   }
   return inline_writes_.ShouldWrite(made_ns_);
@@ -1953,7 +1581,7 @@ bool WorldImpl::Order() {
     }
     composed = !failed() && Compose();
     did |= composed;
-  } while (composed && (sharing_->in_line() || !pulling_));
+  } while (composed && (sharing_->in_line() || !admission_->pulling()));
   return did;
 }
 
@@ -2063,13 +1691,9 @@ absl::Status WorldImpl::Feed(InputSource& source) {
   REENACT_RETURN_IF_ERROR(BeginFeed(source));
   absl::Status status = Drive();
   // What was admitted before the source failed is not composed yet.
-  const absl::Status source_status = std::exchange(feed_status_, {});
-  if (status.ok() && !source_status.ok()) {
-    feed_ = nullptr;
-    status = Drive();
-  }
-  feed_ = nullptr;
-  fed_moved_ = false;
+  const absl::Status source_status = admission_->feed().TakeStatus();
+  if (status.ok() && !source_status.ok()) status = Drive();
+  admission_->feed().End();
   REENACT_RETURN_IF_ERROR(status);
   return FlushAfter(source_status);
 }
@@ -2106,7 +1730,7 @@ absl::Status WorldImpl::Stop() {
 absl::Status WorldImpl::Close() {
   if (closed_) return close_status_;
   closed_ = true;
-  ingress_.Close();
+  if (admission_) admission_->Close();
   // Null where memory ran out before there was one.
   if (writer_ == nullptr) return close_status_;
   close_status_ = Stop();
@@ -2137,46 +1761,24 @@ absl::Status WorldImpl::CauseOf(const absl::Status& what) const {
 
 // --- submissions and their moments -------------------------------------------
 
-void WorldImpl::ResolveCommitted(InputId input,
-                                 std::optional<FailureCode> failure) {
-  const auto it = live_.find(input.value);
-  if (it == live_.end()) return;
-  it->second->Committed(failure, it->second);
-  live_.erase(it);
-}
-
 // Called by the journal's writer.
 void WorldImpl::Progress() {
   if (writer_ == nullptr) return;
-  watermark_->Advance(REENACT_PLANTED("committed is called durable")
-                          ? window_->committed()
-                          : writer_->durable());
+  submissions_.watermark().Advance(
+      REENACT_PLANTED("committed is called durable") ? window_->committed()
+                                                     : writer_->durable());
   notifier_->DeliverDurable([this] { return writer_->block_count(); });
 }
 
 void WorldImpl::EndSubmissions(const absl::Status& status) {
+  // Null where opening failed: nobody has submitted anything.
+  if (!admission_) return;
   // Nobody would ever look at what came now.
-  ingress_.Close();
+  admission_->Close();
   Progress();
-  for (auto& [input, state] : live_) state->End(status);
-  live_.clear();
-  watermark_->End(status);
-  if (notifier_) notifier_->End(status);
-  for (PendingControl& control : controls_) {
-    if (control.state != nullptr) control.state->End(status);
-  }
-  controls_.clear();
-  for (IncomingReceipt& receipt : receipts_) {
-    if (receipt.done) receipt.done(status);
-  }
-  receipts_.clear();
-  while (Incoming* incoming = ingress_.Take()) {
-    if (auto* receipt = std::get_if<IncomingReceipt>(&incoming->what)) {
-      if (receipt->done) receipt->done(status);
-    } else {
-      incoming->state->End(status);
-    }
-  }
+  submissions_.End(status);
+  notifier_->End(status);
+  admission_->End(status);
 }
 
 // --- reading -----------------------------------------------------------------
