@@ -36,6 +36,87 @@ absl::Status Committer::SetInvariants(
   return invariants_.Set(reducers, scan);
 }
 
+// --- the stages, in their order -----------------------------------------------
+
+inline bool Committer::IsStale(const Slot& slot) const {
+  if (slot.in_turn) return false;
+  if (REENACT_PLANTED("reads are not validated")) return false;
+  const StepResult& result = slot.result();
+  return !parts_.window->IsCurrent(slot, result) ||
+         (!result.asked.empty() && !WasToldRight(slot.ticket, result));
+}
+
+inline void Committer::Validate(Slot* slot) {
+  if (!IsStale(*slot)) return;
+  ++counts_.conflicts;
+  ++counts_.reruns;
+  parts_.window->DiscardWrites(*slot, &slot->results[0]);
+  parts_.window->RunAgain(slot);
+  REENACT_CHECK(!IsStale(*slot));
+}
+
+inline std::optional<FailureCode> Committer::Settle(const Slot& slot) {
+  for (const StepResult::Pending& pending : slot.result().updates) {
+    const absl::StatusOr<Bytes> applied =
+        ApplyUpdate(Present(pending.cell)->state(), pending.update);
+    if (!applied.ok()) return UpdateFailure(applied.status());
+    // An operand as deep as an item may be is too deep inside an array.
+    if (!pending.update.item.empty() && !cbor::Validate(*applied).ok()) {
+      return FailureCode::kInvalidOutput;
+    }
+    const std::uint64_t redone =
+        slot.state.load() == Slot::State::kRedone ? 1 : 0;
+    AddSettled(pending.cell,
+               parts_.cells->NewVersion(next_.value << 1 | redone, *applied));
+  }
+  return std::nullopt;
+}
+
+inline std::optional<FailureCode> Committer::Judge(Slot* slot) {
+  const StepResult& result = slot->result();
+  if (result.outcome.failure) return result.outcome.failure;
+  if (const auto unsettled = Settle(*slot)) return unsettled;
+  // All that a step without invariants and effects pays for them.
+  if (invariants_.none() && result.outcome.effects.empty() &&
+      slot->ticket.kind != UnitKind::kControl) {
+    return std::nullopt;
+  }
+  return Gate(*slot);
+}
+
+inline void Committer::Record(Slot* slot, std::optional<FailureCode> failure,
+                              Bytes* entries) {
+  if (self_check_.enabled()) self_check_.Check(parts_.window, slot);
+  const StepResult& result = slot->result();
+  if (failure && !result.outcome.failure) {
+    return RecordRefusal(slot->ticket, *failure, entries);
+  }
+  if (result.encoded) {
+    entries->append(result.entries);
+  } else {
+    EncodeResult(*slot, result, entries);
+  }
+  if (asked_gate_) RecordConsequences(entries);
+}
+
+inline void Committer::Publish(Slot* slot) {
+  StepResult* const result = ResultOf(slot);
+  const Round round = slot->ticket.round;
+  for (const StepResult::Write& write : result->writes) {
+    parts_.cells->Publish(write.cell, write.version, next_, round);
+  }
+  for (const auto& [cell, version] : settled_) {
+    parts_.cells->Publish(cell, version, next_, round);
+  }
+  result->settled = true;
+}
+
+void Committer::Discard(Slot* slot) {
+  if (REENACT_PLANTED("a failed step leaves its writes")) return Publish(slot);
+  parts_.window->DiscardWrites(*slot, ResultOf(slot));
+  for (const auto& [cell, version] : settled_) Version::Free(version);
+}
+
 Committer::Result Committer::Commit(Slot* slot, Bytes* entries) {
   REENACT_CHECK(slot->ticket.event_id == next_);
   asked_gate_ = false;
@@ -57,22 +138,7 @@ Committer::Result Committer::Commit(Slot* slot, Bytes* entries) {
   return {failure, ResultOf(slot), asked_gate_ ? &consequences_ : nullptr};
 }
 
-void Committer::Validate(Slot* slot) {
-  if (!IsStale(*slot)) return;
-  ++counts_.conflicts;
-  ++counts_.reruns;
-  parts_.window->DiscardWrites(*slot, &slot->results[0]);
-  parts_.window->RunAgain(slot);
-  REENACT_CHECK(!IsStale(*slot));
-}
-
-bool Committer::IsStale(const Slot& slot) const {
-  if (slot.in_turn) return false;
-  if (REENACT_PLANTED("reads are not validated")) return false;
-  const StepResult& result = slot.result();
-  return !parts_.window->IsCurrent(slot, result) ||
-         (!result.asked.empty() && !WasToldRight(slot.ticket, result));
-}
+// --- what the stages ask --------------------------------------------------------
 
 // Whether what the step was told of budgets is so right before its ticket.
 bool Committer::WasToldRight(const Ticket& ticket,
@@ -86,35 +152,6 @@ bool Committer::WasToldRight(const Ticket& ticket,
                               parts_.ledger->Affords(
                                   asked.capability, asked.amounts, ticket.time);
                      });
-}
-
-std::optional<FailureCode> Committer::Judge(Slot* slot) {
-  const StepResult& result = slot->result();
-  if (result.outcome.failure) return result.outcome.failure;
-  if (const auto unsettled = Settle(*slot)) return unsettled;
-  // All that a step without invariants and effects pays for them.
-  if (invariants_.none() && result.outcome.effects.empty() &&
-      slot->ticket.kind != UnitKind::kControl) {
-    return std::nullopt;
-  }
-  return Gate(*slot);
-}
-
-std::optional<FailureCode> Committer::Settle(const Slot& slot) {
-  for (const StepResult::Pending& pending : slot.result().updates) {
-    const absl::StatusOr<Bytes> applied =
-        ApplyUpdate(Present(pending.cell)->state(), pending.update);
-    if (!applied.ok()) return UpdateFailure(applied.status());
-    // An operand as deep as an item may be is too deep inside an array.
-    if (!pending.update.item.empty() && !cbor::Validate(*applied).ok()) {
-      return FailureCode::kInvalidOutput;
-    }
-    const std::uint64_t redone =
-        slot.state.load() == Slot::State::kRedone ? 1 : 0;
-    AddSettled(pending.cell,
-               parts_.cells->NewVersion(next_.value << 1 | redone, *applied));
-  }
-  return std::nullopt;
 }
 
 ABSL_ATTRIBUTE_NOINLINE std::optional<FailureCode> Committer::Gate(
@@ -187,21 +224,6 @@ std::optional<Ledger::Refusal> Committer::AskLedger(const Slot& slot) {
   return parts_.ledger->Judge(step, effects, &consequences_);
 }
 
-void Committer::Record(Slot* slot, std::optional<FailureCode> failure,
-                       Bytes* entries) {
-  if (self_check_.enabled()) self_check_.Check(parts_.window, slot);
-  const StepResult& result = slot->result();
-  if (failure && !result.outcome.failure) {
-    return RecordRefusal(slot->ticket, *failure, entries);
-  }
-  if (result.encoded) {
-    entries->append(result.entries);
-  } else {
-    EncodeResult(*slot, result, entries);
-  }
-  if (asked_gate_) RecordConsequences(entries);
-}
-
 ABSL_ATTRIBUTE_NOINLINE void Committer::RecordRefusal(const Ticket& ticket,
                                                       FailureCode failure,
                                                       Bytes* entries) const {
@@ -212,24 +234,6 @@ ABSL_ATTRIBUTE_NOINLINE void Committer::RecordRefusal(const Ticket& ticket,
 ABSL_ATTRIBUTE_NOINLINE void Committer::RecordConsequences(
     Bytes* entries) const {
   for (const Entry& entry : consequences_.entries) EncodeEntry(entry, entries);
-}
-
-void Committer::Publish(Slot* slot) {
-  StepResult* const result = ResultOf(slot);
-  const Round round = slot->ticket.round;
-  for (const StepResult::Write& write : result->writes) {
-    parts_.cells->Publish(write.cell, write.version, next_, round);
-  }
-  for (const auto& [cell, version] : settled_) {
-    parts_.cells->Publish(cell, version, next_, round);
-  }
-  result->settled = true;
-}
-
-void Committer::Discard(Slot* slot) {
-  if (REENACT_PLANTED("a failed step leaves its writes")) return Publish(slot);
-  parts_.window->DiscardWrites(*slot, ResultOf(slot));
-  for (const auto& [cell, version] : settled_) Version::Free(version);
 }
 
 void Committer::CountFailure(FailureCode code) {

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/attributes.h"
 #include "reenact/base/bytes.h"
 #include "reenact/base/status.h"
 #include "reenact/committer/cell_invariants.h"
@@ -91,19 +92,24 @@ class Committer {
   const absl::Status& halt() const { return halt_; }
 
  private:
-  void Validate(Slot* slot);
+  // The stages. Each ticket goes through them, one after the other, so they are
+  // part of Commit().
+  ABSL_ATTRIBUTE_ALWAYS_INLINE void Validate(Slot* slot);
   bool IsStale(const Slot& slot) const;
   bool WasToldRight(const Ticket& ticket, const StepResult& result) const;
-  std::optional<FailureCode> Judge(Slot* slot);
-  std::optional<FailureCode> Settle(const Slot& slot);
+  ABSL_ATTRIBUTE_ALWAYS_INLINE std::optional<FailureCode> Judge(Slot* slot);
+  ABSL_ATTRIBUTE_ALWAYS_INLINE std::optional<FailureCode> Settle(
+      const Slot& slot);
   std::optional<FailureCode> Gate(const Slot& slot);
   bool BreaksInvariant(const Slot& slot);
   std::optional<Ledger::Refusal> AskLedger(const Slot& slot);
-  void Record(Slot* slot, std::optional<FailureCode> failure, Bytes* entries);
+  ABSL_ATTRIBUTE_ALWAYS_INLINE void Record(Slot* slot,
+                                           std::optional<FailureCode> failure,
+                                           Bytes* entries);
   void RecordRefusal(const Ticket& ticket, FailureCode failure,
                      Bytes* entries) const;
   void RecordConsequences(Bytes* entries) const;
-  void Publish(Slot* slot);
+  ABSL_ATTRIBUTE_ALWAYS_INLINE void Publish(Slot* slot);
   void Discard(Slot* slot);
   void CountFailure(FailureCode code);
   void KeepDetail(std::string&& detail);

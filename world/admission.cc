@@ -63,8 +63,8 @@ absl::StatusOr<bool> Admission::Pull(bool interrupt) {
 
 // Pulls one row; false if there is none now.
 bool Admission::PullRow() {
-  if (Incoming* const incoming = ingress_.Take()) {
-    PullIncoming(*incoming);
+  if (!ingress_.empty()) {
+    PullIncoming(*ingress_.Take());
     return true;
   }
   if (!feed_.Pull()) return false;
@@ -166,10 +166,9 @@ void Admission::Admit(Input&& input, ReducerId reducer,
 // After CheckScripted().
 void Admission::AdmitScripted(const entry::InputAdmittedView& input) {
   if (IsDuplicate(input.submission_id)) return;
-  entry::InputAdmittedView numbered = input;
-  numbered.input = NextInput(input.time, input.position);
-  writer_.InputAdmitted(numbered.input, input);
-  parts_.state->Admit(numbered);
+  const InputId id = NextInput(input.time, input.position);
+  writer_.InputAdmitted(id, input);
+  parts_.state->Admit(input, id);
 }
 
 bool Admission::IsDuplicate(std::string_view submission_id) {

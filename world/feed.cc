@@ -38,14 +38,7 @@ bool Feed::Pull() {
     EndWith(more.status());
     return false;
   }
-  if (absl::Status wrong = CheckRow(); !wrong.ok()) {
-    // The source's digest is of one row too many by now.
-    const bool moved = std::exchange(moved_, false);
-    EndWith(std::move(wrong));
-    read_.mark.digest = Digest();
-    moved_ = moved;
-    return false;
-  }
+  if (!CheckRow()) return false;
   if (!read_.name.empty() && !row_.empty() && row_.back().position != 0) {
     read_.mark.position = row_.back().position;
     moved_ = true;
@@ -60,18 +53,31 @@ void Feed::EndWith(absl::Status status) {
 }
 
 // All of a row or nothing. Notes the reducers of its inputs.
-absl::Status Feed::CheckRow() {
+bool Feed::CheckRow() {
   reducers_.clear();
   for (const Input& input : row_) {
     const std::optional<ReducerId> reducer = rules_->Find(input.event.reducer);
-    const absl::Status status = reducer ? CheckAdmissible(input, rules_->limits)
-                                        : NoSuchReducer(input.event.reducer);
+    if (!reducer) {
+      return Refuse(ForEvent(NoSuchReducer(input.event.reducer),
+                             input.event.reducer, input.event.key));
+    }
+    absl::Status status = CheckAdmissible(input, rules_->limits);
     if (!status.ok()) {
-      return ForEvent(status, input.event.reducer, input.event.key);
+      return Refuse(ForEvent(status, input.event.reducer, input.event.key));
     }
     reducers_.push_back(*reducer);
   }
-  return absl::OkStatus();
+  return true;
+}
+
+// The row, and with it the feed. False.
+bool Feed::Refuse(absl::Status wrong) {
+  // The source's digest is of one row too many by now.
+  const bool moved = std::exchange(moved_, false);
+  EndWith(std::move(wrong));
+  read_.mark.digest = Digest();
+  moved_ = moved;
+  return false;
 }
 
 std::optional<SourceRead> Feed::TakeRead() {

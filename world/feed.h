@@ -53,7 +53,8 @@ class Feed {
   std::optional<SourceRead> TakeRead();
 
  private:
-  absl::Status CheckRow();
+  bool CheckRow();
+  bool Refuse(absl::Status wrong);
   void EndWith(absl::Status status);
 
   const StepRules* const rules_;

@@ -519,7 +519,7 @@ absl::Status Forwarder::OnEntry(EntryKind kind, EntryReader* entries) {
       const entry::InputAdmittedView input = entries->InputAdmitted();
       if (!entries->status().ok()) return Wrong(entries->status());
       REENACT_RETURN_IF_ERROR(OnInput(input));
-      state_.Admit(input);
+      state_.Admit(input, input.input);
       return absl::OkStatus();
     }
     case EntryKind::kStepScheduled: {

@@ -282,7 +282,9 @@ void Pipeline::CommitSlot(Slot* slot) {
   if (result.step->impure && !parts_.options.on_nondeterminism) {
     return FailAsImpure(ticket, *result.step);
   }
-  if (!result.failure) TakeRaised(ticket.event_id, *result.step, round);
+  if (!result.failure && !result.step->outcome.raised.empty()) {
+    TakeRaised(ticket.event_id, *result.step, round);
+  }
   if (result.consequences != nullptr) {
     TakeConsequences(result.consequences, round);
   }

@@ -43,19 +43,10 @@ Checkpoint State::Encode() const {
   return checkpoint;
 }
 
-Unit* State::NewInput(ReducerId reducer, std::uint8_t priority, InputId input) {
-  Unit* const unit = queues_.NewUnit();
-  unit->kind = UnitKind::kEvent;
-  unit->priority = priority;
-  unit->reducer = reducer;
-  unit->cause = Cause{input, EventId{0}, 0};
-  return unit;
-}
-
-void State::Admit(const entry::InputAdmittedView& input) {
-  Unit* const unit = NewInput(input.reducer, input.priority, input.input);
+void State::Admit(const entry::InputAdmittedView& input, InputId id) {
+  Unit* const unit = NewInput(input.reducer, input.priority, id);
   unit->key.assign(input.key);
-  unit->schema.assign(input.schema);
+  if (!input.schema.empty()) unit->schema.assign(input.schema);
   unit->payload.assign(input.payload);
   queues_.Admit(unit, input.submission_id, next_ticket());
 }

@@ -98,9 +98,16 @@ class State {
   }
   // An input's unit: the caller sets its key, schema and payload, and then
   // calls queues().Admit() with next_ticket().
-  Unit* NewInput(ReducerId reducer, std::uint8_t priority, InputId input);
-  // The same and all of that, as an entry has it.
-  void Admit(const entry::InputAdmittedView& input);
+  Unit* NewInput(ReducerId reducer, std::uint8_t priority, InputId input) {
+    Unit* const unit = queues_.NewUnit();
+    unit->kind = UnitKind::kEvent;
+    unit->priority = priority;
+    unit->reducer = reducer;
+    unit->cause = Cause{input, EventId{0}, 0};
+    return unit;
+  }
+  // The same and all of that, as an entry has it but for its number.
+  void Admit(const entry::InputAdmittedView& input, InputId id);
 
   // Takes a receipt, or what came in its place, as input next_input(); what it
   // leads to is appended to `into`. The input is taken only if that is
