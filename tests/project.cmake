@@ -10,8 +10,8 @@ endfunction()
 
 if(REENACT_SANITIZE)
   reenact_skipped_test("project: all"
-    "includes, misuses, installation, README and model are looked at without \
-sanitizers, which do not change what is found")
+    "includes, misuses, installation, documents and model are looked at \
+without sanitizers, which do not change what is found")
   return()
 endif()
 
@@ -74,7 +74,16 @@ endif()
 find_program(PYTHON3_SYSTEM python3 PATHS /usr/bin NO_DEFAULT_PATH)
 if(NOT PYTHON3_SYSTEM)
   reenact_skipped_test("readme: what it says is so" "there is no python3")
-elseif(REENACT_BUILD_TOOLS)
+  reenact_skipped_test("documents: what they name exists" "there is no python3")
+  reenact_skipped_test("documents: a wrong name is found" "there is no python3")
+else()
+  set(documents ${CMAKE_CURRENT_LIST_DIR}/documents.py)
+  add_test(NAME "documents: what they name exists"
+    COMMAND ${PYTHON3_SYSTEM} ${documents} ${PROJECT_SOURCE_DIR})
+  add_test(NAME "documents: a wrong name is found"
+    COMMAND ${PYTHON3_SYSTEM} ${documents} --self-test ${PROJECT_SOURCE_DIR})
+endif()
+if(PYTHON3_SYSTEM AND REENACT_BUILD_TOOLS)
   add_test(NAME "readme: what it says is so"
     COMMAND ${PYTHON3_SYSTEM} ${CMAKE_CURRENT_LIST_DIR}/readme.py
             ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/bin
