@@ -8,6 +8,7 @@
 #                              instead of the other one
 #   lib/cmake/reenact/         what find_package(reenact) reads
 #   lib/reenact/NAME.so        the example modules, found by --module NAME
+#   lib/debug/...              what debuggers want of the command and the modules
 #   bin/reenact                the command; listed in tools/CMakeLists.txt
 #   share/doc/reenact/         the documents
 
@@ -47,9 +48,17 @@ install(FILES
   DESTINATION ${package_dir})
 
 if(REENACT_BUILD_TOOLS)
-  install(TARGETS counter bank cases packages
+  install(TARGETS counter bank cases packages fetch saga build
           LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/reenact)
 endif()
 
 install(FILES README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY spec DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+# Last, when all is there: debug information is most of what there is.
+if(CMAKE_OBJCOPY)
+  install(CODE "set(REENACT_OBJCOPY \"${CMAKE_OBJCOPY}\")
+set(REENACT_LIBDIR \"${CMAKE_INSTALL_LIBDIR}\")
+set(REENACT_BINDIR \"${CMAKE_INSTALL_BINDIR}\")")
+  install(SCRIPT cmake/split_debug.cmake)
+endif()

@@ -76,12 +76,16 @@ if(NOT PYTHON3_SYSTEM)
   reenact_skipped_test("readme: what it says is so" "there is no python3")
   reenact_skipped_test("documents: what they name exists" "there is no python3")
   reenact_skipped_test("documents: a wrong name is found" "there is no python3")
+  reenact_skipped_test("documents: the picture is that of the includes"
+                       "there is no python3")
 else()
   set(documents ${CMAKE_CURRENT_LIST_DIR}/documents.py)
   add_test(NAME "documents: what they name exists"
     COMMAND ${PYTHON3_SYSTEM} ${documents} ${PROJECT_SOURCE_DIR})
   add_test(NAME "documents: a wrong name is found"
     COMMAND ${PYTHON3_SYSTEM} ${documents} --self-test ${PROJECT_SOURCE_DIR})
+  add_test(NAME "documents: the picture is that of the includes"
+    COMMAND ${PROJECT_SOURCE_DIR}/tools/architecture --check)
 endif()
 if(PYTHON3_SYSTEM AND REENACT_BUILD_TOOLS)
   add_test(NAME "readme: what it says is so"
