@@ -4,6 +4,7 @@
 #ifndef REENACT_COMMITTER_LEDGER_H_
 #define REENACT_COMMITTER_LEDGER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <limits>
@@ -340,6 +341,8 @@ class Ledger {
   void Erase(Place place, const Digest& receipt, ReceiptStatus status);
   void Settle(Settled settled);
   void NoticeOpen(const Open& open);
+  // What a receipt counts for among those that are remembered.
+  static std::size_t SizeOf(const Receipt& receipt);
   static HeardShare DecodeHeard(cbor::Reader& reader);
   void DecodeCached(cbor::Reader& reader);
   void DecodeIdentities(cbor::Reader& reader);
