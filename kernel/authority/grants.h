@@ -58,6 +58,7 @@ struct GrantChange {
   friend bool operator==(const GrantChange&, const GrantChange&) = default;
 };
 // OK, or InvalidArgument: what makes no sense whatever grants there are.
+absl::Status CheckGrant(const Grant& grant);
 absl::Status CheckGrantChange(const GrantChange& change);
 
 // A grant as people write it: {"name": "crawler", "parent": "all", "kinds":
