@@ -36,10 +36,9 @@ absl::Status Committer::SetInvariants(
   return invariants_.Set(reducers, scan);
 }
 
-// --- the stages, in their order -----------------------------------------------
+// --- the stages, in their order ----------------------------------------------
 
-inline bool Committer::IsStale(const Slot& slot) const {
-  if (slot.in_turn) return false;
+bool Committer::IsStale(const Slot& slot) const {
   if (REENACT_PLANTED("reads are not validated")) return false;
   const StepResult& result = slot.result();
   return !parts_.window->IsCurrent(slot, result) ||
@@ -47,7 +46,8 @@ inline bool Committer::IsStale(const Slot& slot) const {
 }
 
 inline void Committer::Validate(Slot* slot) {
-  if (!IsStale(*slot)) return;
+  // In its turn a step reads what is there.
+  if (slot->in_turn || !IsStale(*slot)) return;
   ++counts_.conflicts;
   ++counts_.reruns;
   parts_.window->DiscardWrites(*slot, &slot->results[0]);
@@ -138,7 +138,7 @@ Committer::Result Committer::Commit(Slot* slot, Bytes* entries) {
   return {failure, ResultOf(slot), asked_gate_ ? &consequences_ : nullptr};
 }
 
-// --- what the stages ask --------------------------------------------------------
+// --- what the stages ask -----------------------------------------------------
 
 // Whether what the step was told of budgets is so right before its ticket.
 bool Committer::WasToldRight(const Ticket& ticket,
