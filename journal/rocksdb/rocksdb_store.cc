@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -15,6 +14,7 @@
 #include "reenact/journal/rocksdb/cell_layer.h"
 #include "reenact/journal/rocksdb/flush_pace.h"
 #include "reenact/journal/rocksdb/rocksdb_files.h"
+#include "reenact/journal/rocksdb/status_mapper.h"
 #include "rocksdb/cache.h"
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
@@ -161,85 +161,6 @@ class NullLogger final : public rocksdb::Logger {
   NullLogger() : Logger(rocksdb::InfoLogLevel::FATAL_LEVEL) {}
   using rocksdb::Logger::Logv;
   void Logv(const char*, va_list) override {}
-};
-
-bool Mentions(const std::string& text, std::initializer_list<int> errors) {
-  return std::any_of(errors.begin(), errors.end(), [&text](int error) {
-    return text.find(std::generic_category().message(error)) !=
-           std::string::npos;
-  });
-}
-
-// RocksDB passes on what most system errors are called, not their number.
-absl::StatusCode IoErrorCode(const rocksdb::Status& status) {
-  if (status.IsNoSpace()) {
-    return absl::StatusCode::kResourceExhausted;
-  }
-  // That there is a database was established before.
-  if (status.IsPathNotFound()) return absl::StatusCode::kDataLoss;
-  const std::string text = status.ToString();
-  if (Mentions(text, {EACCES, EPERM, EROFS})) {
-    return absl::StatusCode::kPermissionDenied;
-  }
-  if (Mentions(text, {ENOSPC, EDQUOT, EFBIG, EMFILE, ENFILE})) {
-    return absl::StatusCode::kResourceExhausted;
-  }
-  return absl::StatusCode::kUnavailable;
-}
-
-absl::StatusCode CodeOf(const rocksdb::Status& status) {
-  switch (status.code()) {
-    case rocksdb::Status::kOk:
-      return absl::StatusCode::kOk;
-    case rocksdb::Status::kNotFound:
-      return absl::StatusCode::kNotFound;
-    case rocksdb::Status::kCorruption:
-      return absl::StatusCode::kDataLoss;
-    case rocksdb::Status::kIOError:
-    // Its options are constants that it takes: what it calls invalid is that it
-    // could not look at a file to see what the file system can do.
-    case rocksdb::Status::kInvalidArgument:
-      return IoErrorCode(status);
-    case rocksdb::Status::kNotSupported:
-      return absl::StatusCode::kFailedPrecondition;
-    case rocksdb::Status::kBusy:
-    case rocksdb::Status::kTimedOut:
-    case rocksdb::Status::kTryAgain:
-    case rocksdb::Status::kIncomplete:
-    case rocksdb::Status::kAborted:
-      return absl::StatusCode::kUnavailable;
-    default:
-      return absl::StatusCode::kInternal;
-  }
-}
-
-// Statuses of a database whose directory has the name `path` and is open as
-// `opened`, told with paths that start with the name's last part.
-class StatusMapper {
- public:
-  StatusMapper(const std::string& path, std::string opened)
-      : opened_(std::move(opened)), name_(path.substr(path.rfind('/') + 1)) {}
-
-  absl::Status operator()(const rocksdb::Status& status) const {
-    if (status.ok()) return absl::OkStatus();
-    return absl::Status(CodeOf(status), Message(status));
-  }
-
-  std::string Message(const rocksdb::Status& status) const {
-    std::string text = status.ToString();
-    for (std::size_t at = text.find(opened_); at != std::string::npos;
-         at = text.find(opened_, at)) {
-      text.replace(at, opened_.size(), name_);
-    }
-    std::replace_if(
-        text.begin(), text.end(),
-        [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
-    return text;
-  }
-
- private:
-  std::string opened_;
-  std::string name_;
 };
 
 // After an error the world is closed, and the next open decides: also where the

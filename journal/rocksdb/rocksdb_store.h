@@ -1,4 +1,4 @@
-// The durable store; only rocksdb_store.cc and rocksdb_files.cc know RocksDB.
+// The durable store; only the files of this folder know RocksDB.
 
 #ifndef REENACT_JOURNAL_ROCKSDB_ROCKSDB_STORE_H_
 #define REENACT_JOURNAL_ROCKSDB_ROCKSDB_STORE_H_
