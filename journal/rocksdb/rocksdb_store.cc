@@ -1,11 +1,14 @@
 #include "reenact/journal/rocksdb/rocksdb_store.h"
 
 #include <algorithm>
-#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <optional>
-#include <system_error>
-#include <thread>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "reenact/base/check.h"
 #include "reenact/base/instrument.h"
@@ -14,15 +17,14 @@
 #include "reenact/journal/rocksdb/cell_layer.h"
 #include "reenact/journal/rocksdb/flush_pace.h"
 #include "reenact/journal/rocksdb/rocksdb_files.h"
+#include "reenact/journal/rocksdb/rocksdb_store_impl.h"
 #include "reenact/journal/rocksdb/status_mapper.h"
 #include "rocksdb/cache.h"
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
 #include "rocksdb/filter_policy.h"
-#include "rocksdb/listener.h"
 #include "rocksdb/options.h"
 #include "rocksdb/rate_limiter.h"
-#include "rocksdb/sst_file_writer.h"
 #include "rocksdb/statistics.h"
 #include "rocksdb/table.h"
 #include "rocksdb/write_batch.h"
@@ -45,63 +47,20 @@ extern "C" __attribute__((weak)) const char* __tsan_default_suppressions() {
 #endif
 
 namespace reenact {
+namespace rocksdb_store {
 namespace {
 
-// What is where:
-//   default  "open_work/", block count (8 bytes) -> a record of open work
-//            "written" -> bytes given, bytes written (8 bytes each)
-//            of older worlds: "cells_through" -> 8 bytes; "open_work" -> record
-//   blocks   index (8 bytes) -> stored block
-//   cells    reducer id (4 bytes), key -> version (8 bytes), state
-//            ffffffff "cells_through" -> 8 bytes
-// Integers are big-endian, so that keys are in the order of their numbers.
-//
-// Only the first two go through RocksDB's log, in one batch for each group. The
-// cells that change are kept in memory, in layers, and now and then a thread
-// makes one sorted file of them, with cells_through, and hands it to the
-// database: so the two are never apart. What a crash takes from memory is in
-// the blocks behind cells_through.
 constexpr char kBlocksName[] = "blocks";
 constexpr char kCellsName[] = "cells";
-constexpr char kCellsThroughKey[] = "cells_through";
 constexpr char kOldOpenWorkKey[] = "open_work";
 constexpr std::string_view kOpenWorkPrefix = "open_work/";
 constexpr char kWrittenKey[] = "written";
-constexpr std::size_t kReducerSize = sizeof(ReducerId);
-constexpr std::size_t kNumberSize = sizeof(std::uint64_t);
 
-constexpr std::uint64_t kMebibyte = 1 << 20;
 // RocksDB opens tables on threads made for that, 16 for each column family
 // unless it is told another number, however few tables there are.
 constexpr std::size_t kTablesPerThread = 32;
 // A batch that grew beyond this is not kept for the next group.
 constexpr std::size_t kKeptBatchBytes = 16 * kMebibyte;
-// When a file is made of the cells in memory: at so many bytes of blocks, which
-// is what opening after a crash has to read again, ...
-constexpr std::uint64_t kBlockBytesMax = 32 * kMebibyte;
-// ... so many layers, each of which a reader asks in turn, ...
-constexpr std::size_t kLayersMax = 8;
-// ... and so many records of open work that wait for it.
-constexpr std::size_t kOpenWorksMax = 16;
-// Commit() waits while files are made, beyond so many times as much.
-constexpr std::size_t kBehindMax = 4;
-
-template <typename T>
-void PutBigEndian(T value, char* out) {
-  for (std::size_t i = sizeof(T); i > 0; --i) {
-    out[i - 1] = static_cast<char>(value & 0xff);
-    value = static_cast<T>(value >> 8);
-  }
-}
-
-template <typename T>
-T GetBigEndian(const char* bytes) {
-  T value = 0;
-  for (std::size_t i = 0; i < sizeof(T); ++i) {
-    value = static_cast<T>(value << 8) | static_cast<unsigned char>(bytes[i]);
-  }
-  return value;
-}
 
 // An integer's key, without a heap allocation.
 template <typename T>
@@ -117,13 +76,6 @@ class NumberKey {
 };
 using IndexKey = NumberKey<std::uint64_t>;
 
-std::string CellKey(ReducerId reducer, std::string_view key) {
-  std::string result(kReducerSize, '\0');
-  PutBigEndian(reducer, result.data());
-  result += key;
-  return result;
-}
-
 rocksdb::Slice ToSlice(std::string_view text) {
   return rocksdb::Slice(text.data(), text.size());
 }
@@ -132,21 +84,18 @@ std::string_view ToView(const rocksdb::Slice& slice) {
   return std::string_view(slice.data(), slice.size());
 }
 
-// What a stored cell's value says.
-struct CellValue {
-  EventId version;
-  BytesView state;
-};
-
-// Where the cells say what they are as of; behind all of them.
-std::string CellsThroughKey() { return CellKey(kNoReducer, kCellsThroughKey); }
-
 std::string OpenWorkKey(std::uint64_t block_count) {
   std::string key(kOpenWorkPrefix);
   key.resize(key.size() + kNumberSize);
   PutBigEndian(block_count, key.data() + kOpenWorkPrefix.size());
   return key;
 }
+
+// What a stored cell's value says.
+struct CellValue {
+  EventId version;
+  BytesView state;
+};
 
 absl::StatusOr<CellValue> ParseCellValue(std::string_view value) {
   if (value.size() < kNumberSize) {
@@ -161,56 +110,6 @@ class NullLogger final : public rocksdb::Logger {
   NullLogger() : Logger(rocksdb::InfoLogLevel::FATAL_LEVEL) {}
   using rocksdb::Logger::Logv;
   void Logv(const char*, va_list) override {}
-};
-
-// After an error the world is closed, and the next open decides: also where the
-// error is one of a compaction, after which RocksDB would go on, or one that
-// may pass, after which it would resume. Resuming could leave a hole; and
-// version 7.8, asked for an ingestion after it has resumed, takes itself for
-// stopped, goes on without a file number and aborts.
-class FirstError final : public rocksdb::EventListener {
- public:
-  void OnBackgroundError(rocksdb::BackgroundErrorReason,
-                         rocksdb::Status* error) override {
-    MutexLock lock(&mutex_);
-    if (error_.ok()) error_ = *error;
-  }
-  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
-                            bool* auto_recovery) override {
-    *auto_recovery = false;
-  }
-
-  rocksdb::Status Get() const {
-    MutexLock lock(&mutex_);
-    return error_;
-  }
-
- private:
-  mutable Mutex mutex_;
-  rocksdb::Status error_ ABSL_GUARDED_BY(mutex_);
-};
-
-// What RocksDB says of the file that it has taken over last.
-class TakenOver final : public rocksdb::EventListener {
- public:
-  // By the thread that hands files over.
-  void OnExternalFileIngested(
-      rocksdb::DB*, const rocksdb::ExternalFileIngestionInfo& info) override {
-    const std::string& path = info.internal_file_path;
-    name = path.substr(path.rfind('/') + 1);
-    entries = info.table_properties.num_entries;
-  }
-
-  std::string name;
-  std::uint64_t entries = 0;
-};
-
-// A file of cells as it was made.
-struct CellsFile {
-  std::uint64_t entries = 0;
-  std::string first_key;
-  std::optional<std::string> first_value;  // none: it takes the cell away
-  std::string last_value;                  // cells_through, under its key
 };
 
 rocksdb::DBOptions MakeDbOptions(const RocksDbOptions& options) {
@@ -284,52 +183,6 @@ rocksdb::ColumnFamilyOptions MakeCellsOptions(const RocksDbOptions& options) {
   result.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return result;
 }
-
-// An open database, shared with the views on it.
-struct Database {
-  Database(const std::string& name, posix::Directory opened)
-      : directory(std::move(opened)),
-        path(directory.path()),
-        ToStatus(name, path) {}
-  ~Database() { static_cast<void>(Close()); }
-  Database(const Database&) = delete;
-  Database& operator=(const Database&) = delete;
-
-  rocksdb::Status Close() {
-    if (db == nullptr) return rocksdb::Status::OK();
-    // Each once, even if memory runs out on the way and the destructor goes on.
-    while (!families.empty()) {
-      rocksdb::ColumnFamilyHandle* const family = families.back();
-      families.pop_back();
-      db->DestroyColumnFamilyHandle(family).PermitUncheckedError();
-    }
-    const rocksdb::Status status = db->Close();
-    db.reset();
-    return status;
-  }
-
-  rocksdb::ColumnFamilyHandle* meta() const { return families[0]; }
-  rocksdb::ColumnFamilyHandle* blocks() const { return families[1]; }
-  rocksdb::ColumnFamilyHandle* cells() const { return families[2]; }
-
-  // All that RocksDB does goes through it, also once another database has the
-  // name: it would make files there, and remove those that it does not know.
-  const posix::Directory directory;
-  const std::string path;
-  StatusMapper ToStatus;
-  std::shared_ptr<rocksdb::Statistics> statistics;
-  const std::shared_ptr<FirstError> background = std::make_shared<FirstError>();
-  const std::shared_ptr<TakenOver> taken_over = std::make_shared<TakenOver>();
-  FlushPace pace;  // the writing thread's
-  // Of what is written besides the log. Refilled often, or each refill is a
-  // burst of its own.
-  const std::shared_ptr<rocksdb::RateLimiter> limiter{
-      rocksdb::NewGenericRateLimiter(FlushPace::kAtFirst,
-                                     /*refill_period_us=*/2000)};
-  RocksDbFiles files;
-  std::unique_ptr<rocksdb::DB> db;
-  std::vector<rocksdb::ColumnFamilyHandle*> families;
-};
 
 rocksdb::ReadOptions ScanOptions() {
   rocksdb::ReadOptions options;
@@ -430,134 +283,12 @@ class RocksDbCellView final : public CellView {
   const rocksdb::Snapshot* const snapshot_;
 };
 
-class RocksDbStore final : public Store {
- public:
-  RocksDbStore(std::shared_ptr<Database> database,
-               const RocksDbOptions& options)
-      : database_(std::move(database)),
-        read_only_(options.read_only),
-        layer_bytes_max_(options.write_buffer_bytes / 4) {}
-  // Without Close(), what a crash would leave.
-  ~RocksDbStore() override { StopThread(); }
-
-  // Reads how far the database reaches.
-  absl::Status Load() noexcept;
-  absl::Status StartThread();
-
-  // As InDatabase().
-  absl::Status Commit(const CommitGroup& group, bool sync) noexcept override;
-  absl::Status Sync() noexcept override;
-
-  std::uint64_t block_count() const override { return block_count_; }
-  absl::StatusOr<Bytes> ReadBlock(std::uint64_t index) const noexcept override;
-  absl::Status ScanBlocks(
-      std::uint64_t from,
-      const std::function<absl::Status(std::uint64_t index, BytesView stored)>&
-          visit) const override {
-    REENACT_RETURN_IF_ERROR(CheckOpen());
-    return ScanStoredBlocks(from, block_count_, visit);
-  }
-
-  std::uint64_t cells_through() const override { return cells_through_; }
-  absl::StatusOr<Bytes> ReadOpenWork() const noexcept override;
-  absl::StatusOr<std::optional<StoredCell>> ReadCell(
-      ReducerId reducer, std::string_view key) const noexcept override;
-  std::unique_ptr<CellView> View() const noexcept override;
-  absl::Status ClearCells() noexcept override;
-  absl::Status CutBlocks(std::uint64_t count) noexcept override;
-
-  std::vector<std::pair<std::string, std::uint64_t>> Stats()
-      const noexcept override;
-  absl::Status Close() noexcept override;
-
- private:
-  using VisitBlock =
-      std::function<absl::Status(std::uint64_t index, BytesView stored)>;
-
-  absl::Status CheckOpen() const;
-  absl::Status CheckWritable() const;
-  absl::Status ScanStoredBlocks(std::uint64_t from, std::uint64_t count,
-                                const VisitBlock& visit) const;
-  // Remembers the first error of a write.
-  absl::Status Latch(const rocksdb::Status& status);
-  absl::Status Write(bool sync);
-
-  absl::Status LoadOpenWorks();
-  void AddOpenWork(std::uint64_t block_count, BytesView record);
-  void AddWritten();
-
-  // Cells in memory, and the thread that makes files of them.
-  void TakeCells(const CommitGroup& group, std::uint64_t through,
-                 std::uint64_t block_bytes);
-  void Freeze() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool IsDue() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool IsBehind() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::size_t LayerBytes(std::size_t from) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status FileCells(bool synced);
-  void AskForFile();
-  absl::Status WaitForFile();
-  bool WaitUntilDue(CellLayers* layers, std::uint64_t* through);
-  void Run();
-  void StopThread();
-  absl::Status WriteFile(const CellLayers& layers, std::uint64_t through);
-  absl::StatusOr<CellsFile> MakeFile(const std::string& path,
-                                     const CellLayers& layers,
-                                     std::uint64_t through);
-  absl::Status CheckTakenOver(const CellsFile& file) const;
-  absl::Status CheckRange(const CellsFile& file) const;
-  absl::Status CheckCell(const rocksdb::Slice& key,
-                         const std::optional<std::string>& value) const;
-  absl::Status CheckRanges() const;
-  // Until every cell is in a file.
-  absl::Status Drain();
-
-  std::uint64_t Property(rocksdb::ColumnFamilyHandle* family,
-                         const std::string& name) const;
-  std::uint64_t WalBytes() const;
-  std::uint64_t DiskBytes() const;
-
-  std::shared_ptr<Database> database_;  // null once closed
-  const bool read_only_;
-  const std::size_t layer_bytes_max_;
-
-  // The writing thread's own.
-  absl::Status failed_;
-  rocksdb::WriteBatch batch_;
-  std::vector<std::uint64_t> open_works_;  // their block counts, ascending
-
-  std::atomic<std::uint64_t> block_count_{0};
-  std::atomic<std::uint64_t> cells_through_{0};
-  std::atomic<std::uint64_t> filed_through_{0};  // of the cells in files
-  // By this object; and before it, by others.
-  std::atomic<std::uint64_t> user_bytes_{0};
-  std::atomic<std::uint64_t> filed_bytes_{0};
-  std::uint64_t user_bytes_before_ = 0;
-  std::uint64_t disk_bytes_before_ = 0;
-
-  mutable Mutex mutex_;
-  CondVar changed_;
-  // Commits go to `active_`. A view, and whoever asks for a file, freeze it. Of
-  // the first `being_filed_` of `frozen_` files are made: of the first of these
-  // while `busy_`, of the rest once it is `due_`.
-  mutable std::shared_ptr<CellLayer> active_ ABSL_GUARDED_BY(mutex_) =
-      std::make_shared<CellLayer>();
-  mutable CellLayers frozen_ ABSL_GUARDED_BY(mutex_);
-  std::size_t being_filed_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::uint64_t block_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // not yet filed
-  std::size_t open_works_waiting_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool due_ ABSL_GUARDED_BY(mutex_) = false;
-  std::uint64_t due_through_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool busy_ ABSL_GUARDED_BY(mutex_) = false;
-  bool stop_ ABSL_GUARDED_BY(mutex_) = false;
-  absl::Status file_status_ ABSL_GUARDED_BY(mutex_);
-  std::thread thread_;
-};
-
 absl::Status MissingBlock(std::uint64_t index) {
   return absl::DataLossError("db: block " + std::to_string(index) +
                              " is missing");
 }
+
+}  // namespace
 
 absl::Status RocksDbStore::CheckOpen() const {
   if (database_ != nullptr) return absl::OkStatus();
@@ -709,265 +440,6 @@ void RocksDbStore::TakeCells(const CommitGroup& group, std::uint64_t through,
   cells_through_ = through;
   block_bytes_ += block_bytes;
   if (!group.open_work.empty()) ++open_works_waiting_;
-}
-
-// Asks for a file if it is time for one. The log is synced before, so that
-// cells in files are never ahead of the blocks that survive a power cut; by the
-// writing thread, since RocksDB takes a sync after a failed write for a bug.
-absl::Status RocksDbStore::FileCells(bool synced) {
-  for (;;) {
-    {
-      MutexLock lock(&mutex_);
-      while (IsBehind() && (due_ || busy_) && file_status_.ok()) {
-        changed_.Wait(&mutex_);
-      }
-      if (due_ || !IsDue() || !file_status_.ok()) return absl::OkStatus();
-    }
-    if (!synced) REENACT_RETURN_IF_ERROR(Sync());
-    REENACT_FAILPOINT_RETURN("store: before a file of cells is asked for");
-    synced = true;
-    AskForFile();
-  }
-}
-
-void RocksDbStore::AskForFile() {
-  MutexLock lock(&mutex_);
-  Freeze();
-  being_filed_ = frozen_.size();
-  due_through_ = cells_through_;
-  block_bytes_ = 0;
-  open_works_waiting_ = 0;
-  due_ = true;
-  changed_.SignalAll();
-}
-
-void RocksDbStore::Freeze() const {
-  if (active_->size() == 0) return;
-  frozen_.push_back(std::move(active_));
-  active_ = std::make_shared<CellLayer>();
-}
-
-std::size_t RocksDbStore::LayerBytes(std::size_t from) const {
-  std::size_t bytes = active_->byte_size();
-  for (std::size_t i = from; i < frozen_.size(); ++i) {
-    bytes += frozen_[i]->byte_size();
-  }
-  return bytes;
-}
-
-bool RocksDbStore::IsDue() const {
-  return block_bytes_ >= kBlockBytesMax ||
-         frozen_.size() - being_filed_ >= kLayersMax ||
-         open_works_waiting_ >= kOpenWorksMax ||
-         LayerBytes(being_filed_) >= layer_bytes_max_;
-}
-
-bool RocksDbStore::IsBehind() const {
-  return block_bytes_ >= kBehindMax * kBlockBytesMax ||
-         frozen_.size() >= kBehindMax * kLayersMax ||
-         LayerBytes(0) >= kBehindMax * layer_bytes_max_;
-}
-
-absl::Status RocksDbStore::StartThread() {
-  try {
-    thread_ = std::thread([this] { Run(); });
-  } catch (const std::system_error& error) {
-    return absl::ResourceExhaustedError(std::string("db: no thread: ") +
-                                        error.what());
-  }
-  return absl::OkStatus();
-}
-
-void RocksDbStore::StopThread() {
-  {
-    MutexLock lock(&mutex_);
-    stop_ = true;
-    changed_.SignalAll();
-  }
-  if (thread_.joinable()) thread_.join();
-}
-
-void RocksDbStore::Run() {
-  CellLayers layers;
-  std::uint64_t through = 0;
-  while (WaitUntilDue(&layers, &through)) {
-    const absl::Status status = WriteFile(layers, through);
-    const std::size_t count = layers.size();
-    layers.clear();
-    MutexLock lock(&mutex_);
-    busy_ = false;
-    if (status.ok()) {
-      const auto first = frozen_.begin();
-      frozen_.erase(first, first + static_cast<std::ptrdiff_t>(count));
-      being_filed_ -= count;
-      filed_through_ = through;
-    } else {
-      file_status_ = status;
-    }
-    changed_.SignalAll();
-  }
-}
-
-// False: it is time to stop.
-bool RocksDbStore::WaitUntilDue(CellLayers* layers, std::uint64_t* through) {
-  MutexLock lock(&mutex_);
-  while (!stop_ && (!due_ || !file_status_.ok())) changed_.Wait(&mutex_);
-  if (stop_) return false;
-  due_ = false;
-  busy_ = true;
-  const auto first = frozen_.begin();
-  layers->assign(first, first + static_cast<std::ptrdiff_t>(being_filed_));
-  *through = due_through_;
-  return true;
-}
-
-absl::Status RocksDbStore::WriteFile(const CellLayers& layers,
-                                     std::uint64_t through) {
-  Database& database = *database_;
-  const std::string path = database.path + "/" + kNewCellsName;
-  // What a crash has left may be a link to a file of the database, which must
-  // not be written to; so it is not asked whether there is one.
-  REENACT_RETURN_IF_ERROR(posix::RemoveFile(path));
-  REENACT_FAILPOINT_RETURN("store: before a file of cells is made");
-  REENACT_ASSIGN_OR_RETURN(const CellsFile made,
-                           MakeFile(path, layers, through));
-  REENACT_FAILPOINT_RETURN("D20 file of cells made, not taken over");
-  REENACT_RETURN_IF_ERROR(database.files.CheckNewCells(path));
-  rocksdb::IngestExternalFileOptions options;
-  options.move_files = true;
-  options.write_global_seqno = false;
-  options.verify_checksums_before_ingest = true;
-  const KeepTables keep;
-  REENACT_RETURN_IF_ERROR(database.ToStatus(
-      database.db->IngestExternalFile(database.cells(), {path}, options)));
-  database.files.ForgetNewCells();
-  return CheckTakenOver(made);
-}
-
-// What RocksDB has made of the file, against what was written: with another
-// range of keys, its cells would be there and not be found.
-absl::Status RocksDbStore::CheckTakenOver(const CellsFile& file) const {
-  const TakenOver& taken = *database_->taken_over;
-  if (taken.entries != file.entries) {
-    return absl::DataLossError(
-        "db/" + taken.name + ": it has " + std::to_string(taken.entries) +
-        " entries, and " + std::to_string(file.entries) + " were written");
-  }
-  REENACT_RETURN_IF_ERROR(CheckRange(file));
-  REENACT_RETURN_IF_ERROR(CheckCell(file.first_key, file.first_value));
-  return CheckCell(CellsThroughKey(), file.last_value);
-}
-
-// Nothing if a compaction has already made other files of it.
-absl::Status RocksDbStore::CheckRange(const CellsFile& file) const {
-  const std::string& name = database_->taken_over->name;
-  rocksdb::ColumnFamilyMetaData family;
-  database_->db->GetColumnFamilyMetaData(database_->cells(), &family);
-  for (const rocksdb::LevelMetaData& level : family.levels) {
-    for (const rocksdb::SstFileMetaData& table : level.files) {
-      if (table.relative_filename != name) continue;
-      if (table.smallestkey == file.first_key &&
-          table.largestkey == CellsThroughKey()) {
-        return absl::OkStatus();
-      }
-      return absl::DataLossError("db/" + name +
-                                 ": its range of keys is not that of the cells "
-                                 "that were written to it");
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status RocksDbStore::CheckCell(
-    const rocksdb::Slice& key, const std::optional<std::string>& value) const {
-  std::string found;
-  const rocksdb::Status status = database_->db->Get(
-      rocksdb::ReadOptions(), database_->cells(), key, &found);
-  if (!status.IsNotFound()) {
-    REENACT_RETURN_IF_ERROR(database_->ToStatus(status));
-  }
-  if (status.ok() == value.has_value() && (!value || found == *value)) {
-    return absl::OkStatus();
-  }
-  return absl::DataLossError("db/" + database_->taken_over->name +
-                             ": a cell that was written to it is not found");
-}
-
-// That no file of cells has an empty range of keys, as a read that failed when
-// the file was taken over left it before that was checked: its cells are there,
-// and nobody finds them.
-absl::Status RocksDbStore::CheckRanges() const {
-  rocksdb::ColumnFamilyMetaData family;
-  database_->db->GetColumnFamilyMetaData(database_->cells(), &family);
-  for (const rocksdb::LevelMetaData& level : family.levels) {
-    for (const rocksdb::SstFileMetaData& table : level.files) {
-      if (table.largestkey.size() >= kReducerSize) continue;
-      return absl::DataLossError(
-          "db/" + table.relative_filename +
-          ": its range of keys holds no cell, so cells in it cannot be found");
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<CellsFile> RocksDbStore::MakeFile(const std::string& path,
-                                                 const CellLayers& layers,
-                                                 std::uint64_t through) {
-  CellsFile made;
-  const StatusMapper& to_status = database_->ToStatus;
-  rocksdb::EnvOptions env_options;
-  env_options.bytes_per_sync = kMebibyte;
-  rocksdb::SstFileWriter file(env_options,
-                              database_->db->GetOptions(database_->cells()),
-                              database_->cells());
-  REENACT_RETURN_IF_ERROR(to_status(file.Open(path)));
-  std::string key;
-  std::string value;
-  for (CellLayersCursor cell(layers, CellName(0, "")); cell.Valid();
-       cell.Next()) {
-    const CellLayer::Change& change = cell.change();
-    key.resize(kReducerSize);
-    PutBigEndian(cell.name().first, key.data());
-    key += cell.name().second;
-    value.resize(kNumberSize);
-    PutBigEndian(change.version.value, value.data());
-    value += change.state;
-    REENACT_RETURN_IF_ERROR(
-        to_status(change.exists ? file.Put(key, value) : file.Delete(key)));
-    if (made.entries++ > 0) continue;
-    made.first_key = key;
-    if (change.exists) made.first_value = value;
-  }
-  made.last_value.resize(kNumberSize);
-  PutBigEndian(through, made.last_value.data());
-  REENACT_RETURN_IF_ERROR(
-      to_status(file.Put(CellsThroughKey(), made.last_value)));
-  if (made.entries++ == 0) {
-    made.first_key = CellsThroughKey();
-    made.first_value = made.last_value;
-  }
-  REENACT_RETURN_IF_ERROR(to_status(file.Finish()));
-  filed_bytes_ += file.FileSize();
-  return made;
-}
-
-absl::Status RocksDbStore::Drain() {
-  REENACT_RETURN_IF_ERROR(WaitForFile());
-  {
-    MutexLock lock(&mutex_);
-    const bool filed = filed_through_ == cells_through_ &&
-                       active_->size() == 0 && frozen_.empty();
-    if (filed) return absl::OkStatus();
-  }
-  REENACT_RETURN_IF_ERROR(Sync());
-  AskForFile();
-  return WaitForFile();
-}
-
-absl::Status RocksDbStore::WaitForFile() {
-  MutexLock lock(&mutex_);
-  while ((due_ || busy_) && file_status_.ok()) changed_.Wait(&mutex_);
-  return file_status_;
 }
 
 absl::StatusOr<Bytes> RocksDbStore::ReadOpenWork() const noexcept {
@@ -1182,6 +654,8 @@ absl::Status RocksDbStore::Close() noexcept {
   return status.ok() ? closed : status;
 }
 
+namespace {
+
 // Whether `path` holds a database, and of how many files of tables. NotFound:
 // none, or one whose making was cut short before anything could be written.
 // DataLoss: what is left of one.
@@ -1289,9 +763,12 @@ absl::Status OpenDatabase(const std::string& path,
 }
 
 }  // namespace
+}  // namespace rocksdb_store
 
 absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(
     const std::string& path, const RocksDbOptions& options) {
+  using rocksdb_store::Database;
+  using rocksdb_store::RocksDbStore;
   std::string directory = path;
   while (directory.size() > 1 && directory.ends_with('/')) {
     directory.pop_back();
@@ -1305,8 +782,9 @@ absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(
   }
   REENACT_RETURN_IF_ERROR(opened.status());
   auto database = std::make_shared<Database>(directory, *std::move(opened));
-  REENACT_RETURN_IF_ERROR(InDatabase(
-      [&] { return OpenDatabase(database->path, options, database.get()); }));
+  REENACT_RETURN_IF_ERROR(rocksdb_store::InDatabase([&] {
+    return rocksdb_store::OpenDatabase(database->path, options, database.get());
+  }));
   auto store = std::make_unique<RocksDbStore>(std::move(database), options);
   REENACT_RETURN_IF_ERROR(store->Load());
   if (!options.read_only) REENACT_RETURN_IF_ERROR(store->StartThread());
