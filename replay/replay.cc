@@ -618,8 +618,7 @@ class Verifier {
     return absl::OkStatus();
   }
 
-  void MakeSlice(const Checkpoint& place,
-                 const std::map<CellRef, Bytes>& cells,
+  void MakeSlice(const Checkpoint& place, const std::map<CellRef, Bytes>& cells,
                  const Observer& observer, std::uint64_t index) {
     const absl::StatusOr<Bytes> block = blocks_->ReadBlock(index);
     absl::Status status = block.status();

@@ -34,7 +34,7 @@ class ReplayRun {
   struct Start {
     WorldConfig genesis;
     std::optional<Checkpoint> place;  // set: a snapshot's
-    std::string path;                    // of the snapshot
+    std::string path;                 // of the snapshot
 
     const WorldConfig& config() const {
       return place ? place->config : genesis;

@@ -45,8 +45,8 @@ struct Unit {
   Bytes payload;  // kControl: the entry of the control input
   Cause cause;
   LogicalTime due;  // kTimer only
-  // CellHash() of reducer and key, from Admit() or EnqueueRaised() on; 0: kControl.
-  // Says nothing that they don't, so it is not compared.
+  // CellHash() of reducer and key, from Admit() or EnqueueRaised() on; 0:
+  // kControl. Says nothing that they don't, so it is not compared.
   std::uint64_t cell_hash = 0;
 
   friend bool operator==(const Unit& a, const Unit& b) {
@@ -71,9 +71,9 @@ void FillAnswer(CellRef&& cell, const Cause& cause, Bytes&& payload,
 // nothing else, so two sequencers that were told the same things compose the
 // same rounds, and Encode() of both gives the same bytes.
 //
-// EnqueueRaised() of a round and Compose() of a later one may come in either order
-// as long as the earlier round's units are not eligible in the later one; the
-// rounds are the same. So may EnqueueRaised() and Admit().
+// EnqueueRaised() of a round and Compose() of a later one may come in either
+// order as long as the earlier round's units are not eligible in the later one;
+// the rounds are the same. So may EnqueueRaised() and Admit().
 //
 // Thread safety: none.
 class Sequencer {
@@ -97,9 +97,10 @@ class Sequencer {
 
   // A unit whose fields have their defaults; its strings are empty and keep
   // what memory they had, within reason. It is the caller's to fill, up to
-  // Admit() or EnqueueRaised(), and again from Compose() to Recycle(). Its place in
-  // memory stays the same, also if the sequencer moves, and ends with the
-  // sequencer. O(1), and nothing is allocated once enough have been recycled.
+  // Admit() or EnqueueRaised(), and again from Compose() to Recycle(). Its
+  // place in memory stays the same, also if the sequencer moves, and ends with
+  // the sequencer. O(1), and nothing is allocated once enough have been
+  // recycled.
   Unit* NewUnit();
 
   // Takes back a unit that is the caller's.

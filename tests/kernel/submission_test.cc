@@ -15,7 +15,8 @@ using State = Submission::State;
 using StatePtr = DurabilityWatermark::StatePtr;
 
 struct Line {
-  std::shared_ptr<DurabilityWatermark> line = std::make_shared<DurabilityWatermark>();
+  std::shared_ptr<DurabilityWatermark> line =
+      std::make_shared<DurabilityWatermark>();
 
   // A submission that was committed as ticket `event_id`.
   StatePtr Committed(std::uint64_t event_id) const {

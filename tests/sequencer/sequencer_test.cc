@@ -256,8 +256,8 @@ TEST_CASE("timers run in the first round that their time has come",
   world.Admit("a", "a");
   REQUIRE(world.Compose() == Names{"a"});
   EnqueueRaised(world.sequencer, Round{1},
-           Units(Timer("at 9", 9, 1, 0), Timer("at 7, second", 7, 1, 1),
-                 Timer("never", 1'000'000, 1, 2)));
+                Units(Timer("at 9", 9, 1, 0), Timer("at 7, second", 7, 1, 1),
+                      Timer("never", 1'000'000, 1, 2)));
   CHECK(world.sequencer.timer_count() == 3);
   CHECK(world.sequencer.NextTimer() == LogicalTime{7});
   world.now = LogicalTime{6};
@@ -287,8 +287,8 @@ TEST_CASE("due timers run by due, then parent, then index", "[sequencer]") {
   world.Admit("b", "b");
   REQUIRE(world.Compose() == Names{"a", "b"});
   EnqueueRaised(world.sequencer, Round{1},
-           Units(Timer("later", 3, 1, 0), Timer("1.1", 2, 1, 1),
-                 Timer("1.2", 2, 1, 2), Timer("2.0", 2, 2, 0)));
+                Units(Timer("later", 3, 1, 0), Timer("1.1", 2, 1, 1),
+                      Timer("1.2", 2, 1, 2), Timer("2.0", 2, 2, 0)));
   world.now = LogicalTime{3};
   CHECK(world.Compose() == Names{"1.1", "1.2", "2.0", "later"});
 }
@@ -301,7 +301,7 @@ TEST_CASE("a due timer that finds no room still counts", "[sequencer]") {
   world.Admit("a", "a");
   REQUIRE(world.Compose() == Names{"a"});
   EnqueueRaised(world.sequencer, Round{1},
-           Units(Timer("t", 0, 1, 0), Timer("u", 0, 1, 1)));
+                Units(Timer("t", 0, 1, 0), Timer("u", 0, 1, 1)));
   CHECK(world.Compose() == Names{"t"});
   CHECK(world.sequencer.timer_count() == 1);
   CHECK_FALSE(world.sequencer.empty());
@@ -733,8 +733,8 @@ World Busy(const Scheduling& rules) {
   world.AdmitControl("control");
   world.ComposeRound(Round{1});
   EnqueueRaised(world.sequencer, Round{1},
-           Units(Derived("a", "d", 1, 0), Timer("t", -3, 1, 1),
-                 Timer("u", 50, 2, 0), Timer("v", 60, 2, 1)));
+                Units(Derived("a", "d", 1, 0), Timer("t", -3, 1, 1),
+                      Timer("u", 50, 2, 0), Timer("v", 60, 2, 1)));
   world.Admit("c", "c1", 1);
   world.ComposeRound(Round{2});
   world.ComposeRound(Round{3});

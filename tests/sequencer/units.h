@@ -23,7 +23,7 @@ inline void Admit(Sequencer& sequencer, const Unit& value,
 }
 
 inline void EnqueueRaised(Sequencer& sequencer, Round round,
-                     const std::vector<Unit>& values) {
+                          const std::vector<Unit>& values) {
   std::vector<Unit*> raised;
   for (const Unit& value : values) raised.push_back(UnitOf(sequencer, value));
   sequencer.EnqueueRaised(round, &raised);
