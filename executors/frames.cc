@@ -250,7 +250,8 @@ Frame ReadOffer(MemberReader& members) {
     effect.deadline = LogicalTime{deadline.Integer()};
   } else {
     deadline.Null();
-    if (!members.HasMore()) deadline.Fail("no deadline is left out");
+    if (!members.HasMore())
+      deadline.Fail("the deadline is empty; omit the key");
   }
   if (members.HasMore()) effect.retry = RetryRule::Decode(members.Next());
   return offer;

@@ -101,7 +101,8 @@ entry::UpdateView ReadUpdate(cbor::Reader& reader) {
          "update has a wrong number of items");
   update.low = reader.Integer();
   update.high = reader.Integer();
-  FailIf(reader, !HasBounds(update), "bounds that bound nothing are left out");
+  FailIf(reader, !HasBounds(update),
+         "the bounds hold every number; omit the key");
   return update;
 }
 
@@ -137,20 +138,22 @@ void ReadEffectOptions(cbor::Reader& reader, entry::EffectIntentView* effect) {
   fields.Begin(&reader, size);
   if (fields.Has(0)) {
     effect->reserve = Amounts::DecodeRecorded(reader);
-    FailIf(reader, effect->reserve.empty(), "nothing to reserve is left out");
+    FailIf(reader, effect->reserve.empty(), "reserve is empty; omit the key");
   }
   if (fields.Has(1)) {
     effect->must_pass = reader.Bool();
-    FailIf(reader, !effect->must_pass, "must_pass is true or left out");
+    FailIf(reader, !effect->must_pass, "must_pass is false; omit the key");
   }
   if (fields.Has(2)) effect->deadline = LogicalTime{reader.Integer()};
   if (fields.Has(3)) {
     effect->cache_scope = reader.Text();
-    FailIf(reader, effect->cache_scope.empty(), "no cache scope is left out");
+    FailIf(reader, effect->cache_scope.empty(),
+           "the cache scope is empty; omit the key");
   }
   if (fields.Has(10)) {
     effect->identity = reader.ByteString();
-    FailIf(reader, effect->identity.empty(), "no identity is left out");
+    FailIf(reader, effect->identity.empty(),
+           "the identity is empty; omit the key");
   }
   if (fields.Has(12)) effect->retry = RetryRule::Decode(reader);
   fields.End();
@@ -187,7 +190,7 @@ void ReadInputTail(cbor::Reader& reader, EntryFields& fields,
   if (fields.Has(6)) {
     input->submission_id = reader.ByteString();
     FailIf(reader, input->submission_id.empty(),
-           "an empty submission id is left out");
+           "the submission id is empty; omit the key");
     FailIf(reader, input->submission_id.size() > kSubmissionIdBytesMax,
            "a submission id has more than 64 bytes");
   }
@@ -195,14 +198,14 @@ void ReadInputTail(cbor::Reader& reader, EntryFields& fields,
     input->priority = static_cast<std::uint8_t>(
         UnsignedUpTo(reader, kPriorities - 1, "priority is above 3"));
     FailIf(reader, input->priority == kPriorityDefault,
-           "the default priority is left out");
+           "the priority is the default; omit the key");
   }
   if (fields.Has(8)) {
     input->time = LogicalTime{reader.Integer()};
-    FailIf(reader, input->time.value == 0, "time 0 is left out");
+    FailIf(reader, input->time.value == 0, "the time is 0; omit the key");
   }
   if (fields.Has(9)) {
-    input->position = Ordinal(reader, "position 0 is left out");
+    input->position = Ordinal(reader, "the position is 0; omit the key");
   }
 }
 
@@ -217,7 +220,7 @@ entry::InputAdmittedView ReadInputAdmitted(cbor::Reader& reader,
   input.key = reader.Text();
   if (fields.Has(4)) {
     input.schema = reader.Text();
-    FailIf(reader, input.schema.empty(), "an empty schema is left out");
+    FailIf(reader, input.schema.empty(), "the schema is empty; omit the key");
   }
   fields.Need(5);
   input.payload = reader.Item();
@@ -268,7 +271,7 @@ entry::StepFailed ReadStepFailed(cbor::Reader& reader, EntryFields& fields) {
                    "failure code is above 2^32 - 1"));
   if (fields.Has(4)) {
     step.detail = reader.Text();
-    FailIf(reader, step.detail.empty(), "an empty detail is left out");
+    FailIf(reader, step.detail.empty(), "the detail is empty; omit the key");
   }
   return step;
 }
@@ -313,7 +316,8 @@ entry::ConfigChanged ReadConfigChanged(cbor::Reader& reader,
   fields.Need(2);
   change.scheduling = DecodeScheduling(reader);
   if (fields.Has(3)) {
-    change.snapshot_every = Ordinal(reader, "snapshot_every 0 is left out");
+    change.snapshot_every =
+        Ordinal(reader, "snapshot_every is 0; omit the key");
   }
   return change;
 }
@@ -336,7 +340,7 @@ std::string TextIfThere(cbor::Reader& reader, EntryFields& fields,
                         std::uint64_t key) {
   if (!fields.Has(key)) return std::string();
   std::string text(reader.Text());
-  FailIf(reader, text.empty(), "an empty text is left out");
+  FailIf(reader, text.empty(), "the text is empty; omit the key");
   return text;
 }
 
@@ -360,11 +364,11 @@ entry::EffectQueued ReadEffectQueued(cbor::Reader& reader,
         UnsignedUpTo(reader, static_cast<std::uint64_t>(EffectVerdict::kJoined),
                      "verdict is not known"));
     FailIf(reader, effect.verdict == EffectVerdict::kOpen,
-           "the verdict open is left out");
+           "the verdict is open; omit the key");
   }
   if (fields.Has(7)) {
     effect.reserved = Amounts::Decode(reader);
-    FailIf(reader, effect.reserved.empty(), "nothing reserved is left out");
+    FailIf(reader, effect.reserved.empty(), "reserved is empty; omit the key");
   }
   effect.reason = TextIfThere(reader, fields, 8);
   if (fields.Has(9)) effect.answered_by = ReadInputId(reader);
@@ -436,7 +440,8 @@ entry::ReceiptRefused ReadReceiptRefused(cbor::Reader& reader,
   refused.input = ReadInputId(reader);
   if (fields.Has(2)) {
     refused.intent_hash = ReadDigest(reader);
-    FailIf(reader, refused.intent_hash == Digest(), "no intent is left out");
+    FailIf(reader, refused.intent_hash == Digest(),
+           "the intent hash is all zeros; omit the key");
   }
   refused.executor = TextIfThere(reader, fields, 3);
   fields.Need(4);
@@ -643,7 +648,7 @@ void EntryReader::OpenGroup() {
   group_ = static_cast<StepGroup>(next_group_);
   if (!fields_.Has(next_group_++)) return;
   items_left_ = reader_->Array();
-  FailIf(*reader_, items_left_ == 0, "an empty group is left out");
+  FailIf(*reader_, items_left_ == 0, "the group is empty; omit the key");
 }
 
 void EntryReader::SkipItem() {

@@ -60,7 +60,9 @@ SourceMarks DecodeSources(cbor::Reader& reader) {
   SourceMarks sources;
   const std::uint64_t count = reader.Array();
   if (reader.ok() && (count == 0 || count > kSourcesMax)) {
-    reader.Fail("there are 1 to 65536 sources, or the key is left out");
+    reader.Fail(
+        "a list of sources has 1 to 65536 items; omit the key if there is "
+        "none");
   }
   for (std::uint64_t i = 0; i < count && reader.ok(); ++i) {
     SourceRead read = DecodeSourceRead(reader);

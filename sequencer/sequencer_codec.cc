@@ -273,7 +273,7 @@ void Sequencer::Impl::EncodeDropped(cbor::Encoder& encoder) const {
 
 void Sequencer::Impl::DecodeDropped(cbor::Reader& reader) {
   const std::uint64_t count = reader.Array();
-  if (count == 0) reader.Fail("no timers to drop are left out");
+  if (count == 0) reader.Fail("the list of timers to drop is empty; omit it");
   Round previous;
   for (std::uint64_t i = 0; i < count && reader.ok(); ++i) {
     reader.ExpectArray(3);

@@ -81,10 +81,10 @@ class FieldReader {
     return true;
   }
   void Expect(Key key) {
-    if (!Next(key)) reader_.Fail("a missing key");
+    if (!Next(key)) reader_.Fail("a key is missing");
   }
   void ExpectEnd() {
-    if (left_ != 0) reader_.Fail("an unknown key, or one out of order");
+    if (left_ != 0) reader_.Fail("a key is unknown or out of order");
   }
 
  private:
@@ -98,7 +98,8 @@ std::vector<Item> DecodeList(std::size_t most, Decode decode,
                              cbor::Reader& reader) {
   std::vector<Item> items;
   const std::uint64_t count = reader.Array();
-  if (count == 0 || count > most) reader.Fail("a list of no or too many items");
+  if (count == 0 || count > most)
+    reader.Fail("a list has no item, or too many");
   for (std::uint64_t i = 0; i < count && reader.ok(); ++i) {
     items.push_back(decode());
   }
@@ -107,7 +108,7 @@ std::vector<Item> DecodeList(std::size_t most, Decode decode,
 
 Amounts DecodeAmounts(cbor::Reader& reader) {
   Amounts amounts = Amounts::Decode(reader);
-  if (amounts.empty()) reader.Fail("nothing that is spelled out");
+  if (amounts.empty()) reader.Fail("the amounts are empty; omit the key");
   return amounts;
 }
 
@@ -117,7 +118,7 @@ Grant DecodeGrantFields(FieldReader& fields, cbor::Reader& reader) {
   grant.name = reader.Text();
   if (fields.Next(kParentKey)) {
     grant.parent = reader.Text();
-    if (grant.parent.empty()) reader.Fail("no parent that is spelled out");
+    if (grant.parent.empty()) reader.Fail("the parent is empty; omit the key");
   }
   if (fields.Next(kKindsKey)) {
     grant.kinds = DecodeList<std::string>(
@@ -170,7 +171,7 @@ Account DecodeAccount(cbor::Reader& reader) {
   account.grant = DecodeGrantFields(fields, reader);
   if (fields.Next(kRevokedKey)) {
     account.revoked = reader.Bool();
-    if (!account.revoked) reader.Fail("a default that is spelled out");
+    if (!account.revoked) reader.Fail("revoked is false; omit the key");
   }
   for (const AccountField& field : kAccountFields) {
     if (fields.Next(field.key)) {
@@ -196,7 +197,7 @@ GrantChange DecodeGrantChange(cbor::Reader& reader) {
   fields.Expect(kOpKey);
   const std::uint64_t op = reader.Unsigned();
   if (op > static_cast<std::uint64_t>(Op::kRevoke))
-    reader.Fail("an operation that does not exist");
+    reader.Fail("the operation is unknown");
   if (!reader.ok()) return {};
   change.op = static_cast<Op>(op);
   change.grant = DecodeGrantFields(fields, reader);
@@ -216,7 +217,7 @@ void Grants::Encode(cbor::Encoder& encoder) const {
 Grants Grants::Decode(cbor::Reader& reader) {
   Grants grants;
   const std::uint64_t count = reader.Array();
-  if (count > kGrantsMax) reader.Fail("too many grants");
+  if (count > kGrantsMax) reader.Fail("there are too many grants");
   for (std::uint64_t i = 0; i < count && reader.ok(); ++i) {
     Account account = DecodeAccount(reader);
     if (!reader.ok()) break;
@@ -224,7 +225,7 @@ Grants Grants::Decode(cbor::Reader& reader) {
     if (!status.ok()) reader.Fail(ToStd(status.message()));
     Accounts& accounts = grants.accounts_;
     if (!accounts.empty() && accounts.rbegin()->first >= account.grant.name) {
-      reader.Fail("grants out of order");
+      reader.Fail("the grants are out of order");
     }
     std::string name = account.grant.name;
     accounts.emplace_hint(accounts.end(), std::move(name), std::move(account));

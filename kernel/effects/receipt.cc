@@ -103,7 +103,7 @@ class Members {
     if (!Next(key)) reader_.Fail(without);
   }
   void ExpectNone() {
-    if (left_ != 0) reader_.Fail("a key that no receipt has here");
+    if (left_ != 0) reader_.Fail("a key is unknown or out of order");
   }
 
  private:
@@ -114,13 +114,13 @@ class Members {
 Digest ReadDigest(cbor::Reader& reader) {
   const auto digest = Digest::FromBytes(reader.ByteString());
   if (digest.ok()) return *digest;
-  reader.Fail("a digest that is not 32 bytes long");
+  reader.Fail("a digest has not 32 bytes");
   return {};
 }
 
 ReceiptStatus ReadStatus(cbor::Reader& reader) {
   const std::uint64_t status = reader.Unsigned();
-  if (status > kStatusLast) reader.Fail("a status that no receipt has");
+  if (status > kStatusLast) reader.Fail("the status is unknown");
   return static_cast<ReceiptStatus>(std::min(status, kStatusLast));
 }
 
@@ -142,8 +142,9 @@ Evidence ReadPiece(cbor::Reader& reader) {
 
 std::vector<Evidence> ReadEvidence(cbor::Reader& reader) {
   const std::uint64_t size = reader.Array();
-  if (size == 0) reader.Fail("no evidence, spelled out");
-  if (size > Receipt::kEvidenceMax) reader.Fail("too many pieces of evidence");
+  if (size == 0) reader.Fail("the evidence is empty; omit the key");
+  if (size > Receipt::kEvidenceMax)
+    reader.Fail("there are too many pieces of evidence");
   std::vector<Evidence> evidence;
   for (std::uint64_t i = 0; i < size && reader.ok(); ++i) {
     evidence.push_back(ReadPiece(reader));
@@ -159,17 +160,18 @@ void ReadExtras(Members& members, cbor::Reader& reader, Receipt* receipt) {
   }
   if (members.Next(kLeaseEpoch)) {
     receipt->lease_epoch = reader.Unsigned();
-    if (receipt->lease_epoch == 0) reader.Fail("no lease, spelled out");
+    if (receipt->lease_epoch == 0)
+      reader.Fail("the lease epoch is 0; omit the key");
   }
   if (members.Next(kUsage)) {
     receipt->usage = Amounts::Decode(reader);
-    if (receipt->usage.empty()) reader.Fail("no usage, spelled out");
+    if (receipt->usage.empty()) reader.Fail("the usage is empty; omit the key");
   }
   if (members.Next(kEvidence)) receipt->evidence = ReadEvidence(reader);
   if (members.Next(kSignature)) {
     receipt->signature = Bytes(reader.ByteString());
     if (receipt->signature.size() != Receipt::kSignatureBytes) {
-      reader.Fail("a signature that is not 64 bytes long");
+      reader.Fail("the signature has not 64 bytes");
     }
   }
 }
@@ -178,7 +180,7 @@ void ReadExtras(Members& members, cbor::Reader& reader, Receipt* receipt) {
 void TakePayload(Members& members, cbor::Reader& reader, Receipt* receipt) {
   if (!members.Next(kPayload)) return;
   const BytesView rest = reader.Rest();
-  if (rest.empty()) reader.Fail("a payload without bytes");
+  if (rest.empty()) reader.Fail("the payload is empty");
   receipt->payload = Bytes(rest);
   reader.Pass(rest.size());
 }

@@ -59,7 +59,7 @@ void RetryRule::Encode(cbor::Encoder& encoder) const {
 RetryRule RetryRule::Decode(cbor::Reader& reader) {
   RetryRule rule;
   const std::uint64_t size = reader.Map();
-  if (size == 0) reader.Fail("a retry rule that says nothing is left out");
+  if (size == 0) reader.Fail("the retry rule is empty; omit the key");
   std::uint64_t next = 0;
   for (std::uint64_t i = 0; i < size && reader.ok(); ++i) {
     const std::uint64_t key = reader.Unsigned();

@@ -624,8 +624,8 @@ TEST_CASE("grants that break an invariant are refused", "[kernel][grants]") {
   CHECK_THAT(why_not("82a1016162a1016161"), Contains("out of order"));
   CHECK_THAT(why_not("82a1016161a1016161"), Contains("out of order"));
   // a: revoked false; limit {}
-  CHECK_THAT(why_not("81a201616107f4"), Contains("spelled out"));
-  CHECK_THAT(why_not("81a201616106a0"), Contains("spelled out"));
+  CHECK_THAT(why_not("81a201616107f4"), Contains("omit the key"));
+  CHECK_THAT(why_not("81a201616106a0"), Contains("omit the key"));
 }
 
 TEST_CASE("people write grants as maps", "[kernel][grants]") {
