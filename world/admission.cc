@@ -35,7 +35,7 @@ Admission::Admission(std::size_t ingress_capacity, const Parts& parts)
 
 // --- pulling -----------------------------------------------------------------
 
-absl::StatusOr<bool> Admission::Pull(bool interrupt) {
+absl::StatusOr<bool> Admission::Pull(const std::atomic<bool>& interrupt) {
   if (parts_.script != nullptr) return PullScript();
   pulling_ = true;
   for (std::size_t i = 0; i < kPullBurst; ++i) {

@@ -100,11 +100,12 @@ class Admission {
 
   // Pulls what there is for the next round; a few rows at a time, since the
   // role has finished steps to commit in between: pulling() says whether there
-  // may be more. What a round admits does not depend on it. `interrupted`:
-  // nothing, if the round has not begun to admit.
+  // may be more. What a round admits does not depend on it. Once
+  // `interrupted` is set, a round that has not begun to admit gets nothing; it
+  // is looked at before each row.
   //
   // False: the script is at its end. DataLoss: it has what no world admits.
-  absl::StatusOr<bool> Pull(bool interrupted);
+  absl::StatusOr<bool> Pull(const std::atomic<bool>& interrupted);
   bool pulling() const { return pulling_; }
 
   // Whether the round to come has something on record.

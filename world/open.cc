@@ -50,14 +50,11 @@ absl::Status WorldParts::Open() {
     pool =
         options.workers == 0 ? NewInlinePool() : NewThreadPool(options.workers);
   }
-  // One thread gains nothing from handing steps to itself.
-  serial = pool->workers() == 0 || (pool->workers() == 1 && !pool->chooses() &&
-                                    !internals.never_inline);
   if (!internals.config_as_is) CompleteConfig();
   REENACT_RETURN_IF_ERROR(CheckConfig(options.config));
   REENACT_RETURN_IF_ERROR(OpenStorage());
-  ended_before = state->ledger().ended();
-  last_time.store(state->at().time.value);
+  progress.ended_before = state->ledger().ended();
+  progress.last_time.store(state->at().time.value);
   const Policy::Executors& listed = state->ledger().policy().executors();
   if (options.effects != nullptr && !listed.empty()) {
     options.effects->Listed(listed);
@@ -130,7 +127,7 @@ absl::Status WorldParts::Genesis(std::unique_ptr<HeadFile> head) {
   round->entry_count = 1;
   round->entries = EncodeToBytes(entry::Genesis{options.config});
   writer->Append(std::move(round));
-  next_block = 1;
+  progress.next_block = 1;
   REENACT_FAILPOINT_RETURN("genesis handed over");
   REENACT_RETURN_IF_ERROR(writer->Flush());
   REENACT_FAILPOINT_RETURN("genesis durable");
@@ -147,7 +144,7 @@ absl::Status WorldParts::StartMachine(const Checkpoint& place,
       ResolveReducers(config.reducers, config.modules, options.modules));
   rules.SetReducers(reducers);
   SetRules();
-  next_block = place.block_count;
+  progress.next_block = place.block_count;
 
   source = std::make_unique<StoreCells>(store);
   cells = std::make_unique<CellTable>(source.get(), options.cache_bytes,
@@ -159,6 +156,10 @@ absl::Status WorldParts::StartMachine(const Checkpoint& place,
   tickets.observer = internals.observer;
   window = std::make_unique<Window>(cells.get(), &rules, EncodeResult,
                                     place.event_id, tickets);
+  // One thread gains nothing from handing steps to itself.
+  const bool serial =
+      pool->workers() == 0 ||
+      (pool->workers() == 1 && !pool->chooses() && !internals.never_inline);
   sharing.emplace(
       window.get(), pool.get(),
       StepSharing::Options{serial, internals.never_inline || pool->chooses(),
@@ -210,7 +211,7 @@ void WorldParts::StartWriter(const Checkpoint& place,
   journal.epoch = epoch;
   journal.check_owner = [this] { return storage->CheckOwner(); };
   writer = JournalWriter::Start(store, std::move(head), journal,
-                                [this] { Progress(); });
+                                [this] { NotifyDurable(); });
 }
 
 // All cells of a reducer as they are in the store: for a world that opens.

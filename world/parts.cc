@@ -39,7 +39,7 @@ LogicalTime WorldParts::WallTime() const {
   return options.wall_clock ? options.wall_clock() : MachineTime();
 }
 
-void WorldParts::Progress() {
+void WorldParts::NotifyDurable() {
   if (writer == nullptr) return;
   submissions.watermark().Advance(REENACT_PLANTED("committed is called durable")
                                       ? window->committed()

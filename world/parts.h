@@ -51,6 +51,19 @@ absl::Status OutOfMemory();
 // Thread safety: as each part says. What has no synchronization of its own is
 // the ordered role's while the world runs, and its driver's while it does not.
 struct WorldParts final : BudgetReader {
+  // How far the world has come.
+  struct Progress {
+    // The ordered role's.
+    WorldStats counts;
+    WorldStats published;  // a copy for readers, under CellTable::exclusive()
+    EffectsEnded ended_before{};  // in histories before this opening
+    std::uint64_t next_block = 0;
+    // Any thread's.
+    std::atomic<bool> idle{false};           // there is nothing to compose
+    std::atomic<bool> in_flight{false};      // a round is not committed
+    std::atomic<std::int64_t> last_time{0};  // of the last finished round
+  };
+
   WorldParts(WorldOptions given, WorldInternals inner)
       : options(std::move(given)), internals(std::move(inner)) {}
 
@@ -62,8 +75,6 @@ struct WorldParts final : BudgetReader {
   WorldOptions options;
   WorldInternals internals;
   OpenReport report;
-  bool serial = true;           // no thread but the caller's runs steps
-  EffectsEnded ended_before{};  // in histories before this opening
   std::uint64_t epoch = 0;
 
   // --- parts -----------------------------------------------------------------
@@ -86,14 +97,9 @@ struct WorldParts final : BudgetReader {
 
   // --- what they share -------------------------------------------------------
 
-  WorldStats counts;     // the ordered role's
-  WorldStats published;  // a copy for readers, under CellTable::exclusive()
-  std::uint64_t next_block = 0;  // the ordered role's
+  Progress progress;
   FirstError error;
-  std::atomic<bool> interrupted{false};    // no further round is begun
-  std::atomic<bool> idle{false};           // there is nothing to compose
-  std::atomic<bool> in_flight{false};      // a round is not committed
-  std::atomic<std::int64_t> last_time{0};  // of the last round that is finished
+  std::atomic<bool> interrupted{false};  // no further round is begun
   mutable Mutex sources_mutex;  // state->at().sources, which any thread reads
 
   // --- what is asked of them together ----------------------------------------
@@ -112,7 +118,7 @@ struct WorldParts final : BudgetReader {
     return state->config().format_version >= kFormatVersionOpenWork;
   }
   // The writer has come further: submissions and executors hear of it.
-  void Progress();
+  void NotifyDurable();
   // Takes the code of the reducers over that the configuration names by now.
   absl::Status UseReducers();
 

@@ -22,8 +22,12 @@ constexpr std::size_t kBurst = 256;
 
 }  // namespace
 
+LogicalTime Pipeline::NextTime() {
+  return rounds_.TimeFor(Round{parts_.state->at().round.value + 1});
+}
+
 absl::Status Pipeline::Drive() {
-  parts_.idle = false;
+  parts_.progress.idle = false;
   parts_.sharing->Begin(Seen());
   try {
     parts_.pool->Drive(this);
@@ -36,8 +40,7 @@ absl::Status Pipeline::Drive() {
     REENACT_PROBE("world: it has failed");
     return parts_.status();
   }
-  parts_.notifier->DeliverOpen(
-      rounds_.TimeFor(Round{parts_.state->at().round.value + 1}));
+  parts_.notifier->DeliverOpen(NextTime());
   return absl::OkStatus();
 }
 
@@ -110,7 +113,7 @@ bool Pipeline::OrderOrFail() {
 
 bool Pipeline::Work(std::size_t worker) {
   bool did = TryOrder();
-  if (!parts_.serial && RunSomeOrFail(worker)) did = true;
+  if (parts_.sharing->shares() && RunSomeOrFail(worker)) did = true;
   return did;
 }
 
@@ -124,7 +127,7 @@ bool Pipeline::TryOrder() {
     if (!role_.TryLock()) return false;
   }
   bool did = false;
-  if (!parts_.idle && !parts_.failed()) did = OrderOrFail();
+  if (!parts_.progress.idle && !parts_.failed()) did = OrderOrFail();
   role_.Unlock();
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (look_again_.load(std::memory_order_relaxed)) {
@@ -144,7 +147,8 @@ bool Pipeline::RunSomeOrFail(std::size_t worker) {
 }
 
 bool Pipeline::Finished() {
-  return parts_.failed() || (parts_.idle && !parts_.in_flight);
+  return parts_.failed() ||
+         (parts_.progress.idle && !parts_.progress.in_flight);
 }
 
 std::size_t Pipeline::Choices() { return 1 + parts_.window->ReadyCount(); }
@@ -305,7 +309,7 @@ void Pipeline::TakeRaised(EventId by, StepResult& step, RoundInFlight& round) {
     FillRaised(std::move(raised[i]), by, static_cast<std::uint32_t>(i), unit);
     round.end.raised.push_back(unit);
   }
-  parts_.counts.raised += raised.size();
+  parts_.progress.counts.raised += raised.size();
 }
 
 // Behind the events that the step raised.
@@ -347,7 +351,7 @@ void Pipeline::CommitControl(Slot* slot, RoundInFlight& round) {
 Throttle::Seen Pipeline::Seen() const {
   const Committer::Counts& counts = parts_.committer->counts();
   return {instrument::NowNs(), counts.committed + counts.failed, counts.reruns,
-          parts_.next_block, parts_.window->step_cost_ns()};
+          parts_.progress.next_block, parts_.window->step_cost_ns()};
 }
 
 // Whether this thread may as well write the round: nothing else is under way,

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "absl/base/thread_annotations.h"
 #include "reenact/base/mutex.h"
 #include "reenact/base/status.h"
 #include "reenact/journal/writer.h"
@@ -52,20 +53,28 @@ class Pipeline final : private Crew {
   std::size_t Choices() override;
   void Choose(std::size_t index) override;
 
+  // The logical time of a round that would begin now. The pool has let go of
+  // the role by then, which the analysis cannot see.
+  LogicalTime NextTime() ABSL_NO_THREAD_SAFETY_ANALYSIS;
+
   bool TryOrder();
-  bool OrderOrFail();
-  bool Order();
+  bool OrderOrFail() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  bool Order() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   bool RunSomeOrFail(std::size_t worker);
 
-  bool CommitSteps();
-  bool CommitDone();
-  bool RunInOrder();
-  void CommitSlot(Slot* slot);
-  void FailAsImpure(const Ticket& ticket, const StepResult& result);
-  void TakeRaised(EventId by, StepResult& step, RoundInFlight& round);
+  bool CommitSteps() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  bool CommitDone() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  bool RunInOrder() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void CommitSlot(Slot* slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void FailAsImpure(const Ticket& ticket, const StepResult& result)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void TakeRaised(EventId by, StepResult& step, RoundInFlight& round)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void TakeConsequences(Ledger::Consequences* consequences,
-                        RoundInFlight& round);
-  void CommitControl(Slot* slot, RoundInFlight& round);
+                        RoundInFlight& round)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void CommitControl(Slot* slot, RoundInFlight& round)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   bool ReadersWait() const {
     return parts_.cells->readers_waiting()->load(std::memory_order_relaxed) > 0;
   }
@@ -73,23 +82,27 @@ class Pipeline final : private Crew {
   // see.
   void LetReadersIn() ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
-  bool WriteFinished();
-  bool ShouldWriteInline(const FinishedRound& record);
-  void WriteInline(std::unique_ptr<FinishedRound> record);
+  bool WriteFinished() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  bool ShouldWriteInline(const FinishedRound& record)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void WriteInline(std::unique_ptr<FinishedRound> record)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
 
   Throttle::Seen Seen() const;
-  void ChooseThreads();
-  bool IssueTickets();
-  void FillTicket(RoundInFlight& round);
-  bool IssueAndCompose();
+  void ChooseThreads() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  bool IssueTickets() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void FillTicket(RoundInFlight& round) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  bool IssueAndCompose() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
 
   WorldParts& parts_;
+  // The ordered role. What it guards here the compiler checks; the parts of the
+  // world that belong to it, too, are only reached by functions that require
+  // it.
   Mutex role_;
   std::atomic<bool> look_again_{false};        // somebody found the role taken
   std::atomic<std::uint64_t> handed_over_{0};  // the last ticket
-  // The role's own.
-  Rounds rounds_;
-  InlineWrites inline_writes_;
+  Rounds rounds_ ABSL_GUARDED_BY(role_);
+  InlineWrites inline_writes_ ABSL_GUARDED_BY(role_);
 };
 
 }  // namespace reenact

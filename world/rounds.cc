@@ -36,14 +36,14 @@ SnapshotHeader HeaderAfter(const Checkpoint& place, const BlockHeader& block,
 }  // namespace
 
 void PublishCounts(WorldParts* parts) {
-  WorldStats& counts = parts->counts;
+  WorldStats& counts = parts->progress.counts;
   counts.external_waiting = parts->state->queues().external_count();
   counts.derived_waiting = parts->state->queues().derived_count();
   counts.timers_waiting = parts->state->queues().timer_count();
   counts.effects_open = parts->state->ledger().open().size();
   for (std::size_t i = 0; i < kReceiptStatuses; ++i) {
     counts.effects_ended[i] =
-        parts->state->ledger().ended()[i] - parts->ended_before[i];
+        parts->state->ledger().ended()[i] - parts->progress.ended_before[i];
   }
   const Admission::Counts& admitted = parts->admission->counts();
   counts.inputs = admitted.inputs;
@@ -54,7 +54,7 @@ void PublishCounts(WorldParts* parts) {
   counts.self_checks = parts->committer->self_checks().checked;
   counts.nondeterministic = parts->committer->self_checks().impure;
   counts.inline_steps = parts->window->inline_count();
-  parts->published = counts;
+  parts->progress.published = counts;
 }
 
 LogicalTime Rounds::TimeFor(Round round) const {
@@ -132,7 +132,7 @@ bool Rounds::Compose() {
   if (parts_.failed()) return false;
   instrument::Yield("world.compose", this);
   if (!parts_.admission->feed().status().ok()) {
-    if (rounds_.empty()) parts_.idle = true;
+    if (rounds_.empty()) parts_.progress.idle = true;
     return false;
   }
   // What a barrier captures includes nothing of the next round.
@@ -141,7 +141,7 @@ bool Rounds::Compose() {
     return false;
   if (parts_.interrupted && !parts_.admission->has_entries() &&
       parts_.admission->scripted() == nullptr) {
-    if (rounds_.empty()) parts_.idle = true;
+    if (rounds_.empty()) parts_.progress.idle = true;
     return false;
   }
   const absl::StatusOr<bool> pulled =
@@ -151,7 +151,7 @@ bool Rounds::Compose() {
     return false;
   }
   if (parts_.internals.script != nullptr && !*pulled) {
-    if (rounds_.empty()) parts_.idle = true;
+    if (rounds_.empty()) parts_.progress.idle = true;
     return false;
   }
   if (parts_.admission->pulling()) return true;
@@ -188,7 +188,7 @@ bool Rounds::Compose() {
             "round " + std::to_string(scripted->round.value) +
             ": nothing is eligible in it by the scheduling rules"));
       }
-      parts_.idle = true;
+      parts_.progress.idle = true;
     }
     return false;
   }
@@ -275,8 +275,8 @@ std::deque<PendingControl> Rounds::TakeControls() {
 absl::Status Rounds::PrepareRollback(const entry::RolledBack& back) {
   RollbackTarget target;
   if (parts_.internals.rollback_target) {
-    REENACT_ASSIGN_OR_RETURN(
-        target, parts_.internals.rollback_target(back, parts_.next_block));
+    REENACT_ASSIGN_OR_RETURN(target, parts_.internals.rollback_target(
+                                         back, parts_.progress.next_block));
   } else {
     REENACT_RETURN_IF_ERROR(parts_.writer->Flush());
     REENACT_ASSIGN_OR_RETURN(target, parts_.storage->ReadTarget(back.to));
@@ -340,7 +340,7 @@ void Rounds::OpenRound(RoundInFlight round) {
   round.first = parts_.state->next_ticket();
   round.opened_ns = instrument::NowNs();
   if (!round.end.control) FindCells(round);
-  const std::uint64_t block = parts_.next_block++;
+  const std::uint64_t block = parts_.progress.next_block++;
   round.block = block;
   round.snapshot = parts_.state->config().snapshot_every != 0 &&
                    block % parts_.state->config().snapshot_every == 0;
@@ -349,8 +349,8 @@ void Rounds::OpenRound(RoundInFlight round) {
       (block % kOpenWorkEvery == 0 &&
        (parts_.binds_open_work() || parts_.storage->keeps_snapshots()));
   parts_.state->Advance(round.round, round.time, round.units.size());
-  ++parts_.counts.rounds;
-  parts_.counts.tickets += round.units.size();
+  ++parts_.progress.counts.rounds;
+  parts_.progress.counts.tickets += round.units.size();
 
   round.record = parts_.writer->Recycle();
   FinishedRound& record = *round.record;
@@ -369,7 +369,7 @@ void Rounds::OpenRound(RoundInFlight round) {
   }
   record.entry_count += parts_.admission->TakeEntries(&record.entries);
   rounds_.push_back(std::move(round));
-  parts_.in_flight = true;
+  parts_.progress.in_flight = true;
 }
 
 bool Rounds::FrontIsCommitted() const {
@@ -385,7 +385,7 @@ void Rounds::FinishRounds() {
     spare_rounds_.push_back(std::move(rounds_.front()));
     rounds_.pop_front();
   }
-  parts_.in_flight = !rounds_.empty();
+  parts_.progress.in_flight = !rounds_.empty();
 }
 
 void Rounds::FinishRound(RoundInFlight& round) {
@@ -401,7 +401,7 @@ void Rounds::FinishRound(RoundInFlight& round) {
     raised.pop_back();
   }
   parts_.state->EndRound(round.round, &round.end);
-  parts_.last_time.store(round.time.value, std::memory_order_relaxed);
+  parts_.progress.last_time.store(round.time.value, std::memory_order_relaxed);
   if (!parts_.state->ledger().unused()) {
     parts_.notifier->Collect(round.block, round.time);
   }
@@ -410,7 +410,7 @@ void Rounds::FinishRound(RoundInFlight& round) {
   if (round.snapshot) {
     EncodeEntry(entry::SnapshotTaken{round.round, last}, &record.entries);
     ++record.entry_count;
-    ++parts_.counts.snapshots;
+    ++parts_.progress.counts.snapshots;
   }
   if (kReadBack) parts_.Fail(ReadBack(record.entries));
   std::vector<Cell*>* changed = parts_.cells->changed();
@@ -430,7 +430,7 @@ void Rounds::FinishRound(RoundInFlight& round) {
     }
   }
   changed->clear();
-  parts_.counts.journal_bytes += record.entries.size();
+  parts_.progress.counts.journal_bytes += record.entries.size();
   if (round.barrier()) RecordOpenWork(round);
   parts_.cells->Advance(last, parts_.writer->written());
   REENACT_FAILPOINT("round finished, not handed over");

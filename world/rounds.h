@@ -68,8 +68,8 @@ class Rounds {
   explicit Rounds(WorldParts* parts) : parts_(*parts) {}
 
   // Pulls what there is for the next round, and composes it if that may be yet.
-  // Whether there may be more to do at once. Sets parts->idle if there is
-  // nothing for a round, nor in flight.
+  // Whether there may be more to do at once. Sets parts->progress.idle if there
+  // is nothing for a round, nor in flight.
   bool Compose();
 
   std::deque<RoundInFlight>& in_flight() { return rounds_; }

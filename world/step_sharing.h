@@ -30,6 +30,8 @@ class StepSharing {
 
   // --- the ordered role ------------------------------------------------------
 
+  // Whether there is a thread beside the ordered role's to run steps.
+  bool shares() const { return !options_.serial; }
   // Whether the ordered role runs steps at this moment.
   bool in_line() const { return options_.serial || in_line_; }
   // Whether it wants to, once the tickets in flight are committed: none is

@@ -336,7 +336,8 @@ absl::Status WorldImpl::SubmitReceipt(Receipt receipt, Done done) {
 
 std::chrono::microseconds WorldImpl::TimeUntil(LogicalTime time) const {
   using std::chrono::microseconds;
-  const LogicalTime last{parts_.last_time.load(std::memory_order_relaxed)};
+  const LogicalTime last{
+      parts_.progress.last_time.load(std::memory_order_relaxed)};
   if (time <= last) return microseconds(0);
   if (parts_.state->config().clock != ClockKind::kWall)
     return microseconds::max();
@@ -491,7 +492,7 @@ void WorldImpl::EndSubmissions(const absl::Status& status) {
   if (!parts_.admission) return;
   // Nobody would ever look at what came now.
   parts_.admission->Close();
-  parts_.Progress();
+  parts_.NotifyDurable();
   parts_.submissions.End(status);
   parts_.notifier->End(status);
   parts_.admission->End(status);
@@ -531,7 +532,7 @@ WorldConfig WorldImpl::config() const {
 
 WorldStats WorldImpl::stats() const {
   ReaderLock lock(*parts_.cells);
-  WorldStats stats = parts_.published;
+  WorldStats stats = parts_.progress.published;
   const Committer::Counts& counts = parts_.committer->counts();
   stats.committed = counts.committed;
   stats.failed = counts.failed;
