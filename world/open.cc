@@ -139,6 +139,8 @@ absl::Status WorldParts::StartMachine(const Checkpoint& place,
   REENACT_ASSIGN_OR_RETURN(State there, State::At(place));
   state.emplace(std::move(there));
   const WorldConfig& config = state->config();
+  format_version = config.format_version;
+  clock = config.clock;
   REENACT_ASSIGN_OR_RETURN(
       auto reducers,
       ResolveReducers(config.reducers, config.modules, options.modules));

@@ -76,6 +76,9 @@ struct WorldParts final : BudgetReader {
   WorldInternals internals;
   OpenReport report;
   std::uint64_t epoch = 0;
+  // Of the configuration, which changes as a whole: any thread asks for these.
+  std::uint64_t format_version = 0;
+  ClockKind clock = ClockKind::kRounds;
 
   // --- parts -----------------------------------------------------------------
 

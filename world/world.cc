@@ -205,7 +205,7 @@ absl::StatusOr<Submission> WorldImpl::ChangeConfig(
 
 absl::Status WorldImpl::CheckEffects() const {
   if (parts_.failed()) return parts_.status();
-  if (parts_.state->has_effects()) return absl::OkStatus();
+  if (parts_.format_version >= kFormatVersionEffects) return absl::OkStatus();
   return absl::FailedPreconditionError(
       "this world has format 1, which has no effects; make a new world");
 }
@@ -297,7 +297,7 @@ absl::Status WorldImpl::FailEvent(EventId event_id, std::string_view by,
   if (reason.empty()) {
     return absl::InvalidArgumentError("say why the event is to fail");
   }
-  if (parts_.state->config().format_version < kFormatVersionFailures) {
+  if (parts_.format_version < kFormatVersionFailures) {
     return absl::FailedPreconditionError(
         "this world has a format before 3, which cannot record that an event "
         "was made to fail; make a new world");
@@ -339,8 +339,7 @@ std::chrono::microseconds WorldImpl::TimeUntil(LogicalTime time) const {
   const LogicalTime last{
       parts_.progress.last_time.load(std::memory_order_relaxed)};
   if (time <= last) return microseconds(0);
-  if (parts_.state->config().clock != ClockKind::kWall)
-    return microseconds::max();
+  if (parts_.clock != ClockKind::kWall) return microseconds::max();
   const LogicalTime now = parts_.WallTime();
   std::int64_t left = 0;
   if (__builtin_sub_overflow(time.value, now.value, &left)) {
