@@ -8,7 +8,7 @@
 #                              instead of the other one
 #   lib/cmake/reenact/         what find_package(reenact) reads
 #   lib/reenact/NAME.so        the example modules, found by --module NAME
-#   lib/debug/...              what debuggers want of the command and the modules
+#   .debug/NAME.debug          beside the command and the modules: what gdb wants
 #   bin/reenact                the command; listed in tools/CMakeLists.txt
 #   share/doc/reenact/         the documents
 
@@ -58,7 +58,6 @@ install(DIRECTORY spec DESTINATION ${CMAKE_INSTALL_DOCDIR})
 # Last, when all is there: debug information is most of what there is.
 if(CMAKE_OBJCOPY)
   install(CODE "set(REENACT_OBJCOPY \"${CMAKE_OBJCOPY}\")
-set(REENACT_LIBDIR \"${CMAKE_INSTALL_LIBDIR}\")
 set(REENACT_BINDIR \"${CMAKE_INSTALL_BINDIR}\")")
   install(SCRIPT cmake/split_debug.cmake)
 endif()
