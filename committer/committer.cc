@@ -14,11 +14,6 @@
 namespace reenact {
 namespace {
 
-// The run of a step that counts: the second, if it ran again.
-StepResult* ResultOf(Slot* slot) {
-  return &slot->results[slot->state.load() == Slot::State::kRedone];
-}
-
 std::string CellNameOf(const Ticket& ticket) {
   return std::string(ticket.event.reducer) + "/" +
          std::string(ticket.event.key.substr(0, 64));
@@ -104,7 +99,7 @@ inline void Committer::Record(Slot* slot, std::optional<FailureCode> failure,
 }
 
 inline void Committer::Publish(Slot* slot) {
-  StepResult* const result = ResultOf(slot);
+  StepResult* const result = &slot->result();
   const Round round = slot->ticket.round;
   for (const StepResult::Write& write : result->writes) {
     parts_.cells->Publish(write.cell, write.version, next_, round);
@@ -117,7 +112,7 @@ inline void Committer::Publish(Slot* slot) {
 
 void Committer::Discard(Slot* slot) {
   if (REENACT_PLANTED("a failed step leaves its writes")) return Publish(slot);
-  parts_.window->DiscardWrites(*slot, ResultOf(slot));
+  parts_.window->DiscardWrites(*slot, &slot->result());
   for (const auto& [cell, version] : settled_) Version::Free(version);
 }
 
@@ -139,7 +134,7 @@ Committer::Result Committer::Commit(Slot* slot, Bytes* entries) {
   }
   CheckOutcome(next_, failure, BytesView(*entries).substr(before));
   next_ = next_.Next();
-  return {failure, ResultOf(slot), asked_gate_ ? &consequences_ : nullptr};
+  return {failure, &slot->result(), asked_gate_ ? &consequences_ : nullptr};
 }
 
 // --- what the stages ask -----------------------------------------------------

@@ -134,6 +134,10 @@ struct Slot {
     return results[state.load(std::memory_order_acquire) == State::kRedone];
   }
 
+  StepResult& result() {
+    return results[state.load(std::memory_order_acquire) == State::kRedone];
+  }
+
   static Touch* Closed() { return reinterpret_cast<Touch*>(1); }
 };
 

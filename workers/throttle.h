@@ -56,7 +56,7 @@ class Contest {
   struct Sample {
     std::uint64_t tickets = 0;  // committed
     std::uint64_t ns = 0;       // of wall time, with work to do
-    std::uint64_t rounds = 0;   // finished
+    std::uint64_t rounds = 0;   // begun
   };
 
   // arm() may be another one afterwards.

@@ -258,8 +258,7 @@ void Window::RunAgain(Slot* slot) {
 }
 
 void Window::CheckAgain(Slot* slot) {
-  StepResult* const result =
-      &slot->results[slot->state.load() == Slot::State::kRedone];
+  StepResult* const result = &slot->result();
   {
     const ModuleCall call = CallOf(*slot, false);
     ordered_->run.Compare(slot, result);

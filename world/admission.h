@@ -86,7 +86,6 @@ class Admission {
     return ingress_.Offer(std::move(incoming));
   }
   void Close() { ingress_.Close(); }
-  bool has_incoming() const { return !ingress_.empty(); }
   // Where the source of the last input stood; 0: not known.
   std::uint64_t position() const { return position_.load(); }
 

@@ -585,8 +585,7 @@ absl::Status Forwarder::OnStep(EntryReader* entries) {
   entry::RaisedEventView event;
   for (std::uint32_t i = 0; entries->NextEvent(&event); ++i) {
     REENACT_RETURN_IF_ERROR(CheckReducer(event.reducer));
-    end_.raised.push_back(state_.queues().NewUnit());
-    FillRaised(event.Own(), by, i, end_.raised.back());
+    state_.Raise(event.Own(), by, i, &end_);
   }
   REENACT_RETURN_IF_ERROR(RollBackIfAsked());
   return state_.has_effects() ? OnEffects(by, entries) : absl::OkStatus();

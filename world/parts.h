@@ -118,7 +118,7 @@ struct WorldParts final : BudgetReader {
   // What the machine's clock shows, or the one of the options.
   LogicalTime WallTime() const;
   bool binds_open_work() const {
-    return state->config().format_version >= kFormatVersionOpenWork;
+    return format_version >= kFormatVersionOpenWork;
   }
   // The writer has come further: submissions and executors hear of it.
   void NotifyDurable();

@@ -23,7 +23,7 @@ constexpr std::size_t kBurst = 256;
 }  // namespace
 
 LogicalTime Pipeline::NextTime() {
-  return rounds_.TimeFor(Round{parts_.state->at().round.value + 1});
+  return rounds_.TimeFor(parts_.state->next_round());
 }
 
 absl::Status Pipeline::Drive() {
@@ -305,9 +305,8 @@ void Pipeline::CommitSlot(Slot* slot) {
 void Pipeline::TakeRaised(EventId by, StepResult& step, RoundInFlight& round) {
   std::vector<RaisedEvent>& raised = step.outcome.raised;
   for (std::size_t i = 0; i < raised.size(); ++i) {
-    Unit* const unit = parts_.state->queues().NewUnit();
-    FillRaised(std::move(raised[i]), by, static_cast<std::uint32_t>(i), unit);
-    round.end.raised.push_back(unit);
+    parts_.state->Raise(std::move(raised[i]), by, static_cast<std::uint32_t>(i),
+                        &round.end);
   }
   parts_.progress.counts.raised += raised.size();
 }

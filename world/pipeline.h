@@ -95,9 +95,8 @@ class Pipeline final : private Crew {
   bool IssueAndCompose() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
 
   WorldParts& parts_;
-  // The ordered role. What it guards here the compiler checks; the parts of the
-  // world that belong to it, too, are only reached by functions that require
-  // it.
+  // The ordered role. What it guards here the compiler checks; that of the
+  // world's parts, no declaration says.
   Mutex role_;
   std::atomic<bool> look_again_{false};        // somebody found the role taken
   std::atomic<std::uint64_t> handed_over_{0};  // the last ticket

@@ -44,8 +44,7 @@ absl::Status RollbackStep::Plan(RollbackTarget target, std::size_t reducers,
 
 void RollbackStep::Fill(Slot* slot, CellTable* cells) {
   const EventId by = slot->ticket.event_id;
-  StepResult& result =
-      slot->results[slot->state.load() == Slot::State::kRedone];
+  StepResult& result = slot->result();
   for (const auto& [ref, state] : changes_) {
     Cell* const cell = cells->Find(ref.reducer, ref.key, by);
     cells->Load(cell);

@@ -62,10 +62,10 @@ LogicalTime Rounds::TimeFor(Round round) const {
     return LogicalTime{static_cast<std::int64_t>(round.value + rounds_.size())};
   }
   if (const ScriptedRound* const scripted = parts_.admission->scripted();
-      scripted != nullptr && parts_.state->config().clock == ClockKind::kWall) {
+      scripted != nullptr && parts_.clock == ClockKind::kWall) {
     return std::max(parts_.state->at().time, scripted->time);
   }
-  switch (parts_.state->config().clock) {
+  switch (parts_.clock) {
     case ClockKind::kRounds:
       return LogicalTime{static_cast<std::int64_t>(round.value)};
     case ClockKind::kInput:
@@ -86,7 +86,7 @@ std::optional<Round> Rounds::FirstEligible(LogicalTime time) const {
 // The number and the time of the next round; nullopt if nothing is eligible, or
 // if that depends on a round that is not committed yet.
 std::optional<Round> Rounds::ChooseRound(LogicalTime* time) {
-  const Round next{parts_.state->at().round.value + 1};
+  const Round next = parts_.state->next_round();
   *time = TimeFor(next);
   if (parts_.state->queues().external_count() > 0 ||
       parts_.admission->has_entries())
@@ -94,7 +94,7 @@ std::optional<Round> Rounds::ChooseRound(LogicalTime* time) {
   std::optional<Round> round = FirstEligible(*time);
   if (round && *round <= next) return next;
   if (!rounds_.empty()) return std::nullopt;
-  if (parts_.state->config().clock == ClockKind::kRounds) {
+  if (parts_.clock == ClockKind::kRounds) {
     // Of two timers the one that is due later may be handed over sooner, so the
     // rounds in which that can be are looked at one by one.
     const bool timers = parts_.state->queues().NextTimer() ||
@@ -159,7 +159,7 @@ bool Rounds::Compose() {
   if (!rounds_.empty() &&
       (parts_.sharing->in_line() ||
        rounds_.front().round.value + parts_.state->depth() <=
-           parts_.state->at().round.value + 1)) {
+           parts_.state->next_round().value)) {
     REENACT_PROBE("world: the pipeline is full");
     return false;
   }
@@ -229,7 +229,7 @@ bool Rounds::ComposeControls() {
   if (REENACT_SEEN(!rounds_.empty(),
                    "world: a command waits for the rounds before"))
     return false;
-  if (IsBeyondLast(Round{parts_.state->at().round.value + 1})) return false;
+  if (IsBeyondLast(parts_.state->next_round())) return false;
   if (const auto* back = std::get_if<entry::RolledBack>(
           &parts_.admission->controls().front().entry)) {
     if (absl::Status wrong = PrepareRollback(*back); !wrong.ok()) {
@@ -245,7 +245,7 @@ bool Rounds::ComposeControls() {
   }
   std::deque<PendingControl> controls = TakeControls();
   RoundInFlight round = NewRound();
-  round.round = Round{parts_.state->at().round.value + 1};
+  round.round = parts_.state->next_round();
   round.time = TimeFor(round.round);
   round.end.control = true;
   for (PendingControl& control : controls) {

@@ -31,8 +31,8 @@ namespace reenact {
 //
 //   Admit(), AdmitReceipt(), CloseDue()   what it admits, before its tickets
 //   queues().Compose()                    its tickets
-//   TakeConsequences(), ApplyConfig(),    what each ticket leads to
-//   ApplyRollback()
+//   Raise(), TakeConsequences(),          what each ticket leads to
+//   ApplyConfig(), ApplyRollback()
 //   Advance()                             the clocks show it
 //   EndRound()                            what its tickets raised is in line
 //
@@ -69,6 +69,7 @@ class State {
   const Checkpoint& at() const { return at_; }
   const WorldConfig& config() const { return at_.config; }
   EventId next_ticket() const { return at_.event_id.Next(); }
+  Round next_round() const { return Round{at_.round.value + 1}; }
   Sequencer& queues() { return queues_; }
   const Sequencer& queues() const { return queues_; }
   Ledger& ledger() { return ledger_; }
@@ -126,6 +127,12 @@ class State {
 
   // --- its tickets -----------------------------------------------------------
 
+  // An event that ticket `parent` raised as its `index`-th.
+  void Raise(RaisedEvent&& event, EventId parent, std::uint32_t index,
+             RoundEnd* into) {
+    into->raised.push_back(queues_.NewUnit());
+    FillRaised(std::move(event), parent, index, into->raised.back());
+  }
   // Takes over what a ticket led to, behind the events that it raised: answers
   // and dropped timers; forgets them in `from`, and leaves its entries.
   void TakeConsequences(Ledger::Consequences* from, RoundEnd* into);

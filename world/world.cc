@@ -366,7 +366,7 @@ void WorldImpl::RefuseReceipt(std::string_view executor,
 absl::Status WorldImpl::BeginFeed(InputSource& source) {
   MutexLock lock(&parts_.sources_mutex);
   return parts_.admission->feed().Begin(source, parts_.state->at().sources,
-                                        parts_.state->config().format_version);
+                                        parts_.format_version);
 }
 
 SourceMark WorldImpl::source(std::string_view name) const {
@@ -375,14 +375,6 @@ SourceMark WorldImpl::source(std::string_view name) const {
   const auto found = sources.find(name);
   return found == sources.end() ? SourceMark() : found->second;
 }
-
-// --- composing ---------------------------------------------------------------
-
-// --- rolling back ------------------------------------------------------------
-
-// --- issuing, committing -----------------------------------------------------
-
-// --- the crew ----------------------------------------------------------------
 
 // --- driving -----------------------------------------------------------------
 
